@@ -1,0 +1,168 @@
+import type { Noised } from '../privacy/steps.ts';
+
+/**
+ * Sums vectors that nobody but their owners may see.
+ *
+ * A secure sum is a conversation. In each stage the coordinator asks a set of tenants, every one of
+ * them says one thing, and what was said is handed to the tenants asked next:
+ *
+ *   epoch:  keying stages            keys that last for many rounds (may be none)
+ *   round:  prepare … contribute … open
+ *                     │            └─ shares that together open the sum, and nothing else
+ *                     └─ the one place where a tenant's vector enters
+ *
+ * Who is asked, when a stage closes and what happens to the silent is the coordinator's round
+ * machine (`coordinator/round.ts`); signatures over everything said are `transcript.ts`; whether
+ * a tenant may answer at all is its own policy (`client/participant.ts`). A protocol here is only
+ * the mathematics between hearing and saying.
+ *
+ * Algebra that every protocol keeps, and the contract suite checks:
+ *
+ *   open(contribute(a), contribute(b), …) = a + b + …      exactly, coordinate by coordinate,
+ *
+ * over precisely the cohort that contributed, or nothing is opened at all.
+ */
+export interface SecureSum {
+  readonly name: SecureSumName;
+  /** stages of an epoch, in order; empty when the protocol needs no lasting keys */
+  readonly keying: readonly Stage[];
+  /** stages of a round, in order: any number of `prepare`, one `contribute`, at most one `open` */
+  readonly summing: readonly Stage[];
+  /** How many bits a coordinate needs and has. Refuse the task when `needed > available`. */
+  budget(sum: SumShape): BitBudget;
+  /** Bytes one tenant sends per round, signatures not included. */
+  bytesPerRound(sum: SumShape): number;
+  /** A tenant's side of one epoch. Holds its secrets until `forget`. */
+  tenant(context: EpochContext): Promise<TenantEpoch>;
+  /** The coordinator's side of one epoch. Holds no secret. */
+  coordinator(context: Omit<EpochContext, 'me'>): Promise<CoordinatorEpoch>;
+}
+
+export type SecureSumName = 'threshold-he' | 'plain';
+
+/** A tenant's name in the roster; [a-z0-9-], 1 to 32 characters. */
+export type TenantId = string;
+
+export interface Stage {
+  /** one word, unique within the protocol; part of what is signed */
+  readonly name: string;
+  /** what a client must have checked before it answers; see `client/participant.ts` */
+  readonly gate: 'prepare' | 'contribute' | 'open';
+  /**
+   * `all`: everyone asked must answer, or the conversation is abandoned.
+   * `enough`: at least the plan's minimum cohort; the silent are left out of what follows.
+   */
+  readonly answers: 'all' | 'enough';
+  /** how often the stage may be asked again of other tenants when one asked is lost */
+  readonly attempts: number;
+}
+
+/** The size of a sum. Fixed by the plan. */
+export interface SumShape {
+  /** coordinates of the vector, ≥ 1 */
+  readonly dimension: number;
+  /** tenants in the roster, N */
+  readonly tenants: number;
+  /** openers needed, t */
+  readonly threshold: number;
+  /** largest |coordinate| any opened sum may reach, noise included */
+  readonly maxMagnitude: number;
+}
+
+export interface BitBudget {
+  /** bits the plan needs: log2 of the range [−maxMagnitude, maxMagnitude] */
+  readonly needed: number;
+  /** bits a lane of the protocol offers */
+  readonly available: number;
+  /** one sentence for the person who reads a refusal */
+  readonly explanation: string;
+}
+
+export interface EpochContext {
+  readonly shape: SumShape;
+  /** tenants of this epoch, sorted; positions in it are the parties' numbers */
+  readonly members: readonly TenantId[];
+  readonly me: TenantId;
+  /** 32 bytes that bind everything to federation, roster, task and epoch (`transcript.ts`) */
+  readonly transcript: Uint8Array;
+}
+
+/** What one tenant says in one stage. `sealed` holds what only the named tenant may read. */
+export interface Said {
+  readonly open: Uint8Array;
+  readonly sealed: ReadonlyMap<TenantId, Uint8Array>;
+}
+
+/** A contribution: only a `Noised` vector becomes one. Granted by `TenantRound.contribute`. */
+export type Sealed = Said & { readonly [sealed]: true };
+declare const sealed: unique symbol;
+
+/** What a tenant hears of one peer: the open part, and the part sealed to it. */
+export interface Heard {
+  readonly open: Uint8Array;
+  readonly sealed?: Uint8Array;
+}
+export type HeardAll = ReadonlyMap<TenantId, Heard>;
+
+export interface TenantEpoch {
+  /**
+   * Answers keying stage `stage`.
+   * @param heard - what all members said in the stage before (empty in the first)
+   * @throws ProtocolBroken when something said does not hold: the epoch is over
+   */
+  key(stage: number, heard: HeardAll): Promise<Said>;
+  /** Takes in the last keying stage. After it, rounds can be held. @throws ProtocolBroken */
+  keyed(heard: HeardAll): Promise<void>;
+  /** @param transcript - 32 bytes, as in EpochContext, bound to the round and the model as well */
+  round(transcript: Uint8Array): TenantRound;
+  /** Drops and overwrites what can be overwritten. Copies made by the runtime may survive. */
+  forget(): void;
+}
+
+export interface TenantRound {
+  /** Answers a `prepare` stage. `heard` as in `TenantEpoch.key`. */
+  prepare(stage: number, heard: HeardAll): Promise<Said>;
+  /**
+   * Seals this tenant's vector for the cohort: exactly the tenants in `heard`.
+   * @throws RangeError when a coordinate is not an integer within the lane
+   */
+  contribute(values: Noised, heard: HeardAll): Promise<Sealed>;
+  /**
+   * The identity of the sum of these contributions: 32 bytes, the same for everyone. Recomputed from the
+   * contributions themselves, so a tenant that opens knows what it opens.
+   */
+  sumHash(contributions: HeardAll): Promise<Uint8Array>;
+  /**
+   * This tenant's share of opening exactly that sum.
+   * @param openers - the tenants asked to open, sorted; this tenant is one of them
+   */
+  open(contributions: HeardAll, openers: readonly TenantId[]): Promise<Said>;
+}
+
+export interface CoordinatorEpoch {
+  /** Takes in the last keying stage. @throws ProtocolBroken */
+  keyed(heard: HeardAll): Promise<void>;
+  /** Is this a well-formed answer? Cheap; called before an answer is stored. @returns a refusal, or undefined */
+  malformed(stage: Stage, said: Said): string | undefined;
+  /** Whom to ask to open, given who is there; fewer than the threshold means nobody can. */
+  openers(present: readonly TenantId[]): readonly TenantId[];
+  sumHash(contributions: HeardAll): Promise<Uint8Array>;
+  /**
+   * The sum.
+   * @param shares - what the openers said; empty for a protocol without an `open` stage
+   * @returns length `dimension`, integers
+   * @throws ProtocolBroken when the shares do not open it
+   */
+  open(contributions: HeardAll, shares: HeardAll): Promise<Float64Array>;
+  forget(): void;
+}
+
+/** What was said does not hold together. Names the tenant where one can be named; never holds a secret. */
+export class ProtocolBroken extends Error {
+  override readonly name = 'ProtocolBroken';
+  readonly tenant: TenantId | undefined;
+  constructor(message: string, tenant?: TenantId) {
+    super(tenant === undefined ? message : `${message} (tenant ${tenant})`);
+    this.tenant = tenant;
+  }
+}
