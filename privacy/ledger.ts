@@ -1,0 +1,226 @@
+/**
+ * The ledger: every privacy event of a federation in order, each entry holding the hash of the one before.
+ *
+ *   plan ─▶ charge 1 ─▶ release 1 ─▶ charge 2 ─▶ abort 2 ─▶ … ─▶ finish      hash-chained, canonical JSON (RFC 8785)
+ *                                                          └ head ─▶ checkpoint, signed by the coordinator and every tenant
+ *
+ * A round is charged before any share that opens it is sent, and released after. Entries are not signed; checkpoints
+ * are. Whoever has the exported entries and one checkpoint can verify everything offline.
+ *
+ * Promise: a changed, moved, dropped or added entry is found, and named. The schema is closed: an entry has no field in
+ * which a batch size, a norm, a loss, a noise value or a customer could be written. A kind is never redefined; a new one
+ * is added beside it, under a new `v` if old readers must not pass over it.
+ */
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import { z } from 'zod';
+import { knownEvent, type PrivacyEvent } from './event.ts';
+
+/** 64 lower-case hexadecimal digits: a SHA-256. */
+export type Sha256Hex = string;
+
+export type LedgerEntry = LedgerContext & {
+  readonly v: 1;
+  /** position in the ledger, from 0 */
+  readonly seq: number;
+  /** hash of the entry before; 64 zeros in the first */
+  readonly previous: Sha256Hex;
+} & LedgerBody;
+
+export interface LedgerContext {
+  /** Unix ms */
+  readonly time: number;
+  /** up to 128 letters, digits and . _ : - */
+  readonly federation: string;
+  /** as `federation` */
+  readonly task: string;
+}
+
+export type LedgerBody =
+  /** A task begins: what it may do, and the ε its plan claims. `event` is all it may release, coalition's view. */
+  | {
+      readonly kind: 'plan';
+      readonly planHash: Sha256Hex;
+      readonly event: PrivacyEvent;
+      /** of the whole plan, in (0, 1) */
+      readonly delta: number;
+      readonly epsilon: {
+        readonly release: ClaimedEpsilon;
+        readonly coalition: ClaimedEpsilon;
+        readonly floor: ClaimedEpsilon;
+      };
+      readonly unit: 'customer' | 'row-as-customer' | 'tenant';
+      readonly neighbouring: 'add-or-remove-one';
+    }
+  /** The sum with this hash, of this many tenants' contributions, is about to be opened. From here on it is spent. */
+  | {
+      readonly kind: 'charge';
+      readonly round: number;
+      readonly event: PrivacyEvent;
+      readonly sumHash: Sha256Hex;
+      readonly contributions: number;
+    }
+  /** The opened sum became this model. */
+  | { readonly kind: 'release'; readonly round: number; readonly modelHash: Sha256Hex; readonly sumHash: Sha256Hex }
+  /** The round gave nothing. `reason` is lower-case words joined by hyphens: no digits, so that it cannot report one. */
+  | { readonly kind: 'abort'; readonly round: number; readonly reason: string }
+  /** The task was ended early. */
+  | { readonly kind: 'stop'; readonly reason: string }
+  /** The task is complete; this model is its result. */
+  | { readonly kind: 'finish'; readonly rounds: number; readonly modelHash: Sha256Hex };
+
+/** JSON has no ∞; a plan without protection says so in a word. */
+export type ClaimedEpsilon = number | 'infinite';
+
+/** Where a ledger stands: all there is to know for appending to it, or for comparing two copies. */
+export interface LedgerHead {
+  /** entries so far */
+  readonly size: number;
+  /** hash of the last entry; 64 zeros when there is none */
+  readonly hash: Sha256Hex;
+}
+
+export const EMPTY_LEDGER: LedgerHead = { size: 0, hash: '0'.repeat(64) };
+
+/**
+ * The next entry, and the head after it.
+ *
+ * @throws RangeError when body or context is not exactly of the schema
+ */
+export function appendEntry(
+  head: LedgerHead,
+  body: LedgerBody,
+  context: LedgerContext,
+): { readonly entry: LedgerEntry; readonly head: LedgerHead } {
+  const { success, data, error } = ledgerEntry.safeParse({
+    v: 1,
+    seq: head.size,
+    previous: head.hash,
+    ...context,
+    ...body,
+  });
+  if (!success) throw new RangeError(`not a ledger entry: ${z.prettifyError(error)}`);
+  return { entry: data, head: { size: head.size + 1, hash: hashEntry(data) } };
+}
+
+/** The bytes that are hashed and exported, one line for each entry: canonical JSON, RFC 8785. */
+export function entryText(entry: LedgerEntry): string {
+  return canonicalize(entry)!;
+}
+
+export function hashEntry(entry: LedgerEntry): Sha256Hex {
+  return createHash('sha256').update(entryText(entry)).digest('hex');
+}
+
+export type ChainVerdict =
+  | { readonly intact: true; readonly head: LedgerHead }
+  /** `seq` is the position of the first entry that does not fit */
+  | { readonly intact: false; readonly seq: number; readonly problem: string };
+
+/**
+ * Checks that `entries` continue the ledger at `from`, every one of them unchanged. That the last entry is unchanged and
+ * none is missing after it shows when the head is compared with a checkpoint.
+ *
+ * @param entries - as parsed from JSON; trusted in nothing
+ */
+export function verifyChain(entries: readonly unknown[], from: LedgerHead = EMPTY_LEDGER): ChainVerdict {
+  let head = from;
+  for (const candidate of entries) {
+    const seq = head.size;
+    const { success, data: entry, error } = ledgerEntry.safeParse(candidate);
+    if (!success) return { intact: false, seq, problem: `not a ledger entry: ${z.prettifyError(error)}` };
+    if (entry.seq !== seq) return { intact: false, seq, problem: `numbered ${entry.seq}, expected ${seq}` };
+    if (entry.previous !== head.hash) {
+      return { intact: false, seq, problem: `does not follow the entry before: ${entry.previous}, not ${head.hash}` };
+    }
+    head = { size: seq + 1, hash: hashEntry(entry) };
+  }
+  return { intact: true, head };
+}
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const name = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/);
+const reason = z.string().regex(/^(?=.{1,48}$)[a-z]+(-[a-z]+)*$/);
+const round = z.int().nonnegative();
+const claimed = z.union([z.number().nonnegative(), z.literal('infinite')]);
+
+const head = {
+  v: z.literal(1),
+  seq: z.int().nonnegative(),
+  previous: hash,
+  time: z.int().nonnegative(),
+  federation: name,
+  task: name,
+};
+
+const kind = <K extends string>(value: K) => ({ ...head, kind: z.literal(value) });
+
+/** Closed: a field that is not listed is an error, in every object. */
+export const ledgerEntry: z.ZodType<LedgerEntry> = z.discriminatedUnion('kind', [
+  z.strictObject({
+    ...kind('plan'),
+    planHash: hash,
+    event: knownEvent,
+    delta: z.number().gt(0).lt(1),
+    epsilon: z.strictObject({ release: claimed, coalition: claimed, floor: claimed }),
+    unit: z.enum(['customer', 'row-as-customer', 'tenant']),
+    neighbouring: z.literal('add-or-remove-one'),
+  }),
+  z.strictObject({
+    ...kind('charge'),
+    round,
+    event: knownEvent,
+    sumHash: hash,
+    contributions: z.int().positive(),
+  }),
+  z.strictObject({ ...kind('release'), round, modelHash: hash, sumHash: hash }),
+  z.strictObject({ ...kind('abort'), round, reason }),
+  z.strictObject({ ...kind('stop'), reason }),
+  z.strictObject({ ...kind('finish'), rounds: round, modelHash: hash }),
+]);
+
+/** A statement about where a ledger stands, small enough to be signed by many. */
+export interface Checkpoint {
+  /** which ledger: one line, such as the federation's name */
+  readonly origin: string;
+  readonly size: number;
+  readonly head: Sha256Hex;
+}
+
+export interface SignedCheckpoint {
+  readonly checkpoint: Checkpoint;
+  /** over `checkpointText`, lower-case hexadecimal */
+  readonly signature: string;
+}
+
+export type Sign = (message: Uint8Array) => Uint8Array;
+export type Verify = (message: Uint8Array, signature: Uint8Array) => boolean;
+
+/**
+ * What is signed: a line that says what this is, so that no signature over something else can pass for it; then origin,
+ * size and head, a line each, as in C2SP tlog-checkpoint.
+ *
+ * @throws RangeError when a field is not of its form
+ */
+export function checkpointText({ origin, size, head }: Checkpoint): string {
+  if (!name.safeParse(origin).success || !round.safeParse(size).success || !hash.safeParse(head).success) {
+    throw new RangeError('not a checkpoint: origin, size or head is not of its form');
+  }
+  return `parley-ledger-checkpoint-v1\n${origin}\n${size}\n${head}\n`;
+}
+
+/** @param sign - Ed25519 over the message, with a key that this room never sees */
+export function signCheckpoint(checkpoint: Checkpoint, sign: Sign): SignedCheckpoint {
+  const signature = sign(Buffer.from(checkpointText(checkpoint)));
+  return { checkpoint, signature: Buffer.from(signature).toString('hex') };
+}
+
+/** Is this the signature, under the key that `verify` holds, of this checkpoint? False for anything malformed. */
+export function verifyCheckpoint({ checkpoint, signature }: SignedCheckpoint, verify: Verify): boolean {
+  if (!/^([0-9a-f]{2})+$/.test(signature)) return false;
+  try {
+    return verify(Buffer.from(checkpointText(checkpoint)), Buffer.from(signature, 'hex'));
+  } catch {
+    return false;
+  }
+}
