@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto';
+import { type HeardAll, ProtocolBroken, type TenantId } from '../secure-sum.ts';
+import { digest, sha256 } from '../transcript.ts';
+import { PACKED_BYTES, polynomials } from './parameters.ts';
+import { type Residues, uniform, WORDS, type Words } from './residues.ts';
+
+/**
+ * What a tenant contributes: nonce (16) ‖ occasion (32) ‖ packed polynomials.
+ *
+ * The *occasion* is the hash of epoch, round, cohort and every member's nonce. The common polynomials `a` are
+ * drawn from it. My own nonce is fresh, so no `a` I encrypt under was ever used before, whatever round number,
+ * cohort or nonces of others I was told; and who was told another cohort encrypts under another `a`.
+ */
+export const NONCE_BYTES = 16;
+const OCCASION_BYTES = 32;
+export const HEADER_BYTES: number = NONCE_BYTES + OCCASION_BYTES;
+
+export const contributionBytes = (dimension: number): number => HEADER_BYTES + PACKED_BYTES * polynomials(dimension);
+export const shareBytes = (dimension: number): number => PACKED_BYTES * polynomials(dimension);
+
+/** @param nonces - of exactly the cohort */
+export function occasionOf(
+  epoch: Uint8Array,
+  round: Uint8Array,
+  nonces: ReadonlyMap<TenantId, Uint8Array>,
+): Uint8Array {
+  const listed = [...nonces].sort(([a], [b]) => (a < b ? -1 : 1)).flat();
+  return digest('parley/threshold-he/occasion/v1', epoch, round, ...listed);
+}
+
+/** The index-th common polynomial of an occasion, in NTT form; SHAKE128 as the random oracle (FIPS 202 §6.2). */
+export function commonPolynomial(occasion: Uint8Array, index: number): Residues {
+  const seed = digest('parley/threshold-he/common/v1', occasion, String(index));
+  return uniform(hashed(seed, 4 * WORDS + SPARE_BYTES));
+}
+
+/** For residues drawn again, each needed with probability below 2^−30; 64 of them never are. */
+const SPARE_BYTES = 64 * 8;
+
+function hashed(seed: Uint8Array, length: number): Words {
+  const bytes = createHash('shake128', { outputLength: length }).update(seed).digest();
+  let used = 0;
+  return {
+    fill(words) {
+      if (used + words.byteLength > bytes.length) throw new Error('the hash ran out');
+      new Uint8Array(words.buffer, words.byteOffset, words.byteLength).set(
+        bytes.subarray(used, used + words.byteLength),
+      );
+      used += words.byteLength;
+    },
+  };
+}
+
+export interface Gathered {
+  /** sorted */
+  readonly cohort: readonly TenantId[];
+  readonly nonces: ReadonlyMap<TenantId, Uint8Array>;
+  readonly occasion: Uint8Array;
+}
+
+/** Reads the headers. @throws ProtocolBroken when they are not of one occasion */
+export function gather(contributions: HeardAll, members: readonly TenantId[], dimension: number): Gathered {
+  const cohort = [...contributions.keys()].sort();
+  const nonces = new Map<TenantId, Uint8Array>();
+  let occasion: Uint8Array | undefined;
+  for (const name of cohort) {
+    const { open } = contributions.get(name)!;
+    if (!members.includes(name)) throw new ProtocolBroken('contributed and is no member', name);
+    if (open.length !== contributionBytes(dimension)) throw new ProtocolBroken('contributed the wrong length', name);
+    nonces.set(name, open.subarray(0, NONCE_BYTES));
+    const stated = open.subarray(NONCE_BYTES, HEADER_BYTES);
+    occasion ??= stated;
+    if (Buffer.compare(occasion, stated) !== 0) throw new ProtocolBroken('contributed to another occasion', name);
+  }
+  if (occasion === undefined) throw new ProtocolBroken('nobody contributed');
+  return { cohort, nonces, occasion };
+}
+
+/**
+ * The identity of the sum: over what each of the cohort contributed, byte for byte. A leaf is the hash of one
+ * contribution, so whoever has the leaves can recompute it without the contributions.
+ */
+export function sumHashOf(epoch: Uint8Array, { cohort, occasion }: Gathered, contributions: HeardAll): Uint8Array {
+  const leaves = cohort.flatMap((name) => [name, sha256(contributions.get(name)!.open)]);
+  return digest('parley/threshold-he/sum/v1', epoch, occasion, ...leaves);
+}

@@ -1,0 +1,224 @@
+import { randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import { secureRandom } from '../../privacy/random.ts';
+import {
+  type EpochContext,
+  type HeardAll,
+  ProtocolBroken,
+  type Said,
+  type Sealed,
+  type TenantId,
+  type TenantRound,
+} from '../secure-sum.ts';
+import { digest, sha256 } from '../transcript.ts';
+import {
+  commonPolynomial,
+  contributionBytes,
+  type Gathered,
+  gather,
+  HEADER_BYTES,
+  NONCE_BYTES,
+  occasionOf,
+  shareBytes,
+  sumHashOf,
+} from './contribution.ts';
+import type { EpochKeys } from './keying.ts';
+import { maskShares, maskValues } from './masks.ts';
+import { DEGREE, LANE, PACKED_BYTES, PLAIN_MODULUS, PRIMES, polynomials } from './parameters.ts';
+import { addInto, constant, noResidues, pack, type Residues } from './residues.ts';
+import type { Bgv } from './seal.ts';
+import { lagrangeAtZero } from './shamir.ts';
+import { flooding } from './smudge.ts';
+
+/** How often one sum may be opened: by the first openers, and by two more sets when one of them is lost. */
+const MOST_OPENINGS = 3;
+
+/**
+ * A tenant's side of one round.
+ *
+ *   ready       nonce
+ *   contribute  for each 4096 values:  x + masks(cohort) − (a·s + t·e)       a from the occasion, s my own key
+ *   share       for each of those:     a·λ·Σ s_i(my x) + t·E + masks(openers)
+ *
+ * Sum of the contributions and of the shares: Σ x + t·(small), because Σ over the openers of λ·s_i(x) is s_i.
+ * Nothing a share holds depends on what was contributed: it opens the sum of exactly the keys of the cohort, each
+ * once, and no other combination of ciphertexts. SECURITY.md has the argument.
+ */
+export interface RoundParts {
+  readonly context: EpochContext;
+  readonly bgv: Bgv;
+  readonly keys: EpochKeys;
+  readonly transcript: Uint8Array;
+  /** Books coefficients this tenant helps to open. @throws when the epoch has none left */
+  readonly spend: (coefficients: number) => void;
+}
+
+export function tenantRound(parts: RoundParts): TenantRound {
+  const { context, keys } = parts;
+  const { me, shape } = context;
+  const nonce = randomBytes(NONCE_BYTES);
+  let contributed: 'nothing' | 'under way' | { readonly hash: Uint8Array } = 'nothing';
+  let answered: Uint8Array | undefined;
+  const shares = new Map<string, Promise<Said>>();
+
+  const gathered = (contributions: HeardAll): Gathered => {
+    const sum = readContributions(contributions, parts);
+    const mine = contributions.get(me);
+    const expected = typeof contributed === 'object' ? contributed.hash : undefined;
+    if (mine === undefined ? contributed !== 'nothing' : !same(expected, sha256(mine.open))) {
+      throw new ProtocolBroken('my own contribution was dropped, changed or made up', me);
+    }
+    return sum;
+  };
+
+  return {
+    async prepare(stage) {
+      if (stage !== 0) throw new RangeError(`prepare stage ${stage} does not exist`);
+      return { open: nonce, sealed: new Map() };
+    },
+
+    async contribute(values, heard) {
+      if (contributed !== 'nothing') throw new RangeError('a round takes one contribution');
+      const slots = onLane(values, shape.dimension);
+      const nonces = readNonces(heard, keys, shape.threshold);
+      if (!same(nonces.get(me), nonce)) throw new ProtocolBroken('I am not in the cohort as I said', me);
+      contributed = 'under way';
+      const open = await encrypted(slots, nonces, parts);
+      contributed = { hash: sha256(open) };
+      return { open, sealed: new Map() } as Said as Sealed;
+    },
+
+    async sumHash(contributions) {
+      return sumHashOf(keys.identity, gathered(contributions), contributions);
+    },
+
+    async open(contributions, openers) {
+      const sum = gathered(contributions);
+      checkOpeners(openers, parts);
+      const sumHash = sumHashOf(keys.identity, sum, contributions);
+      if (answered && !same(answered, sumHash)) {
+        throw new ProtocolBroken('this round was already opened for another sum');
+      }
+      const asked = openers.join();
+      const said = shares.get(asked);
+      if (said) return said; // asked again by the same openers: the same bytes, nothing to average over
+      if (shares.size === MOST_OPENINGS) throw new ProtocolBroken(`this sum was opened ${MOST_OPENINGS} times`);
+      parts.spend(DEGREE * polynomials(shape.dimension));
+      answered = sumHash;
+      const share = openingShare(sum, sumHash, openers, parts);
+      shares.set(asked, share);
+      return share;
+    },
+  };
+}
+
+function readContributions(contributions: HeardAll, { context, keys, transcript }: RoundParts): Gathered {
+  const { shape } = context;
+  const sum = gather(contributions, keys.members, shape.dimension);
+  if (sum.cohort.length < shape.threshold) {
+    throw new ProtocolBroken(`a sum over ${sum.cohort.length} is not opened, ${shape.threshold} are needed`);
+  }
+  // the headers are the contributors' word for what they encrypted under; this is ours
+  if (!same(sum.occasion, occasionOf(keys.identity, transcript, sum.nonces))) {
+    throw new ProtocolBroken('these contributions belong to another round or cohort');
+  }
+  return sum;
+}
+
+/** Values as slots: modulo t, negative ones above the middle. */
+function onLane(values: Float64Array, dimension: number): Float64Array {
+  if (values.length !== dimension) throw new RangeError(`expected ${dimension} coordinates, got ${values.length}`);
+  return values.map((value, i) => {
+    if (!Number.isInteger(value) || Math.abs(value) > LANE) {
+      throw new RangeError(`coordinate ${i} is not an integer within ±${LANE}`); // never the value itself
+    }
+    return value < 0 ? value + PLAIN_MODULUS : value;
+  });
+}
+
+function readNonces(ready: HeardAll, keys: EpochKeys, threshold: number): Map<TenantId, Uint8Array> {
+  if (ready.size < threshold)
+    throw new ProtocolBroken(`a cohort of ${ready.size} is too small, ${threshold} are needed`);
+  const nonces = new Map<TenantId, Uint8Array>();
+  for (const [name, { open }] of ready) {
+    if (!keys.x.has(name)) throw new ProtocolBroken('is in the cohort and no member', name);
+    if (open.length !== NONCE_BYTES) throw new ProtocolBroken('sent a nonce of the wrong length', name);
+    nonces.set(name, open);
+  }
+  return nonces;
+}
+
+async function encrypted(slots: Float64Array, nonces: Map<TenantId, Uint8Array>, parts: RoundParts) {
+  const { context, keys, transcript } = parts;
+  const occasion = occasionOf(keys.identity, transcript, nonces);
+  const cohort = [...nonces.keys()];
+  maskValues(slots, { me: context.me, set: cohort, secrets: keys.secrets, purpose: 'values', binding: occasion });
+  const open = new Uint8Array(contributionBytes(slots.length));
+  open.set(nonces.get(context.me)!);
+  open.set(occasion, NONCE_BYTES);
+  for (let k = 0; k < polynomials(slots.length); k++) {
+    const ciphertext = keys.own.encrypt(slots.subarray(k * DEGREE, (k + 1) * DEGREE), commonPolynomial(occasion, k));
+    pack(ciphertext, open, HEADER_BYTES + k * PACKED_BYTES);
+    await breathe(k);
+  }
+  return open;
+}
+
+function checkOpeners(openers: readonly TenantId[], { context, keys }: RoundParts): void {
+  const { me, shape } = context;
+  const ascending = openers.every((name, i) => i === 0 || openers[i - 1]! < name);
+  if (openers.length !== shape.threshold || !ascending) {
+    throw new ProtocolBroken(`expected ${shape.threshold} different openers in order, got ${openers.length}`);
+  }
+  const stranger = openers.find((name) => !keys.x.has(name));
+  if (stranger !== undefined) throw new ProtocolBroken('is asked to open and no member', stranger);
+  if (!openers.includes(me)) throw new ProtocolBroken('I am not among the openers', me);
+}
+
+async function openingShare(
+  { cohort, occasion }: Gathered,
+  sumHash: Uint8Array,
+  openers: readonly TenantId[],
+  { context, bgv, keys }: RoundParts,
+): Promise<Said> {
+  const { me, shape } = context;
+  const random = secureRandom();
+  const key = keyShare(cohort, openers, me, keys, bgv);
+  const shares: Residues[] = [];
+  for (let k = 0; k < polynomials(shape.dimension); k++) {
+    const share = bgv.multiply(commonPolynomial(occasion, k), key);
+    addInto(share, bgv.multiply(bgv.toNtt(flooding(random)), TIMES_T));
+    shares.push(share);
+    await breathe(k);
+  }
+  key.fill(0);
+  const binding = digest('parley/threshold-he/openers/v1', sumHash, ...openers);
+  maskShares(shares, { me, set: openers, secrets: keys.secrets, purpose: 'shares', binding });
+  const open = new Uint8Array(shareBytes(shape.dimension));
+  shares.forEach((share, k) => {
+    pack(share, open, k * PACKED_BYTES);
+  });
+  return { open, sealed: new Map() };
+}
+
+const TIMES_T: Residues = constant([BigInt(PLAIN_MODULUS) % PRIMES[0].value, BigInt(PLAIN_MODULUS) % PRIMES[1].value]);
+
+/** λ·Σ s_i(my x): the openers' sum to Σ s_i. λ comes before any noise, or it would multiply the noise (ePrint 2022/780). */
+function keyShare(cohort: readonly TenantId[], openers: readonly TenantId[], me: TenantId, keys: EpochKeys, bgv: Bgv) {
+  const sum = noResidues();
+  for (const name of cohort) addInto(sum, keys.dealt.get(name)!);
+  const lambda = lagrangeAtZero(
+    keys.x.get(me)!,
+    openers.map((name) => keys.x.get(name)!),
+  );
+  const share = bgv.multiply(sum, constant(lambda));
+  sum.fill(0);
+  return share;
+}
+
+/** Long vectors let the event loop turn: the connection answers its heartbeat meanwhile. */
+async function breathe(done: number): Promise<void> {
+  if (done % 16 === 15) await setImmediate();
+}
+
+const same = (a: Uint8Array | undefined, b: Uint8Array): boolean => a !== undefined && Buffer.compare(a, b) === 0;
