@@ -1,0 +1,225 @@
+import { Packr } from 'msgpackr';
+import { z } from 'zod';
+import { type Identity, isSignedBy } from './identity.ts';
+import { digest } from './transcript.ts';
+import { checkMsgpack, WireRefused } from './wire-check.ts';
+
+/**
+ * What is said between a client and the coordinator, byte by byte.
+ *
+ *   client                                   coordinator
+ *     │ ◀───────────────────────────── hello │  who I am, a nonce, versions
+ *     │ identify ─────────────────────────▶  │  who I am, signature over the nonce
+ *     │ ◀─────────────────────────── welcome │
+ *     │ ◀────────────────────────────── plan │  a task, signed
+ *     │ accept | decline ─────────────────▶  │
+ *     │ ◀─────────────────────────────── ask │  a stage: who is asked, what was said before
+ *     │ say ──────────────────────────────▶  │  a signed statement
+ *     │ ◀──────────────────────────── opened │  the sum of the round, the next model's hash
+ *     │ ◀────────────────────────────── over │
+ *
+ * A frame is one WebSocket message: msgpack of { body, signature }, the body msgpack again, so that a
+ * signature covers exactly the bytes that were sent. Every frame of the coordinator is signed; a client's
+ * frames carry a signature inside (`identify`, `accept`, `decline`, `say`).
+ * A message is never redefined; a new one is added beside it.
+ */
+export const PROTOCOL = 1;
+
+/** Bytes. Larger frames are refused before they are read. */
+export const MAX_FRAME = 32 * 2 ** 20;
+
+const bytes = (length?: number): z.ZodType<Uint8Array> =>
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array && (length === undefined || value.length === length), {
+    error: length === undefined ? 'expected bytes' : `expected ${length} bytes`,
+  });
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const tenant = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/);
+const stageName = z.string().regex(/^[a-z-]{1,32}$/);
+const natural = z
+  .int()
+  .min(0)
+  .max(2 ** 31);
+const signature = bytes(64);
+
+const relayed = z.strictObject({
+  from: tenant,
+  open: bytes(),
+  sealedHashes: z.array(z.tuple([tenant, bytes(32)])).max(200),
+  sealed: bytes().optional(),
+  signature,
+});
+
+const checkpoint = z.strictObject({ origin: z.string().max(200), size: natural, head: hash });
+/** New ledger entries since the recipient's head, as canonical JSON, and the signed head after them. */
+const ledgerNews = z.strictObject({
+  entries: z.array(z.string().max(100_000)).max(100_000),
+  checkpoint,
+  signature,
+});
+export type LedgerNews = z.infer<typeof ledgerNews>;
+
+export const fromCoordinator = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('hello'),
+    protocol: natural,
+    version: z.string().max(32),
+    federation: hash,
+    key: bytes(32),
+    nonce: bytes(32),
+  }),
+  z.strictObject({ type: z.literal('welcome'), tenant }),
+  z.strictObject({
+    type: z.literal('plan'),
+    plan: z.string().max(4_000_000),
+    signature,
+    /** float64 parameters the task starts from, little-endian */
+    parameters: bytes(),
+  }),
+  z.strictObject({
+    type: z.literal('ask'),
+    task: hash,
+    epoch: natural,
+    round: natural,
+    stage: stageName,
+    attempt: natural,
+    model: z.string().regex(/^([0-9a-f]{64})?$/),
+    members: z.array(tenant).max(200),
+    openers: z.array(tenant).max(200),
+    /** everything said in the stage before, as far as it concerns the recipient */
+    heard: z.array(relayed).max(200),
+    ledger: ledgerNews,
+  }),
+  /** the keys of an epoch are made: what every member said in the last keying stage */
+  z.strictObject({ type: z.literal('keyed'), task: hash, epoch: natural, heard: z.array(relayed).max(200) }),
+  z.strictObject({
+    type: z.literal('opened'),
+    task: hash,
+    round: natural,
+    /** float64 little-endian integers, one per coordinate */
+    sum: bytes(),
+    contributions: natural,
+    model: hash,
+    ledger: ledgerNews,
+  }),
+  z.strictObject({
+    type: z.literal('over'),
+    task: hash,
+    outcome: z.enum(['finished', 'stopped']),
+    reason: z.string().max(500),
+    ledger: ledgerNews,
+  }),
+  z.strictObject({ type: z.literal('refused'), about: z.string().max(64), reason: z.string().max(500) }),
+]);
+export type FromCoordinator = z.infer<typeof fromCoordinator>;
+
+export const fromClient = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('identify'),
+    protocol: natural,
+    version: z.string().max(32),
+    tenant,
+    /** entries of the ledger this client has verified and keeps the head of */
+    ledger: natural,
+    signature,
+  }),
+  /** `round`: the last whose sum this client has taken in; what was opened since is sent again */
+  z.strictObject({ type: z.literal('accept'), task: hash, round: natural, signature }),
+  z.strictObject({
+    type: z.literal('decline'),
+    task: hash,
+    cause: z.enum(['policy', 'budget', 'data', 'broken-promise']),
+    reason: z.string().max(500),
+    signature,
+  }),
+  /** asked, but it will not answer: no keys of this epoch, say after a restart */
+  z.strictObject({ type: z.literal('cannot'), task: hash, epoch: natural, round: natural }),
+  z.strictObject({
+    type: z.literal('say'),
+    task: hash,
+    epoch: natural,
+    round: natural,
+    stage: stageName,
+    attempt: natural,
+    open: bytes(),
+    sealed: z.array(z.tuple([tenant, bytes()])).max(200),
+    signature,
+  }),
+]);
+export type FromClient = z.infer<typeof fromClient>;
+
+const frame = z.strictObject({ body: bytes(), signature: bytes(64).optional() });
+
+// No records, no extensions: what is encoded here is what checkMsgpack lets in.
+const packr = new Packr({ useRecords: false, moreTypes: false, encodeUndefinedAsNil: true });
+
+export function encodeFromCoordinator(message: FromCoordinator, identity: Identity): Uint8Array {
+  const body = packr.pack(message);
+  return packr.pack({ body, signature: identity.sign(digest('parley/frame/v1', body)) });
+}
+
+/** @throws WireRefused when the frame is not a message signed by `key`; `key` undefined only for reading a `hello` */
+export function decodeFromCoordinator(bytes: Uint8Array, key: Uint8Array | undefined): FromCoordinator {
+  const { body, signature } = decode(bytes, frame, 'frame');
+  const message = decode(body, fromCoordinator, 'message');
+  // The first frame brings the key; the caller compares it with the pinned fingerprint before anything else.
+  const signer = key ?? (message.type === 'hello' ? message.key : undefined);
+  if (signer === undefined || signature === undefined) throw new WireRefused('an unsigned message');
+  if (!isSignedBy(signer, digest('parley/frame/v1', body), signature))
+    throw new WireRefused(`the coordinator's signature on "${message.type}" does not verify`);
+  return message;
+}
+
+export function encodeFromClient(message: FromClient): Uint8Array {
+  return packr.pack({ body: packr.pack(message) });
+}
+
+/** @throws WireRefused */
+export function decodeFromClient(bytes: Uint8Array): FromClient {
+  return decode(decode(bytes, frame, 'frame').body, fromClient, 'message');
+}
+
+function decode<T>(bytes: Uint8Array, schema: z.ZodType<T>, what: string): T {
+  if (bytes.length > MAX_FRAME)
+    throw new WireRefused(`a ${what} of ${bytes.length} bytes, at most ${MAX_FRAME} are read`);
+  checkMsgpack(bytes);
+  let value: unknown;
+  try {
+    value = packr.unpack(bytes);
+  } catch {
+    throw new WireRefused(`a ${what} that is not msgpack`);
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new WireRefused(`${what}: ${issue?.path.join('.') || 'type'}: ${issue?.message ?? 'unknown'}`);
+}
+
+/** What a client signs to say who it is: the nonce makes it fresh, the coordinator's key makes it not relayable. */
+export function identifyDigest(
+  hello: { nonce: Uint8Array; key: Uint8Array; federation: string },
+  name: string,
+): Uint8Array {
+  return digest('parley/identify/v1', hello.nonce, hello.key, hello.federation, name, String(PROTOCOL));
+}
+
+/** What a client signs to accept or decline a task. */
+export function answerDigest(task: string, name: string, answer: 'accept' | 'decline', reason: string): Uint8Array {
+  return digest('parley/answer/v1', task, name, answer, reason);
+}
+
+/** Float64 vectors travel little-endian. */
+export function vectorBytes(values: Float64Array): Uint8Array {
+  const bytes = new Uint8Array(values.length * 8);
+  const view = new DataView(bytes.buffer);
+  values.forEach((value, i) => {
+    view.setFloat64(8 * i, value, true);
+  });
+  return bytes;
+}
+
+/** @throws WireRefused when the length is not that of `length` doubles */
+export function vectorFrom(bytes: Uint8Array, length: number): Float64Array {
+  if (bytes.length !== length * 8) throw new WireRefused(`expected ${length} doubles, got ${bytes.length} bytes`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Float64Array.from({ length }, (_, i) => view.getFloat64(8 * i, true));
+}

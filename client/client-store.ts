@@ -1,0 +1,129 @@
+import { DatabaseSync } from 'node:sqlite';
+import { type Budget, readBudget } from '../privacy/budget.ts';
+import { EMPTY_LEDGER, entryText, type LedgerEntry, type LedgerHead } from '../privacy/ledger.ts';
+
+/**
+ * What a tenant remembers, whatever the coordinator says: the ledger head it saw last, what it spent, which rounds it
+ * answered and how. Durable before an answer leaves (SQLite, WAL, synchronous=FULL): a client that is
+ * killed at any instruction may have paid for a round it did not finish, never the other way round.
+ */
+export interface ClientStore {
+  ledgerHead(): LedgerHead;
+  /** Appends verified entries, and moves the head with them. */
+  addLedger(entries: readonly LedgerEntry[], head: LedgerHead): void;
+  ledgerEntry(task: string, round: number, kind: 'charge' | 'release'): LedgerEntry | undefined;
+  ledger(): LedgerEntry[];
+  /** undefined before the first task */
+  budget(): Budget | undefined;
+  setBudget(budget: Budget): void;
+  /** What was pinned when a task was accepted; undefined when it was not. */
+  accepted(task: string): Accepted | undefined;
+  accept(task: string, accepted: Accepted): void;
+  round(task: string, round: number): AnsweredRound | undefined;
+  rounds(task: string): AnsweredRound[];
+  /** Highest round this tenant ever contributed to; 0 before the first. */
+  lastRound(task: string): number;
+  setRound(task: string, round: number, answered: AnsweredRound): void;
+  pinned(name: string): string | undefined;
+  pin(name: string, value: string): void;
+  /** All of it, or nothing of it. */
+  commit<T>(work: () => T): T;
+  close(): void;
+}
+
+export interface Accepted {
+  readonly plan: string;
+  /** SHA-256 of the data file the task was accepted with */
+  readonly data: string;
+}
+
+export interface AnsweredRound {
+  /** hash of the cohort this tenant contributed to */
+  readonly cohort: string;
+  /** the sum it gave shares for; empty before */
+  readonly sumHash: string;
+  /** opener sets it answered, each once */
+  readonly openerSets: readonly string[];
+  /** 'open' until the ledger says what became of the round */
+  readonly cost: 'open' | 'spent' | 'returned';
+}
+
+const SCHEMA_VERSION = 1;
+
+/** @param path - a file, or ':memory:' for a tenant that lives as long as its process */
+export function openClientStore(path: string): ClientStore {
+  const db = new DatabaseSync(path);
+  db.exec('pragma journal_mode = wal; pragma synchronous = full;');
+  const found = db.prepare('pragma user_version').get()?.user_version as number;
+  if (found > SCHEMA_VERSION) throw new Error(`${path} was written by a newer Parley (schema ${found})`);
+  db.exec(`
+    pragma user_version = ${SCHEMA_VERSION};
+    create table if not exists kept (name text primary key, value text not null) strict;
+    create table if not exists ledger (
+      seq integer primary key, task text not null, round integer, kind text not null, entry text not null
+    ) strict;
+    create index if not exists ledger_by_round on ledger (task, round, kind);
+    create table if not exists task (id text primary key, plan text not null, data text not null) strict;
+    create table if not exists round (
+      task text not null, round integer not null, answered text not null, primary key (task, round)
+    ) strict, without rowid;
+  `);
+  const get = db.prepare('select value from kept where name = ?');
+  const set = db.prepare('insert into kept values (?, ?) on conflict (name) do update set value = excluded.value');
+  const addEntry = db.prepare('insert into ledger values (?, ?, ?, ?, ?)');
+  const findEntry = db.prepare('select entry from ledger where task = ? and round = ? and kind = ?');
+  const allEntries = db.prepare('select entry from ledger order by seq');
+  const task = db.prepare('select plan, data from task where id = ?');
+  const addTask = db.prepare('insert or ignore into task values (?, ?, ?)');
+  const round = db.prepare('select answered from round where task = ? and round = ?');
+  const rounds = db.prepare('select answered from round where task = ? order by round');
+  const lastRound = db.prepare('select coalesce(max(round), 0) as last from round where task = ?');
+  const setRound = db.prepare(
+    'insert into round values (?, ?, ?) on conflict (task, round) do update set answered = excluded.answered',
+  );
+  const kept = (name: string): string | undefined => get.get(name)?.value as string | undefined;
+
+  return {
+    ledgerHead: () => JSON.parse(kept('ledger-head') ?? JSON.stringify(EMPTY_LEDGER)) as LedgerHead,
+    addLedger(entries, head) {
+      this.commit(() => {
+        for (const entry of entries)
+          addEntry.run(entry.seq, entry.task, 'round' in entry ? entry.round : null, entry.kind, entryText(entry));
+        set.run('ledger-head', JSON.stringify(head));
+      });
+    },
+    ledgerEntry: (id, number, kind) => {
+      const row = findEntry.get(id, number, kind);
+      return row === undefined ? undefined : (JSON.parse(row.entry as string) as LedgerEntry);
+    },
+    ledger: () => allEntries.all().map((row) => JSON.parse(row.entry as string) as LedgerEntry),
+    budget: () => {
+      const text = kept('budget');
+      return text === undefined ? undefined : readBudget(JSON.parse(text));
+    },
+    setBudget: (budget) => void set.run('budget', JSON.stringify(budget)),
+    accepted: (id) => task.get(id) as Accepted | undefined,
+    accept: (id, { plan, data }) => void addTask.run(id, plan, data),
+    round: (id, number) => {
+      const row = round.get(id, number);
+      return row === undefined ? undefined : (JSON.parse(row.answered as string) as AnsweredRound);
+    },
+    rounds: (id) => rounds.all(id).map((row) => JSON.parse(row.answered as string) as AnsweredRound),
+    lastRound: (id) => lastRound.get(id)?.last as number,
+    setRound: (id, number, answered) => void setRound.run(id, number, JSON.stringify(answered)),
+    pinned: kept,
+    pin: (name, value) => void set.run(name, value),
+    commit(work) {
+      db.exec('begin immediate');
+      try {
+        const result = work();
+        db.exec('commit');
+        return result;
+      } catch (error) {
+        db.exec('rollback');
+        throw error;
+      }
+    },
+    close: () => db.close(),
+  };
+}

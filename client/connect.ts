@@ -1,0 +1,32 @@
+import { WebSocket } from 'ws';
+import { webSocketLink } from '../aggregation/websocket-link.ts';
+import { MAX_FRAME } from '../aggregation/wire.ts';
+import type { Participant } from './participant.ts';
+
+/**
+ * Keeps a participant connected until told to stop. A lost connection is taken up again with growing pauses;
+ * a refusal (wrong coordinator, unknown tenant, other version, broken ledger) is final and comes back as a reason.
+ */
+export async function stayConnected(
+  participant: Participant,
+  url: string,
+  { signal, sleep }: { signal: AbortSignal; sleep: (ms: number) => Promise<void> },
+): Promise<string | undefined> {
+  for (let pauseMs = 100; !signal.aborted; pauseMs = Math.min(pauseMs * 2, 10_000)) {
+    const socket = new WebSocket(federationUrl(url), { perMessageDeflate: false, maxPayload: MAX_FRAME });
+    const stop = (): void => socket.close();
+    signal.addEventListener('abort', stop, { once: true });
+    // a link is taken before it opens: the coordinator speaks first, and its greeting must not be missed
+    const taken = participant.take(webSocketLink(socket));
+    socket.on('open', () => {
+      pauseMs = 100;
+    });
+    const reason = await taken;
+    signal.removeEventListener('abort', stop);
+    if (reason !== undefined) return reason;
+    if (!signal.aborted) await sleep(pauseMs);
+  }
+  return undefined;
+}
+
+const federationUrl = (url: string): string => `${url.replace(/^http/, 'ws').replace(/\/$/, '')}/federation`;

@@ -1,0 +1,360 @@
+import canonicalize from 'canonicalize';
+import { fingerprint, type Identity, isSignedBy } from '../aggregation/identity.ts';
+import type { Link } from '../aggregation/link.ts';
+import { checkPlan, hex, type Plan, planDigest, planSchema, planText, poolOf, taskId } from '../aggregation/plan.ts';
+import { startParameters } from '../aggregation/progress.ts';
+import { ProtocolBroken } from '../aggregation/secure-sum.ts';
+import { digest } from '../aggregation/transcript.ts';
+import {
+  answerDigest,
+  decodeFromCoordinator,
+  encodeFromClient,
+  type FromCoordinator,
+  identifyDigest,
+  type LedgerNews,
+  PROTOCOL,
+  vectorFrom,
+} from '../aggregation/wire.ts';
+import { WireRefused } from '../aggregation/wire-check.ts';
+import type { Backend } from '../models/backend.ts';
+import { encode } from '../models/encode.ts';
+import { heldOutCustomers, trainingCustomers } from '../models/encoded.ts';
+import { parameterHash } from '../models/model.ts';
+import type { RandomSource } from '../privacy/random.ts';
+import type { ClientStore } from './client-store.ts';
+import type { Customers } from './contribution.ts';
+import { takeInLedger } from './ledger-view.ts';
+import { objection, type Policy } from './policy.ts';
+import type { Snapshot } from './rows.ts';
+import { followLedger, setAside, wouldPay } from './spending.ts';
+import { type DeclineCause, Declined, TaskSession } from './task-session.ts';
+
+/**
+ * A tenant's program: it takes part in what its policy allows, and in nothing else.
+ *
+ *   hello ─▶ is this the pinned coordinator? ─▶ identify
+ *   plan  ─▶ signed? derived as stated? within the policy and the budget? fits the data? ─▶ accept, or decline with a reason
+ *   ask, opened, over ─▶ the task's session (`task-session.ts`)
+ *
+ * Every message of the coordinator is signed, and every ledger entry it mentions is verified against the head this
+ * tenant saw last, before anything is done. One message at a time, in order.
+ */
+export interface ClientWorld {
+  readonly identity: Identity;
+  readonly policy: Policy;
+  readonly store: ClientStore;
+  readonly backend: Backend;
+  /** noise and sampling; must be `secure` unless the whole federation is a replay */
+  readonly random: RandomSource;
+  /** Unix milliseconds */
+  readonly clock: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+  /** Reads the tenant's customers. */
+  readonly snapshot: () => Promise<Snapshot>;
+  readonly version: string;
+  /** Told what happens, for logs and progress lines; never holds a row, a key or a vector. */
+  readonly onEvent?: (event: ClientEvent) => void;
+}
+
+export type ClientEvent =
+  | { readonly type: 'connected'; readonly coordinator: string }
+  | { readonly type: 'accepted'; readonly task: string; readonly plan: Plan }
+  | { readonly type: 'declined'; readonly task: string; readonly because: DeclineCause; readonly reason: string }
+  | { readonly type: 'round-opened'; readonly task: string; readonly round: number; readonly contributions: number }
+  | { readonly type: 'finished'; readonly task: string; readonly plan: Plan; readonly parameters: Float64Array }
+  | { readonly type: 'stopped'; readonly task: string; readonly reason: string }
+  | { readonly type: 'refused'; readonly about: string; readonly reason: string }
+  | { readonly type: 'left'; readonly reason: string };
+
+export interface Participant {
+  /** Takes part over this connection until it closes. @returns why it ended; undefined when the other side just went away */
+  take(link: Link): Promise<string | undefined>;
+  /** When everything received so far has been dealt with. */
+  idle(): Promise<void>;
+  forget(): void;
+}
+
+export function createParticipant(world: ClientWorld): Participant {
+  if (world.random.kind !== 'secure')
+    throw new Error('a participant needs secure randomness: replayed noise protects nobody');
+  const { policy, store } = world;
+  const sessions = new Map<string, TaskSession>();
+  const declined = new Set<string>();
+  const plans = new Map<string, Plan>();
+  const tell = world.onEvent ?? (() => {});
+  let coordinatorKey: Uint8Array | undefined;
+  let welcome = false;
+  let queue: Promise<void> = Promise.resolve();
+
+  const planOf = (task: string): Plan | undefined => {
+    const stored = plans.has(task) ? undefined : store.accepted(task);
+    if (stored !== undefined) plans.set(task, planSchema.parse(JSON.parse(stored.plan)));
+    return plans.get(task);
+  };
+
+  async function handle(link: Link, message: FromCoordinator): Promise<void> {
+    if ('ledger' in message) news(message.ledger);
+    switch (message.type) {
+      case 'hello':
+        return identify(link, message);
+      case 'welcome':
+        welcome = true;
+        return tell({ type: 'connected', coordinator: policy.coordinator.url });
+      case 'plan':
+        return consider(link, message);
+      case 'over':
+        return over(message);
+      case 'refused':
+        return refused(message);
+      default:
+        return inSession(link, message);
+    }
+  }
+
+  /** @throws WireRefused when this is not the coordinator whose fingerprint the policy pins */
+  function identify(link: Link, hello: Extract<FromCoordinator, { type: 'hello' }>): void {
+    if (fingerprint(hello.key) !== policy.coordinator.fingerprint)
+      throw new WireRefused(
+        `the coordinator's key has fingerprint ${fingerprint(hello.key)}, the policy pins ${policy.coordinator.fingerprint}`,
+      );
+    if (hello.federation !== hex(digest('parley/federation/v1', hello.key)))
+      throw new WireRefused('the federation is not named after its key');
+    if (hello.protocol !== PROTOCOL)
+      throw new WireRefused(
+        `the coordinator (${hello.version}) speaks protocol ${hello.protocol}, this client (${world.version}) ${PROTOCOL}: install the same version`,
+      );
+    coordinatorKey = hello.key;
+    welcome = false;
+    const signature = world.identity.sign(identifyDigest(hello, policy.tenant));
+    const ledger = store.ledgerHead().size;
+    link.send(
+      encodeFromClient({
+        type: 'identify',
+        protocol: PROTOCOL,
+        version: world.version,
+        tenant: policy.tenant,
+        ledger,
+        signature,
+      }),
+    );
+  }
+
+  function news(ledger: LedgerNews): void {
+    if (coordinatorKey === undefined) throw new WireRefused('news before a greeting');
+    const entries = takeInLedger(store, ledger, coordinatorKey);
+    followLedger(store, policy, entries, planOf);
+  }
+
+  // ---- a new task
+
+  async function consider(link: Link, message: Extract<FromCoordinator, { type: 'plan' }>): Promise<void> {
+    const plan = readPlan(message);
+    const task = taskId(plan);
+    if (declined.has(task)) return;
+    try {
+      if (!sessions.has(task)) sessions.set(task, await admit(plan, task, message.parameters));
+      const round = sessions.get(task)!.lastRoundTaken;
+      link.send(
+        encodeFromClient({
+          type: 'accept',
+          task,
+          round,
+          signature: world.identity.sign(answerDigest(task, policy.tenant, 'accept', '')),
+        }),
+      );
+      tell({ type: 'accepted', task, plan });
+    } catch (error) {
+      decline(link, task, error);
+    }
+  }
+
+  /** @throws WireRefused when it is not a plan, or not the coordinator's */
+  function readPlan({ plan: text, signature }: { plan: string; signature: Uint8Array }): Plan {
+    if (coordinatorKey === undefined || !isSignedBy(coordinatorKey, planDigest(text), signature))
+      throw new WireRefused('a plan without the signature of the coordinator');
+    const parsed = planSchema.safeParse(parseJson(text));
+    if (!parsed.success)
+      throw new WireRefused(`not a plan this version understands: ${parsed.error.issues[0]?.path.join('.')}`);
+    if (planText(parsed.data) !== text) throw new WireRefused('a plan that is not canonical JSON');
+    return parsed.data;
+  }
+
+  /** Everything that must hold before this tenant takes part. @throws Declined */
+  async function admit(plan: Plan, task: string, parameters: Uint8Array): Promise<TaskSession> {
+    checkIdentity(plan);
+    const before = store.accepted(task);
+    try {
+      checkPlan(plan);
+    } catch (error) {
+      throw new Declined('policy', (error as Error).message);
+    }
+    const against = objection(policy, plan);
+    if (against !== undefined) throw new Declined('policy', against);
+    checkHoldout(plan);
+    const start = startOf(plan, parameters);
+    if (before === undefined) checkBudget(plan);
+    const { customers, hash } = await load(plan);
+    if (before !== undefined && before.data !== hash)
+      throw new Declined('data', 'the data file is not the one this task was accepted with');
+    if (before === undefined)
+      store.commit(() => {
+        store.accept(task, { plan: planText(plan), data: hash });
+        setAside(store, policy, plan);
+      });
+    plans.set(task, plan);
+    return new TaskSession(plan, start, customers, world);
+  }
+
+  function checkIdentity(plan: Plan): void {
+    const mine = plan.roster.find(({ tenant }) => tenant === policy.tenant);
+    if (mine === undefined || mine.key !== hex(world.identity.publicKey))
+      throw new Declined('policy', 'the roster does not list this tenant with its key');
+    if (coordinatorKey === undefined || plan.federation !== hex(digest('parley/federation/v1', coordinatorKey)))
+      throw new Declined('policy', 'the plan belongs to another federation');
+  }
+
+  /** Who is held out must be the same in every task, or a customer would pay from two pools and be counted in one. */
+  function checkHoldout(plan: Plan): void {
+    const { holdout, customer } = plan.settings.features;
+    const rule = canonicalize({ holdout, customer })!;
+    const pinned = store.pinned('holdout');
+    if (pinned === undefined) store.pin('holdout', rule);
+    else if (pinned !== rule)
+      throw new Declined('policy', 'customers are held out by another rule than in earlier tasks');
+  }
+
+  function checkBudget(plan: Plan): void {
+    const { epsilon, allowed } = wouldPay(store, policy, plan);
+    if (!allowed)
+      throw new Declined(
+        'budget',
+        `with this task ${poolOf(plan)} customers would have paid ε ${epsilon.toFixed(3)}, the budget is ${policy.budget[poolOf(plan)].epsilon}`,
+      );
+  }
+
+  function startOf(plan: Plan, bytes: Uint8Array): Float64Array {
+    const start = vectorFrom(bytes, bytes.length / 8);
+    const { work } = plan.settings;
+    const promised = work.kind === 'evaluate' ? work.parameters : parameterHash(startParameters(plan.settings));
+    if (parameterHash(start) !== promised)
+      throw new Declined('policy', 'the parameters sent are not those of the plan');
+    return start;
+  }
+
+  async function load(plan: Plan): Promise<{ customers: Customers; hash: string }> {
+    try {
+      const { table, hash } = await world.snapshot();
+      const encoded = encode(plan.settings.features, table);
+      const pool = poolOf(plan) === 'held-out' ? heldOutCustomers(encoded) : trainingCustomers(encoded);
+      if (pool.length > plan.settings.privacy.maxCustomers)
+        throw new Declined('data', 'more customers than the plan provides for');
+      return { customers: { encoded, pool }, hash };
+    } catch (error) {
+      if (error instanceof Declined) throw error;
+      tell({ type: 'refused', about: 'data', reason: (error as Error).message }); // for the tenant's own eyes
+      throw new Declined('data', 'the data does not fit the schema of the plan');
+    }
+  }
+
+  // ---- a running task
+
+  async function inSession(
+    link: Link,
+    message: Extract<FromCoordinator, { type: 'ask' | 'keyed' | 'opened' }>,
+  ): Promise<void> {
+    const session = sessions.get(message.task);
+    if (session === undefined) return;
+    try {
+      if (message.type === 'keyed') await session.keyed(message);
+      else if (message.type === 'opened') opened(session, message);
+      else await answer(link, session, message);
+    } catch (error) {
+      if (error instanceof ProtocolBroken && message.type !== 'opened') cannot(link, message, error);
+      else decline(link, message.task, error);
+    }
+  }
+
+  async function answer(
+    link: Link,
+    session: TaskSession,
+    ask: Extract<FromCoordinator, { type: 'ask' }>,
+  ): Promise<void> {
+    const said = await session.answer(ask);
+    const { task, epoch, round } = ask;
+    link.send(encodeFromClient(said ?? { type: 'cannot', task, epoch, round }));
+  }
+
+  function opened(session: TaskSession, message: Extract<FromCoordinator, { type: 'opened' }>): void {
+    session.takeIn(message);
+    tell({ type: 'round-opened', task: message.task, round: message.round, contributions: message.contributions });
+  }
+
+  /** What the peers said does not hold together: this conversation is over for us, the task is not. */
+  function cannot(
+    link: Link,
+    { task, epoch, ...rest }: { task: string; epoch: number; round?: number },
+    error: ProtocolBroken,
+  ): void {
+    tell({ type: 'refused', about: 'round', reason: error.message });
+    link.send(encodeFromClient({ type: 'cannot', task, epoch, round: rest.round ?? 0 }));
+  }
+
+  /** Fails closed: whatever went wrong, this tenant takes no further part in the task. */
+  function decline(link: Link, task: string, error: unknown): void {
+    if (!(error instanceof Declined) && !(error instanceof WireRefused) && !(error instanceof RangeError)) throw error;
+    const because = error instanceof Declined ? error.because : 'broken-promise';
+    const reason = error.message.slice(0, 500);
+    declined.add(task);
+    end(task);
+    const signature = world.identity.sign(answerDigest(task, policy.tenant, 'decline', reason));
+    link.send(encodeFromClient({ type: 'decline', task, cause: because, reason, signature }));
+    tell({ type: 'declined', task, because, reason });
+  }
+
+  function over({ task, outcome, reason }: Extract<FromCoordinator, { type: 'over' }>): void {
+    const session = sessions.get(task);
+    if (session !== undefined && outcome === 'finished')
+      tell({ type: 'finished', task, plan: session.plan, parameters: session.result });
+    else if (outcome === 'stopped') tell({ type: 'stopped', task, reason });
+    end(task);
+  }
+
+  function end(task: string): void {
+    sessions.get(task)?.forget();
+    sessions.delete(task);
+  }
+
+  function refused({ about, reason }: Extract<FromCoordinator, { type: 'refused' }>): void {
+    if (!welcome) throw new WireRefused(`the coordinator refuses this client: ${reason}`);
+    tell({ type: 'refused', about, reason });
+  }
+
+  return {
+    take: (link) =>
+      new Promise((resolve) => {
+        const leave = (error: unknown): void => {
+          const reason = error instanceof Error ? error.message : String(error);
+          tell({ type: 'left', reason });
+          link.close();
+          resolve(reason);
+        };
+        link.onClose(() => resolve(undefined));
+        link.onFrame((frame) => {
+          queue = queue.then(() => handle(link, decodeFromCoordinator(frame, coordinatorKey))).catch(leave);
+        });
+      }),
+    idle: () => queue,
+    forget: () => {
+      for (const session of sessions.values()) session.forget();
+      sessions.clear();
+    },
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new WireRefused('a plan that is not JSON');
+  }
+}

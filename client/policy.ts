@@ -1,0 +1,98 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
+import { fingerprint } from '../aggregation/identity.ts';
+import { coalitionShares, type Plan, poolOf } from '../aggregation/plan.ts';
+import type { TenantId } from '../aggregation/secure-sum.ts';
+
+/**
+ * What a tenant lets happen to its customers. A file of its own, kept and changed by the tenant alone;
+ * the coordinator never sees it and cannot override it. What it does not allow is declined.
+ */
+const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'use 1 to 32 of a-z, 0-9 and -');
+const print = z
+  .string()
+  .regex(
+    /^([0-9a-f]{4}-){9}[0-9a-f]{4}$/,
+    'expected a fingerprint: ten groups of four hex digits, from `parley tenant fingerprint`',
+  );
+const limit = z.strictObject({ epsilon: z.number().positive(), delta: z.number().gt(0).lt(1) });
+
+export const policySchema = z.strictObject({
+  tenant: name,
+  coordinator: z.strictObject({ url: z.url({ protocol: /^https?$/ }), fingerprint: print }),
+  /** CSV or Parquet file with this tenant's customers; relative to the policy file */
+  data: z.string().min(1),
+  /** tenants counted as honest, with the fingerprints their people read out: nobody else counts towards a cohort */
+  peers: z.record(name, print),
+  accept: z.strictObject({
+    work: z.array(z.enum(['train', 'segment', 'evaluate'])).min(1),
+    secureSum: z.array(z.enum(['threshold-he', 'plain'])).min(1),
+    mode: z.array(z.enum(['record-distributed', 'record-local'])).min(1),
+    /** largest coalition ε of one task */
+    maxEpsilon: z.number().positive(),
+    maxDelta: z.number().gt(0).lt(1),
+    /** fewest pinned tenants, this one included, a sum may be opened over */
+    minCohort: z.int().min(1),
+    /** fewest colluding tenants the plan must withstand */
+    minColluders: z.int().min(0),
+  }),
+  /** what may ever be spent, over all tasks: on customers trained on, and on customers held out */
+  budget: z.strictObject({ training: limit, 'held-out': limit }),
+});
+export type Policy = z.infer<typeof policySchema>;
+
+export class PolicyUnreadable extends Error {
+  override readonly name = 'PolicyUnreadable';
+}
+
+/** @throws PolicyUnreadable naming file and field; the data path comes back absolute */
+export function readPolicy(file: string): Policy {
+  if (!existsSync(file))
+    throw new PolicyUnreadable(`${file}: no such file; \`parley client init\` writes one to start from`);
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new PolicyUnreadable(`${file}: not JSON: ${(error as Error).message}`);
+  }
+  const parsed = policySchema.safeParse(value);
+  if (!parsed.success)
+    throw new PolicyUnreadable(
+      parsed.error.issues.map((issue) => `${file}: ${issue.path.join('.') || '(top)'}: ${issue.message}`).join('\n'),
+    );
+  return { ...parsed.data, data: resolve(dirname(file), parsed.data.data) };
+}
+
+/** The first thing about a plan that the policy does not allow, as a sentence; undefined when it allows all of it. */
+export function objection(policy: Policy, plan: Plan): string | undefined {
+  const { accept } = policy;
+  const { work, secureSum, privacy } = plan.settings;
+  if (!accept.work.includes(work.kind)) return `tasks of kind "${work.kind}" are not accepted`;
+  if (!accept.secureSum.includes(secureSum.protocol)) return `the secure sum "${secureSum.protocol}" is not accepted`;
+  if (!accept.mode.includes(privacy.mode)) return `the mode "${privacy.mode}" is not accepted`;
+  if (plan.derived.epsilon.coalition > accept.maxEpsilon)
+    return `coalition ε ${plan.derived.epsilon.coalition.toFixed(3)} is above ${accept.maxEpsilon}`;
+  if (privacy.delta > accept.maxDelta) return `δ ${privacy.delta} is above ${accept.maxDelta}`;
+  if (secureSum.minCohort < accept.minCohort) return `a cohort of ${secureSum.minCohort} is below ${accept.minCohort}`;
+  if (secureSum.colluders < accept.minColluders)
+    return `the plan withstands ${secureSum.colluders} colluders, fewer than ${accept.minColluders}`;
+  if (coalitionShares(plan.settings) < 1) return 'nobody outside the coalition adds noise';
+  const pinned = pinnedTenants(policy, plan);
+  if (pinned.size < secureSum.minCohort)
+    return `${pinned.size} of the roster's tenants are pinned in "peers", the plan needs ${secureSum.minCohort}: compare fingerprints`;
+  const allowed = policy.budget[poolOf(plan)];
+  if (privacy.delta > allowed.delta) return `δ ${privacy.delta} is above the budget's ${allowed.delta}`;
+  return undefined;
+}
+
+/**
+ * The tenants of the roster that count: this one, and those whose key has the fingerprint that was compared out of
+ * band. A roster of ghosts invented by the coordinator counts for nothing.
+ */
+export function pinnedTenants(policy: Policy, plan: Plan): ReadonlySet<TenantId> {
+  const pinned = plan.roster.filter(
+    ({ tenant, key }) => tenant === policy.tenant || policy.peers[tenant] === fingerprint(Buffer.from(key, 'hex')),
+  );
+  return new Set(pinned.map(({ tenant }) => tenant));
+}

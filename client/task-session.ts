@@ -1,0 +1,385 @@
+import canonicalize from 'canonicalize';
+import { chargedEvent, hex, type Plan, rosterHash, roundsOf, shapeOf, taskId } from '../aggregation/plan.ts';
+import { begin, type Progress, progressHash, released, takeIn } from '../aggregation/progress.ts';
+import { protocolNamed } from '../aggregation/protocols.ts';
+import type {
+  Heard,
+  HeardAll,
+  Said,
+  SecureSum,
+  Stage,
+  TenantEpoch,
+  TenantId,
+  TenantRound,
+} from '../aggregation/secure-sum.ts';
+import {
+  digest,
+  heardHash,
+  isRelayed,
+  NOTHING_HEARD,
+  type Place,
+  type Relayed,
+  signStatement,
+  transcriptOf,
+} from '../aggregation/transcript.ts';
+import { type FromClient, type FromCoordinator, vectorFrom } from '../aggregation/wire.ts';
+import { drawNoise, type NoiseShare } from '../privacy/noise.ts';
+import type { Noised } from '../privacy/steps.ts';
+import { type Customers, contribution } from './contribution.ts';
+import type { ClientWorld } from './participant.ts';
+import { pinnedTenants } from './policy.ts';
+import { openRound } from './spending.ts';
+
+/**
+ * A tenant's side of one accepted task.
+ *
+ *   ask ──▶ are these the statements of the tenants, made here and now?
+ *       ──▶ may this tenant answer? (`gate`: cohort, budget, ledger, once per round)
+ *       ──▶ the protocol's answer, signed
+ *   opened ──▶ the same next model, computed here
+ *
+ * Whatever does not hold ends the task for this tenant: it declines, and says why.
+ */
+export class Declined extends Error {
+  override readonly name = 'Declined';
+  readonly because: DeclineCause;
+  constructor(because: DeclineCause, message: string) {
+    super(message);
+    this.because = because;
+  }
+}
+export type DeclineCause = Extract<FromClient, { type: 'decline' }>['cause'];
+
+export type Ask = Extract<FromCoordinator, { type: 'ask' }>;
+export type Keyed = Extract<FromCoordinator, { type: 'keyed' }>;
+export type Opened = Extract<FromCoordinator, { type: 'opened' }>;
+
+interface Epoch {
+  readonly number: number;
+  readonly parties: readonly TenantId[];
+  readonly keys: TenantEpoch;
+  keyed: boolean;
+}
+
+interface Round {
+  readonly number: number;
+  readonly startedAt: number;
+  readonly protocol: TenantRound;
+  /** under way since the round began: does not depend on who else takes part */
+  readonly vector: Promise<Noised>;
+  /** what this tenant heard before it answered each stage, by stage name */
+  readonly heard: Map<string, Uint8Array>;
+  cohort: readonly TenantId[];
+}
+
+export class TaskSession {
+  readonly plan: Plan;
+  readonly id: string;
+  readonly #world: ClientWorld;
+  readonly #customers: Customers;
+  readonly #protocol: SecureSum;
+  readonly #keys: ReadonlyMap<TenantId, Uint8Array>;
+  readonly #pinned: ReadonlySet<TenantId>;
+  /** drawn before the batch it will hide is known; replaced as soon as it is used */
+  #noise: NoiseShare;
+  #progress: Progress;
+  /** last round whose sum was taken in */
+  #taken = 0;
+  #epoch: Epoch | undefined;
+  #round: Round | undefined;
+  readonly #keyingHeard = new Map<string, Uint8Array>();
+  /** the answers of the conversation under way, to be sent again after a lost connection */
+  #answers = new Map<string, FromClient>();
+
+  constructor(plan: Plan, start: Float64Array, customers: Customers, world: ClientWorld) {
+    this.plan = plan;
+    this.id = taskId(plan);
+    this.#world = world;
+    this.#customers = customers;
+    this.#protocol = protocolNamed(plan.settings.secureSum.protocol);
+    this.#keys = new Map(plan.roster.map(({ tenant, key }) => [tenant, Buffer.from(key, 'hex')]));
+    this.#pinned = pinnedTenants(world.policy, plan);
+    this.#progress = begin(start);
+    this.#noise = this.#drawNoise();
+  }
+
+  get lastRoundTaken(): number {
+    return this.#taken;
+  }
+
+  get steps(): number {
+    return this.#progress.steps;
+  }
+
+  /** Parameters of the finished task. @throws Error before its last step */
+  get result(): Float64Array {
+    if (this.#progress.steps !== roundsOf(this.plan)) throw new Error(`task ${this.id} is not finished`);
+    return released(this.plan, this.#progress);
+  }
+
+  forget(): void {
+    this.#epoch?.keys.forget();
+    this.#epoch = undefined;
+    this.#round = undefined;
+    this.#answers.clear();
+  }
+
+  #drawNoise(): NoiseShare {
+    return drawNoise(this.plan.derived.shareStdDev, this.plan.derived.dimension, this.#world.random);
+  }
+
+  // ---- what was opened
+
+  /** @throws Declined when the sum does not lead to the model that the coordinator and the ledger name */
+  takeIn(opened: Opened): void {
+    if (opened.round <= this.#taken) return; // sent again after a lost connection
+    const next = takeIn(this.plan, this.#progress, vectorFrom(opened.sum, this.plan.derived.dimension));
+    const model = progressHash(this.plan, next, roundsOf(this.plan));
+    if (model !== opened.model)
+      throw new Declined(
+        'broken-promise',
+        `round ${opened.round}: the sum leads to another model than the coordinator names`,
+      );
+    const release = this.#world.store.ledgerEntry(this.id, opened.round, 'release');
+    if (release?.kind !== 'release' || release.modelHash !== model)
+      throw new Declined('broken-promise', `round ${opened.round}: the ledger does not release this model`);
+    this.#progress = next;
+    this.#taken = opened.round;
+    this.#round = undefined;
+    this.#answers.clear();
+  }
+
+  // ---- what is asked
+
+  /** @returns the signed answer; undefined when this tenant cannot take part in this conversation @throws Declined, ProtocolBroken */
+  async answer(ask: Ask): Promise<FromClient | undefined> {
+    const key = `${ask.epoch}/${ask.round}/${ask.stage}/${ask.attempt}`;
+    const before = this.#answers.get(key);
+    if (before !== undefined) return before;
+    const answer = ask.round === 0 ? await this.#answerKeying(ask) : await this.#answerRound(ask);
+    if (answer !== undefined) this.#answers.set(key, answer);
+    return answer;
+  }
+
+  async #answerKeying(ask: Ask): Promise<FromClient | undefined> {
+    const stage = stageNamed(this.#protocol.keying, ask.stage);
+    if (stage === 0) await this.#beginEpoch(ask);
+    const epoch = this.#epoch;
+    if (epoch === undefined || epoch.number !== ask.epoch) return undefined;
+    const heard = this.#verified(ask, this.#protocol.keying, stage, this.#keyingHeard);
+    const said = await epoch.keys.key(stage, heard);
+    return this.#signed(ask, said, this.#keyingHeard);
+  }
+
+  /** The members' confirmations: from here on rounds can be held. @throws ProtocolBroken when two of them differ */
+  async keyed(message: Keyed): Promise<void> {
+    const epoch = this.#epoch;
+    if (epoch === undefined || epoch.number !== message.epoch || epoch.keyed) return;
+    const stages = this.#protocol.keying;
+    const ask = { ...message, round: 0, model: '', stage: 'keyed', attempt: 1 };
+    await epoch.keys.keyed(this.#verified(ask, stages, stages.length, this.#keyingHeard));
+    epoch.keyed = true;
+  }
+
+  async #beginEpoch(ask: Ask): Promise<void> {
+    if (ask.epoch <= (this.#epoch?.number ?? 0))
+      throw new Declined('broken-promise', `epoch ${ask.epoch} was begun before`);
+    this.forget();
+    this.#keyingHeard.clear();
+    this.#checkCohort(ask.members);
+    const transcript = transcriptOf(this.#occasion({ ...ask, round: 0, model: '' }));
+    const shape = shapeOf(this.plan);
+    const me = this.#world.policy.tenant;
+    const keys = await this.#protocol.tenant({ shape, members: ask.members, me, transcript });
+    this.#epoch = { number: ask.epoch, parties: ask.members, keys, keyed: this.#protocol.keying.length === 0 };
+  }
+
+  async #answerRound(ask: Ask): Promise<FromClient | undefined> {
+    if (this.#protocol.keying.length === 0 && this.#epoch?.number !== ask.epoch) await this.#beginEpoch(ask);
+    const epoch = this.#epoch;
+    if (epoch?.number !== ask.epoch || !epoch.keyed) return undefined; // no keys of this epoch: after a restart, say
+    const index = stageNamed(this.#protocol.summing, ask.stage);
+    const stage = this.#protocol.summing[index]!;
+    const round = this.#roundOf(ask, epoch);
+    if (round === undefined) return undefined;
+    const heard = this.#verified(ask, this.#protocol.summing, index, round.heard);
+    const said = await this.#say(ask, stage, index, round, heard);
+    return this.#signed(ask, said, round.heard);
+  }
+
+  #roundOf(ask: Ask, epoch: Epoch): Round | undefined {
+    if (this.#round?.number === ask.round) return this.#round;
+    if (stageNamed(this.#protocol.summing, ask.stage) !== 0) return undefined; // it began without this tenant
+    const model = progressHash(this.plan, this.#progress, roundsOf(this.plan));
+    if (ask.model !== model)
+      throw new Declined('broken-promise', `round ${ask.round} starts from a model that this tenant did not compute`);
+    if (ask.round <= this.#world.store.lastRound(this.id))
+      throw new Declined('broken-promise', `round ${ask.round} was answered before; a retry must be a new round`);
+    const protocol = epoch.keys.round(transcriptOf(this.#occasion(ask)));
+    const startedAt = this.#world.clock();
+    const vector = this.#vector();
+    vector.catch(() => {}); // awaited where it is used; a round that ends before must not leave a rejection unhandled
+    this.#round = { number: ask.round, startedAt, protocol, vector, heard: new Map(), cohort: [] };
+    this.#answers.clear();
+    return this.#round;
+  }
+
+  /** Fresh noise for every round, a retry included: the share that was drawn is used up here, and the next one drawn. */
+  #vector(): Promise<Noised> {
+    const noise = this.#noise;
+    this.#noise = this.#drawNoise();
+    const { backend, random } = this.#world;
+    return contribution(this.plan, this.#customers, this.#progress.parameters, noise, { backend, random });
+  }
+
+  async #say(ask: Ask, stage: Stage, index: number, round: Round, heard: HeardAll): Promise<Said> {
+    switch (stage.gate) {
+      case 'prepare':
+        return round.protocol.prepare(index, heard);
+      case 'contribute':
+        return this.#contribute(index, round, heard);
+      case 'open':
+        return this.#open(ask, round, heard);
+    }
+  }
+
+  async #contribute(index: number, round: Round, heard: HeardAll): Promise<Said> {
+    const cohort = index === 0 ? this.plan.roster.map(({ tenant }) => tenant) : [...heard.keys()].sort();
+    this.#checkCohort(cohort);
+    round.cohort = cohort;
+    const values = await round.vector;
+    const sealed = await round.protocol.contribute(values, heard);
+    this.#refusing('budget', () => openRound(this.#world.store, this.plan, round.number, cohortHash(cohort)));
+    await this.#uploadTime(round.startedAt);
+    return sealed;
+  }
+
+  /** Contributions leave at whole multiples of `uploadEveryMs`: when one arrives says nothing about how long the batch took. */
+  async #uploadTime(startedAt: number): Promise<void> {
+    const { uploadEveryMs } = this.plan.settings.timing;
+    const elapsed = this.#world.clock() - startedAt;
+    await this.#world.sleep(uploadEveryMs - (elapsed % uploadEveryMs));
+  }
+
+  async #open(ask: Ask, round: Round, heard: HeardAll): Promise<Said> {
+    const { store } = this.#world;
+    const answered = store.round(this.id, round.number);
+    const cohort = [...heard.keys()].sort();
+    if (answered === undefined || answered.cohort !== cohortHash(cohort))
+      throw new Declined(
+        'broken-promise',
+        `round ${round.number}: asked to open a sum over another cohort than the one joined`,
+      );
+    this.#checkCohort(cohort);
+    if (ask.openers.length !== this.plan.derived.threshold || !ask.openers.includes(this.#world.policy.tenant))
+      throw new Declined('broken-promise', `round ${round.number}: the set of openers is not the plan's`);
+    const sumHash = hex(await round.protocol.sumHash(heard));
+    this.#checkCharged(round.number, sumHash, cohort.length);
+    const openers = [...ask.openers].sort();
+    const set = openers.join(',');
+    if (answered.sumHash !== '' && answered.sumHash !== sumHash)
+      throw new Declined('broken-promise', `round ${round.number}: asked to open a second sum`);
+    if (answered.openerSets.includes(set) || answered.openerSets.length >= MAX_OPENER_SETS)
+      throw new Declined('broken-promise', `round ${round.number}: asked to open the same sum too often`);
+    // durable before the share leaves
+    store.commit(() =>
+      store.setRound(this.id, round.number, { ...answered, sumHash, openerSets: [...answered.openerSets, set] }),
+    );
+    return round.protocol.open(heard, openers);
+  }
+
+  /** A share leaves only for a sum that the ledger, as this tenant has verified it, charges to exactly this round. */
+  #checkCharged(round: number, sumHash: string, contributions: number): void {
+    const charge = this.#world.store.ledgerEntry(this.id, round, 'charge');
+    const event = canonicalize(chargedEvent(this.plan));
+    if (charge?.kind !== 'charge')
+      throw new Declined('broken-promise', `round ${round}: asked to open before the ledger charges it`);
+    if (charge.sumHash !== sumHash || charge.contributions !== contributions || canonicalize(charge.event) !== event)
+      throw new Declined(
+        'broken-promise',
+        `round ${round}: the ledger charges another sum, or another event, than is to be opened`,
+      );
+  }
+
+  /** n_min counts pinned tenants alone: everybody else is a colluder. */
+  #checkCohort(cohort: readonly TenantId[]): void {
+    const { minCohort } = this.plan.settings.secureSum;
+    if (!cohort.includes(this.#world.policy.tenant))
+      throw new Declined('broken-promise', 'asked to take part in a cohort without this tenant');
+    const counted = new Set(cohort.filter((tenant) => this.#pinned.has(tenant))).size;
+    if (counted < minCohort)
+      throw new Declined('policy', `the cohort holds ${counted} pinned tenants, the plan promises ${minCohort}`);
+  }
+
+  // ---- statements
+
+  /** What was said before, after every signature has been checked against this tenant's own view of the round. */
+  #verified(
+    ask: Pick<Ask, 'epoch' | 'round' | 'model' | 'stage' | 'heard'>,
+    stages: readonly Stage[],
+    index: number,
+    heardBefore: ReadonlyMap<string, Uint8Array>,
+  ): HeardAll {
+    if (index === 0) {
+      if (ask.heard.length > 0) throw new Declined('broken-promise', 'statements before anyone was asked');
+      return new Map();
+    }
+    const previous = stages[index - 1]!.name;
+    const heard = heardBefore.get(previous);
+    if (heard === undefined)
+      throw new Declined('broken-promise', `asked for "${ask.stage}" without having been asked for "${previous}"`);
+    const place: Place = { transcript: transcriptOf(this.#occasion(ask)), stage: previous, attempt: 1, heard };
+    const all = new Map<TenantId, Heard>();
+    for (const relayed of ask.heard as readonly Relayed[]) {
+      const key = this.#keys.get(relayed.from);
+      if (key === undefined || all.has(relayed.from) || !isRelayed(key, place, this.#world.policy.tenant, relayed))
+        throw new Declined(
+          'broken-promise',
+          `a statement in the name of ${relayed.from} was not made by it, here and now`,
+        );
+      all.set(
+        relayed.from,
+        relayed.sealed === undefined ? { open: relayed.open } : { open: relayed.open, sealed: relayed.sealed },
+      );
+    }
+    return all;
+  }
+
+  #signed(ask: Ask, said: Said, heardBefore: Map<string, Uint8Array>): FromClient {
+    const heard = ask.heard.length === 0 ? NOTHING_HEARD : heardHash(ask.heard as readonly Relayed[]);
+    heardBefore.set(ask.stage, heard);
+    const place: Place = {
+      transcript: transcriptOf(this.#occasion(ask)),
+      stage: ask.stage,
+      attempt: ask.attempt,
+      heard,
+    };
+    const { signature } = signStatement(this.#world.identity, this.#world.policy.tenant, place, said);
+    const { task, epoch, round, stage, attempt } = ask;
+    return { type: 'say', task, epoch, round, stage, attempt, open: said.open, sealed: [...said.sealed], signature };
+  }
+
+  #occasion({ epoch, round, model }: Pick<Ask, 'epoch' | 'round' | 'model'>) {
+    const { federation, roster } = this.plan;
+    return { federation, roster: rosterHash(roster), task: this.id, epoch, round, model };
+  }
+
+  #refusing(cause: DeclineCause, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      throw new Declined(cause, (error as Error).message);
+    }
+  }
+}
+
+/** "Losing one means a new T′ for the same sum with fresh smudging, at most twice": two sets in all. */
+const MAX_OPENER_SETS = 2;
+
+const cohortHash = (cohort: readonly TenantId[]): string => hex(digest('parley/cohort/v1', ...[...cohort].sort()));
+
+function stageNamed(stages: readonly Stage[], name: string): number {
+  const index = stages.findIndex((stage) => stage.name === name);
+  if (index < 0) throw new Declined('broken-promise', `there is no stage "${name}" in this conversation`);
+  return index;
+}

@@ -1,0 +1,219 @@
+import { randomBytes } from 'node:crypto';
+import { type Identity, isSignedBy } from '../aggregation/identity.ts';
+import type { Link } from '../aggregation/link.ts';
+import { hex, makePlan, type Plan, planSchema, type Settings, taskId } from '../aggregation/plan.ts';
+import { startParameters } from '../aggregation/progress.ts';
+import type { TenantId } from '../aggregation/secure-sum.ts';
+import { digest } from '../aggregation/transcript.ts';
+import {
+  answerDigest,
+  decodeFromClient,
+  encodeFromCoordinator,
+  type FromClient,
+  identifyDigest,
+  PROTOCOL,
+  vectorFrom,
+} from '../aggregation/wire.ts';
+import { WireRefused } from '../aggregation/wire-check.ts';
+import { Conductor, recordProposal, type Unsent, type World } from './conductor.ts';
+import { type Enrolment, openEnrolment } from './enrolment.ts';
+import type { EventStore } from './event-store.ts';
+import { type LedgerLog, openLedgerLog } from './ledger-log.ts';
+
+/**
+ * The server of a federation: who is connected, which tasks run, what the ledger says.
+ *
+ *   link ──frame──▶ identify ──▶ session ──▶ conductor of its task ──▶ event store
+ *
+ * It never sees a row or an open vector of one tenant. What it is trusted with, and how it is caught when it
+ * cheats, is in the README's threat model.
+ */
+export interface Coordinator {
+  /** hash that names this federation in every plan, signature and ledger entry */
+  readonly federation: string;
+  readonly publicKey: Uint8Array;
+  readonly ledger: LedgerLog;
+  readonly enrolment: Enrolment;
+  readonly store: EventStore;
+  /** Takes in a connection. */
+  connect(link: Link): void;
+  present(): ReadonlySet<TenantId>;
+  /** @throws PlanRefused when the settings do not fit the roster; nothing is recorded then */
+  propose(settings: Settings): Conductor;
+  task(id: string): Conductor | undefined;
+  tasks(): readonly Conductor[];
+  /** Lets time pass. Call several times a second; `serve` and the simulation do. */
+  tick(): Promise<void>;
+  close(): void;
+}
+
+export interface CoordinatorOptions {
+  readonly store: EventStore;
+  readonly identity: Identity;
+  /** Unix milliseconds */
+  readonly clock: () => number;
+  readonly version: string;
+  /** Told whenever a task changed, a tenant came or went, or something failed. */
+  readonly onEvent?: (event: CoordinatorEvent) => void;
+}
+
+export type CoordinatorEvent =
+  | { readonly type: 'task-changed'; readonly task: string }
+  | { readonly type: 'tenant-connected' | 'tenant-left'; readonly tenant: TenantId }
+  | { readonly type: 'refused-connection'; readonly reason: string }
+  | { readonly type: 'task-failed'; readonly task: string; readonly error: unknown };
+
+interface Session {
+  readonly link: Link;
+  readonly nonce: Uint8Array;
+  tenant: TenantId | undefined;
+  /** ledger entries the client has */
+  ledger: number;
+}
+
+export async function openCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
+  const { store, identity, clock, version } = options;
+  const federation = hex(digest('parley/federation/v1', identity.publicKey));
+  const ledger = openLedgerLog(store, identity, federation);
+  const sessions = new Map<TenantId, Session>();
+  const conductors = new Map<string, Conductor>();
+  const tell = options.onEvent ?? (() => {});
+
+  const world: World = {
+    store,
+    ledger,
+    clock,
+    present: () => new Set(sessions.keys()),
+    send: (tenant, message) => {
+      const session = sessions.get(tenant);
+      if (session !== undefined) send(session, message);
+    },
+    changed: (task) => tell({ type: 'task-changed', task }),
+    failed: (task, error) => tell({ type: 'task-failed', task, error }),
+  };
+
+  function send(session: Session, message: Unsent): void {
+    if (message.type === 'ask' || message.type === 'opened' || message.type === 'over') {
+      const news = ledger.newsSince(session.ledger);
+      session.ledger = news.checkpoint.size;
+      session.link.send(encodeFromCoordinator({ ...message, ledger: news }, identity));
+    } else {
+      session.link.send(encodeFromCoordinator(message, identity));
+    }
+  }
+
+  function connect(link: Link): void {
+    const session: Session = { link, nonce: randomBytes(32), tenant: undefined, ledger: 0 };
+    link.onFrame((frame) => {
+      try {
+        receive(session, decodeFromClient(frame));
+      } catch (error) {
+        refuse(session, error);
+      }
+    });
+    link.onClose(() => leave(session));
+    const hello = { type: 'hello', protocol: PROTOCOL, version, federation, key: identity.publicKey } as const;
+    send(session, { ...hello, nonce: session.nonce });
+  }
+
+  /** Hostile bytes cost the sender its connection; a bug is reported as one. */
+  function refuse(session: Session, error: unknown): void {
+    if (!(error instanceof WireRefused)) throw error;
+    tell({ type: 'refused-connection', reason: error.message });
+    send(session, { type: 'refused', about: 'message', reason: error.message });
+    session.link.close();
+  }
+
+  function receive(session: Session, message: FromClient): void {
+    if (session.tenant === undefined) identify(session, message);
+    else if (message.type === 'identify') throw new WireRefused('already identified');
+    else toConductor(session, session.tenant, message);
+  }
+
+  function toConductor(session: Session, tenant: TenantId, message: Exclude<FromClient, { type: 'identify' }>): void {
+    if (message.type === 'accept' || message.type === 'decline') checkAnswer(tenant, message);
+    const conductor = conductors.get(message.task);
+    if (conductor === undefined) send(session, { type: 'refused', about: message.type, reason: 'unknown-task' });
+    else void conductor.receive(tenant, message);
+  }
+
+  function identify(session: Session, message: FromClient): void {
+    if (message.type !== 'identify') throw new WireRefused('say who you are first');
+    if (message.protocol !== PROTOCOL)
+      throw new WireRefused(
+        `protocol ${message.protocol} is spoken there, ${PROTOCOL} here; install the same version (${version})`,
+      );
+    const key = enrolment.keyOf(message.tenant);
+    const hello = { nonce: session.nonce, key: identity.publicKey, federation };
+    // One answer for "unknown" and "wrong key": whoever guesses names learns nothing.
+    if (key === undefined || !isSignedBy(key, identifyDigest(hello, message.tenant), message.signature))
+      throw new WireRefused('not an enrolled tenant, or not its key');
+    sessions.get(message.tenant)?.link.close(); // the newer connection is the living one
+    session.tenant = message.tenant;
+    session.ledger = Math.min(message.ledger, ledger.head.size);
+    sessions.set(message.tenant, session);
+    send(session, { type: 'welcome', tenant: message.tenant });
+    tell({ type: 'tenant-connected', tenant: message.tenant });
+    for (const conductor of conductors.values()) conductor.propose(message.tenant);
+  }
+
+  function checkAnswer(tenant: TenantId, message: Extract<FromClient, { type: 'accept' | 'decline' }>): void {
+    const reason = message.type === 'decline' ? message.reason : '';
+    const key = enrolment.keyOf(tenant);
+    if (
+      key === undefined ||
+      !isSignedBy(key, answerDigest(message.task, tenant, message.type, reason), message.signature)
+    )
+      throw new WireRefused(`the signature on "${message.type}" does not verify`);
+  }
+
+  function leave(session: Session): void {
+    if (session.tenant === undefined || sessions.get(session.tenant) !== session) return;
+    sessions.delete(session.tenant);
+    tell({ type: 'tenant-left', tenant: session.tenant });
+  }
+
+  function propose(settings: Settings): Conductor {
+    const plan = makePlan(settings, enrolment.roster(), federation, clock());
+    const start = startOf(plan);
+    const signature = recordProposal(plan, identity.sign, start, world);
+    const conductor = new Conductor(plan, signature, world);
+    conductors.set(conductor.id, conductor);
+    for (const tenant of sessions.keys()) conductor.propose(tenant);
+    return conductor;
+  }
+
+  function startOf({ settings }: Plan): Float64Array {
+    if (settings.work.kind !== 'evaluate') return startParameters(settings);
+    const bytes = store.parameters(settings.work.parameters);
+    if (bytes === undefined) throw new Error(`no model with hash ${settings.work.parameters} was released here`);
+    return vectorFrom(bytes, bytes.length / 8);
+  }
+
+  const enrolment = openEnrolment(store, clock);
+  for (const stored of store.tasks()) {
+    const conductor = new Conductor(planSchema.parse(JSON.parse(stored.plan)), stored.signature, world);
+    conductors.set(taskId(conductor.plan), conductor);
+    await conductor.resume();
+  }
+
+  return {
+    federation,
+    publicKey: identity.publicKey,
+    ledger,
+    enrolment,
+    store,
+    connect,
+    present: world.present,
+    propose,
+    task: (id) => conductors.get(id),
+    tasks: () => [...conductors.values()],
+    tick: async () => {
+      for (const conductor of conductors.values()) if (!conductor.isOver) await conductor.tick();
+    },
+    close: () => {
+      for (const { link } of sessions.values()) link.close();
+      store.close();
+    },
+  };
+}

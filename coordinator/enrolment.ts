@@ -1,0 +1,82 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { isSignedBy } from '../aggregation/identity.ts';
+import { hex, type Roster } from '../aggregation/plan.ts';
+import type { TenantId } from '../aggregation/secure-sum.ts';
+import { digest } from '../aggregation/transcript.ts';
+import type { EventStore } from './event-store.ts';
+
+/**
+ * How a tenant joins: the operator hands it a one-time code out of band; with the code the tenant's client
+ * registers its public key. A code works once, for one name, until it expires; only its hash is stored.
+ */
+export interface Enrolment {
+  /** @returns the code; shown once @throws EnrolmentRefused when the name is taken */
+  invite(tenant: TenantId, validForMs?: number): string;
+  /** @throws EnrolmentRefused */
+  enrol(request: EnrolmentRequest): void;
+  keyOf(tenant: TenantId): Uint8Array | undefined;
+  roster(): Roster;
+}
+
+export interface EnrolmentRequest {
+  readonly tenant: TenantId;
+  readonly code: string;
+  /** 32 bytes, hexadecimal */
+  readonly key: string;
+  /** over `enrolmentDigest`, with that key: whoever enrols holds it */
+  readonly signature: Uint8Array;
+}
+
+export class EnrolmentRefused extends Error {
+  override readonly name = 'EnrolmentRefused';
+}
+
+const DAY = 24 * 60 * 60 * 1000;
+
+export const enrolmentDigest = ({ tenant, code, key }: Omit<EnrolmentRequest, 'signature'>): Uint8Array =>
+  digest('parley/enrol/v1', tenant, code, key);
+
+export function openEnrolment(store: EventStore, clock: () => number): Enrolment {
+  const keys = new Map<TenantId, Uint8Array>(
+    store.roster().map(({ tenant, key }) => [tenant, Buffer.from(key, 'hex')]),
+  );
+  const hashOf = (code: string): string => hex(digest('parley/invitation/v1', code));
+
+  return {
+    invite(tenant, validForMs = 7 * DAY) {
+      if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(tenant))
+        throw new EnrolmentRefused(`"${tenant}" is no tenant name: use 1 to 32 of a-z, 0-9 and -`);
+      if (keys.has(tenant)) throw new EnrolmentRefused(`${tenant} is enrolled already`);
+      const code = randomBytes(16).toString('hex').match(/.{4}/g)!.join('-');
+      store.commit(() =>
+        store.addInvitation({ tenant, codeHash: hashOf(code), expiresAt: clock() + validForMs, usedAt: null }),
+      );
+      return code;
+    },
+    enrol(request) {
+      const codeHash = hashOf(request.code);
+      const invitation = store.invitations().find((one) => sameText(one.codeHash, codeHash));
+      if (invitation === undefined || invitation.tenant !== request.tenant)
+        throw new EnrolmentRefused('this code invites nobody of that name; ask the operator for a new one');
+      if (invitation.usedAt !== null)
+        throw new EnrolmentRefused('this code was used before; if that was not you, tell the operator');
+      if (invitation.expiresAt <= clock())
+        throw new EnrolmentRefused('this code has expired; ask the operator for a new one');
+      const key = Buffer.from(request.key, 'hex');
+      if (!isSignedBy(key, enrolmentDigest(request), request.signature))
+        throw new EnrolmentRefused('the signature does not verify: the key offered is not held by the sender');
+      if (store.roster().some((one) => one.key === request.key || one.tenant === request.tenant))
+        throw new EnrolmentRefused('this name or this key is enrolled already');
+      store.commit(() => {
+        store.useInvitation(codeHash, clock());
+        store.enrol(request.tenant, request.key, clock());
+      });
+      keys.set(request.tenant, key);
+    },
+    keyOf: (tenant) => keys.get(tenant),
+    roster: () => store.roster(),
+  };
+}
+
+const sameText = (a: string, b: string): boolean =>
+  a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));

@@ -1,0 +1,177 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { TenantId } from '../aggregation/secure-sum.ts';
+import type { TaskFact } from './task.ts';
+
+/**
+ * What the coordinator knows, on disk before it says so: facts, what tenants said, the ledger, the roster.
+ *
+ * SQLite in WAL mode with synchronous=FULL: when `commit` returns, its content survives a power cut. Facts
+ * and ledger entries are appended, never changed; bodies are erased once a round is over (their hashes
+ * stay in the facts, so a replay of an old body is still recognised).
+ */
+export interface EventStore {
+  /** Runs `work` in one transaction: all of it is on disk, or none. Not reentrant. */
+  commit<T>(work: () => T): T;
+
+  addTask(task: StoredTask): void;
+  tasks(): StoredTask[];
+  addFact(task: string, fact: TaskFact): void;
+  facts(task: string): TaskFact[];
+
+  putBody(task: string, place: BodyPlace, tenant: TenantId, body: Uint8Array): void;
+  bodies(task: string, place: BodyPlace): Map<TenantId, Uint8Array>;
+  /** Erases what was said in rounds up to `round`; keying (round 0) stays until the task is over. */
+  eraseRounds(task: string, round: number): void;
+  eraseTask(task: string): void;
+
+  putSum(task: string, sum: StoredSum): void;
+  /** Sums opened after `round`, in order: what a tenant that was away takes in to compute the model itself. */
+  sums(task: string, round: number): StoredSum[];
+
+  addLedgerEntry(seq: number, text: string): void;
+  ledger(from: number): string[];
+
+  addInvitation(invitation: Invitation): void;
+  invitations(): Invitation[];
+  useInvitation(codeHash: string, usedAt: number): void;
+  enrol(tenant: TenantId, key: string, at: number): void;
+  roster(): { tenant: TenantId; key: string }[];
+
+  /** Parameters by their hash: what rounds start from, and what is released. */
+  putParameters(hash: string, bytes: Uint8Array): void;
+  parameters(hash: string): Uint8Array | undefined;
+
+  close(): void;
+}
+
+export interface StoredTask {
+  readonly id: string;
+  /** canonical JSON, the bytes that were signed */
+  readonly plan: string;
+  readonly signature: Uint8Array;
+}
+
+export interface BodyPlace {
+  readonly epoch: number;
+  readonly round: number;
+  readonly stage: string;
+  readonly attempt: number;
+}
+
+export interface StoredSum {
+  readonly round: number;
+  readonly sum: Uint8Array;
+  readonly contributions: number;
+  /** hash of the parameters that follow */
+  readonly model: string;
+}
+
+export interface Invitation {
+  readonly tenant: TenantId;
+  /** SHA-256 of the code: the code itself is shown once and kept nowhere */
+  readonly codeHash: string;
+  readonly expiresAt: number;
+  readonly usedAt: number | null;
+}
+
+const SCHEMA_VERSION = 1;
+
+const SCHEMA = `
+  create table if not exists task (id text primary key, plan text not null, signature blob not null) strict;
+  create table if not exists fact (seq integer primary key autoincrement, task text not null, fact text not null) strict;
+  create index if not exists fact_by_task on fact (task, seq);
+  create table if not exists body (
+    task text not null, epoch integer not null, round integer not null, stage text not null,
+    attempt integer not null, tenant text not null, body blob not null,
+    primary key (task, epoch, round, stage, attempt, tenant)
+  ) strict, without rowid;
+  create table if not exists ledger (seq integer primary key, entry text not null) strict;
+  create table if not exists invitation (
+    code_hash text primary key, tenant text not null, expires_at integer not null, used_at integer
+  ) strict;
+  create table if not exists tenant (name text primary key, key text not null unique, enrolled_at integer not null) strict;
+  create table if not exists sum (
+    task text not null, round integer not null, sum blob not null, contributions integer not null, model text not null,
+    primary key (task, round)
+  ) strict, without rowid;
+  create table if not exists parameters (hash text primary key, bytes blob not null) strict;
+`;
+
+/** @param path - a file, or ':memory:' for a federation that lives as long as its process */
+export function openEventStore(path: string): EventStore {
+  const db = new DatabaseSync(path);
+  db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on;');
+  checkVersion(db, path);
+  db.exec(SCHEMA);
+  const sql = (text: string): StatementSync => db.prepare(text);
+
+  const addTask = sql('insert into task (id, plan, signature) values (?, ?, ?)');
+  const tasks = sql('select id, plan, signature from task order by rowid');
+  const addFact = sql('insert into fact (task, fact) values (?, ?)');
+  const facts = sql('select fact from fact where task = ? order by seq');
+  const putBody = sql('insert into body values (?, ?, ?, ?, ?, ?, ?)');
+  const bodies = sql(
+    'select tenant, body from body where task = ? and epoch = ? and round = ? and stage = ? and attempt = ? order by tenant',
+  );
+  const eraseRounds = sql('delete from body where task = ? and round between 1 and ?');
+  const eraseTask = sql('delete from body where task = ?');
+  const putSum = sql('insert into sum values (?, ?, ?, ?, ?)');
+  const sums = sql('select round, sum, contributions, model from sum where task = ? and round > ? order by round');
+  const addEntry = sql('insert into ledger (seq, entry) values (?, ?)');
+  const entries = sql('select entry from ledger where seq >= ? order by seq');
+  const addInvitation = sql('insert into invitation values (?, ?, ?, ?)');
+  const invitations = sql(
+    'select code_hash as codeHash, tenant, expires_at as expiresAt, used_at as usedAt from invitation',
+  );
+  const useInvitation = sql('update invitation set used_at = ? where code_hash = ? and used_at is null');
+  const enrol = sql('insert into tenant values (?, ?, ?)');
+  const roster = sql('select name as tenant, key from tenant order by name');
+  const putParameters = sql('insert or ignore into parameters values (?, ?)');
+  const parameters = sql('select bytes from parameters where hash = ?');
+
+  return {
+    commit(work) {
+      db.exec('begin immediate');
+      try {
+        const result = work();
+        db.exec('commit');
+        return result;
+      } catch (error) {
+        db.exec('rollback');
+        throw error;
+      }
+    },
+    addTask: ({ id, plan, signature }) => void addTask.run(id, plan, signature),
+    tasks: () => tasks.all() as unknown as StoredTask[],
+    addFact: (task, fact) => void addFact.run(task, JSON.stringify(fact)),
+    facts: (task) => facts.all(task).map((row) => JSON.parse(row.fact as string) as TaskFact),
+    putBody: (task, { epoch, round, stage, attempt }, tenant, body) =>
+      void putBody.run(task, epoch, round, stage, attempt, tenant, body),
+    bodies: (task, { epoch, round, stage, attempt }) =>
+      new Map(
+        bodies.all(task, epoch, round, stage, attempt).map((row) => [row.tenant as TenantId, row.body as Uint8Array]),
+      ),
+    eraseRounds: (task, round) => void eraseRounds.run(task, round),
+    eraseTask: (task) => void eraseTask.run(task),
+    putSum: (task, { round, sum, contributions, model }) => void putSum.run(task, round, sum, contributions, model),
+    sums: (task, round) => sums.all(task, round) as unknown as StoredSum[],
+    addLedgerEntry: (seq, text) => void addEntry.run(seq, text),
+    ledger: (from) => entries.all(from).map((row) => row.entry as string),
+    addInvitation: ({ codeHash, tenant, expiresAt, usedAt }) =>
+      void addInvitation.run(codeHash, tenant, expiresAt, usedAt),
+    invitations: () => invitations.all() as unknown as Invitation[],
+    useInvitation: (codeHash, usedAt) => void useInvitation.run(usedAt, codeHash),
+    enrol: (tenant, key, at) => void enrol.run(tenant, key, at),
+    roster: () => roster.all() as unknown as { tenant: TenantId; key: string }[],
+    putParameters: (hash, bytes) => void putParameters.run(hash, bytes),
+    parameters: (hash) => parameters.get(hash)?.bytes as Uint8Array | undefined,
+    close: () => db.close(),
+  };
+}
+
+function checkVersion(db: DatabaseSync, path: string): void {
+  const found = db.prepare('pragma user_version').get()?.user_version as number;
+  if (found > SCHEMA_VERSION)
+    throw new Error(`${path} was written by a newer Parley (schema ${found}; this one reads up to ${SCHEMA_VERSION})`);
+  db.exec(`pragma user_version = ${SCHEMA_VERSION}`);
+}

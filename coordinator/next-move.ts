@@ -1,0 +1,117 @@
+import type { Stage, TenantId } from '../aggregation/secure-sum.ts';
+import type { AbandonReason, RoundState } from './round.ts';
+import {
+  MAX_FAILURES,
+  type Running,
+  type StopReason,
+  stagesOf,
+  type TaskRules,
+  type TaskState,
+  whyTooFew,
+} from './task.ts';
+
+/**
+ * What the coordinator does next, given where a task stands: a pure function of the state and of who is
+ * there. After a restart it gives the same answer as before, which is why nothing is lost.
+ */
+export type Move =
+  | { readonly type: 'begin-epoch'; readonly members: readonly TenantId[] }
+  | { readonly type: 'begin-round'; readonly present: readonly TenantId[] }
+  | {
+      readonly type: 'ask';
+      readonly stage: number;
+      readonly attempt: number;
+      readonly tenants: readonly TenantId[];
+      readonly openers: readonly TenantId[];
+    }
+  | { readonly type: 'conclude-keying'; readonly stage: Stage }
+  | { readonly type: 'charge'; readonly stage: Stage }
+  | {
+      readonly type: 'open';
+      readonly contribute: Stage;
+      readonly share: { readonly stage: Stage; readonly attempt: number } | undefined;
+    }
+  | { readonly type: 'abandon'; readonly reason: AbandonReason }
+  | { readonly type: 'wait' }
+  | { readonly type: 'finish' }
+  | { readonly type: 'stop'; readonly reason: StopReason };
+
+type Openers = (present: readonly TenantId[]) => readonly TenantId[];
+
+/** @param openers - the protocol's choice of whom to ask to open, among those given */
+export function nextMove(
+  state: TaskState,
+  rules: TaskRules,
+  present: ReadonlySet<TenantId>,
+  openers: Openers,
+): Move | undefined {
+  if (state.phase !== 'running') return undefined;
+  const { conversation } = state;
+  if (conversation === undefined) return between(state, rules, present);
+  switch (conversation.phase) {
+    case 'closed':
+      return afterStage(state, conversation, rules, present, openers);
+    case 'lapsed':
+      return again(conversation, present, openers);
+    default:
+      return undefined; // asking: the tenants' turn
+  }
+}
+
+/** Between conversations: the next round, new keys, or the end. */
+function between(state: Running, rules: TaskRules, present: ReadonlySet<TenantId>): Move | undefined {
+  if (state.steps === rules.steps) return { type: 'finish' };
+  if (state.accepted.length < rules.minCohort) return { type: 'stop', reason: whyTooFew(state) };
+  if (state.charges >= rules.openings) return { type: 'stop', reason: 'openings-exhausted' };
+  if (state.failures > MAX_FAILURES) return { type: 'stop', reason: 'too-many-failures' };
+  const here = state.accepted.filter((tenant) => present.has(tenant));
+  const holders = here.filter((tenant) => state.members.includes(tenant));
+  const everyoneHasKeys = holders.length === here.length;
+  if (state.keyed && everyoneHasKeys && holders.length >= rules.minCohort)
+    return { type: 'begin-round', present: holders };
+  if (here.length >= rules.minCohort) return { type: 'begin-epoch', members: here };
+  return state.waitingSince === undefined ? { type: 'wait' } : undefined;
+}
+
+type Closed = Extract<RoundState, { phase: 'closed' }>;
+
+function afterStage(
+  state: Running,
+  { stage, attempt, cohort, charge }: Closed,
+  rules: TaskRules,
+  present: ReadonlySet<TenantId>,
+  openers: Openers,
+): Move {
+  const stages = stagesOf(state, rules);
+  const next = stages[stage + 1];
+  if (stage >= 0 && stages[stage]!.gate === 'contribute' && charge === undefined)
+    return { type: 'charge', stage: stages[stage]! };
+  if (next?.gate === 'open') return askToOpen(stage + 1, 1, cohort, present, openers);
+  if (next !== undefined) return { type: 'ask', stage: stage + 1, attempt: 1, tenants: cohort, openers: [] };
+  if (!state.keyed) return { type: 'conclude-keying', stage: stages[stage]! };
+  const contribute = stages.find(({ gate }) => gate === 'contribute')!;
+  const share = stages[stage]!.gate === 'open' ? { stage: stages[stage]!, attempt } : undefined;
+  return { type: 'open', contribute, share };
+}
+
+function askToOpen(
+  stage: number,
+  attempt: number,
+  cohort: readonly TenantId[],
+  present: ReadonlySet<TenantId>,
+  openers: Openers,
+): Move {
+  const asked = openers(cohort.filter((tenant) => present.has(tenant)));
+  if (asked.length === 0) return { type: 'abandon', reason: 'openers-lost' };
+  return { type: 'ask', stage, attempt, tenants: asked, openers: asked };
+}
+
+/** An opener was lost: others are asked for the same sum. */
+function again(
+  { stage, attempt, charge }: Extract<RoundState, { phase: 'lapsed' }>,
+  present: ReadonlySet<TenantId>,
+  openers: Openers,
+): Move {
+  if (charge === undefined) return { type: 'abandon', reason: 'tenant-lost' };
+  return askToOpen(stage, attempt + 1, charge.cohort, present, openers);
+}

@@ -1,0 +1,315 @@
+import type { SecureSum, TenantId } from '../aggregation/secure-sum.ts';
+import * as round from './round.ts';
+
+/**
+ * A task from proposal to release, as two pure functions around those of the round.
+ *
+ *   proposed ──enough accept──▶ running ──every step done──▶ finished
+ *      │                          │
+ *      └──────────────────────────┴──────▶ stopped
+ *
+ * While running, a task is in one conversation at a time: keys are made for an epoch (round 0 of the epoch),
+ * then rounds follow, each opening at most one sum. An abandoned round is followed by a new one, with a new number
+ * and fresh noise; an abandoned keying, or too few tenants that still hold keys, by a new epoch.
+ */
+export type TaskState =
+  | Proposed
+  | Running
+  | { readonly phase: 'finished'; readonly model: round.Hash; readonly charges: number; readonly rounds: number }
+  | { readonly phase: 'stopped'; readonly reason: StopReason; readonly charges: number; readonly rounds: number };
+
+export interface Proposed {
+  readonly phase: 'proposed';
+  readonly proposedAt: number;
+  /** hash of the parameters the task starts from */
+  readonly model: round.Hash;
+  readonly accepted: readonly TenantId[];
+  /** why each tenant that declined did */
+  readonly declined: Readonly<Record<TenantId, Decline>>;
+}
+
+export interface Running {
+  readonly phase: 'running';
+  readonly accepted: readonly TenantId[];
+  readonly declined: Readonly<Record<TenantId, Decline>>;
+  /** 0 until the first keys are asked for */
+  readonly epoch: number;
+  /** tenants that were asked to make this epoch's keys; positions in it number the parties */
+  readonly parties: readonly TenantId[];
+  /** those of them that hold keys, or are making them */
+  readonly members: readonly TenantId[];
+  readonly keyed: boolean;
+  /** number of the last round begun; never reused */
+  readonly round: number;
+  /** sums opened so far: steps the model has taken */
+  readonly steps: number;
+  /** openings charged to the ledger so far, those that failed included */
+  readonly charges: number;
+  /** hash of the current parameters */
+  readonly model: round.Hash;
+  /** keying when `!keyed`, summing otherwise; undefined between conversations */
+  readonly conversation: round.RoundState | undefined;
+  /** since when the task has been waiting for enough tenants; undefined when it is not */
+  readonly waitingSince: number | undefined;
+  /** conversations abandoned since the last sum was opened */
+  readonly failures: number;
+}
+
+/** A task whose conversations fail this often in a row is stopped: something is wrong that retrying does not mend. */
+export const MAX_FAILURES = 10;
+
+export type TaskFact =
+  | { readonly type: 'proposed'; readonly at: number; readonly model: round.Hash }
+  | { readonly type: 'accepted'; readonly tenant: TenantId }
+  | ({ readonly type: 'declined'; readonly tenant: TenantId } & Decline)
+  | { readonly type: 'begun' }
+  | { readonly type: 'waiting'; readonly at: number }
+  | { readonly type: 'epoch-begun'; readonly epoch: number; readonly members: readonly TenantId[] }
+  | { readonly type: 'round-begun'; readonly round: number; readonly present: readonly TenantId[] }
+  | { readonly type: 'in-round'; readonly fact: round.RoundFact }
+  | { readonly type: 'opened'; readonly sumHash: round.Hash; readonly model: round.Hash }
+  | { readonly type: 'finished' }
+  | { readonly type: 'stopped'; readonly reason: StopReason };
+
+/** Why a task ended early, as the ledger has it. Who declined, and why, is in the task's status. */
+export type StopReason =
+  | 'tenants-declined'
+  | 'budget-exhausted'
+  | 'too-few-accepted'
+  | 'too-few-connected'
+  | 'openings-exhausted'
+  | 'too-many-failures'
+  | 'coordinator-error'
+  | 'stopped-by-operator';
+
+/** Why a tenant declined. */
+export interface Decline {
+  readonly cause: DeclineCause;
+  readonly reason: string;
+}
+export type DeclineCause = 'policy' | 'budget' | 'data' | 'broken-promise';
+
+export interface TaskRules {
+  readonly protocol: Pick<SecureSum, 'keying' | 'summing'>;
+  readonly roster: readonly TenantId[];
+  readonly minCohort: number;
+  /** openings the noise was calibrated for: not one more is ever charged */
+  readonly openings: number;
+  /** sums the task needs */
+  readonly steps: number;
+  readonly stageTimeoutMs: number;
+  readonly graceMs: number;
+  readonly patienceMs: number;
+}
+
+export type TaskMessage =
+  | { readonly type: 'accept'; readonly tenant: TenantId }
+  | ({ readonly type: 'decline'; readonly tenant: TenantId } & Decline)
+  | (Extract<round.RoundMessage, { type: 'say' }> & { readonly epoch: number; readonly round: number })
+  | (Extract<round.RoundMessage, { type: 'cannot' }> & { readonly epoch: number; readonly round: number })
+  | Extract<round.RoundMessage, { type: 'tick' }>;
+
+export type TaskRefusal = round.Refusal | 'unknown-tenant' | 'already-answered' | 'wrong-round' | 'task-over';
+
+const initial: Proposed = { phase: 'proposed', proposedAt: 0, model: '', accepted: [], declined: {} };
+
+export const replay = (facts: Iterable<TaskFact>, rules: TaskRules): TaskState => {
+  let state: TaskState = initial;
+  for (const fact of facts) state = advance(state, fact, rules);
+  return state;
+};
+
+export function decide(state: TaskState, message: TaskMessage, rules: TaskRules): readonly TaskFact[] | TaskRefusal {
+  if (state.phase !== 'proposed' && state.phase !== 'running') return message.type === 'tick' ? [] : 'task-over';
+  switch (message.type) {
+    case 'accept':
+    case 'decline':
+      return answer(state, message, rules);
+    case 'say':
+    case 'cannot':
+      return said(state, message, rules);
+    case 'tick':
+      return state.phase === 'proposed' ? tickProposed(state, message, rules) : tickRunning(state, message, rules);
+  }
+}
+
+function answer(
+  state: Proposed | Running,
+  message: Extract<TaskMessage, { type: 'accept' | 'decline' }>,
+  rules: TaskRules,
+): readonly TaskFact[] | TaskRefusal {
+  const { tenant } = message;
+  if (!rules.roster.includes(tenant)) return 'unknown-tenant';
+  if (tenant in state.declined) return 'already-answered';
+  if (message.type === 'decline') return [{ type: 'declined', tenant, cause: message.cause, reason: message.reason }];
+  if (state.accepted.includes(tenant)) return []; // a client that came back says so again
+  const accepted: TaskFact = { type: 'accepted', tenant };
+  const answered = state.accepted.length + 1 + Object.keys(state.declined).length;
+  const all = state.phase === 'proposed' && answered >= rules.roster.length;
+  return all && state.accepted.length + 1 >= rules.minCohort ? [accepted, { type: 'begun' }] : [accepted];
+}
+
+function said(
+  state: TaskState,
+  message: Extract<TaskMessage, { type: 'say' | 'cannot' }>,
+  rules: TaskRules,
+): readonly TaskFact[] | TaskRefusal {
+  if (state.phase !== 'running' || state.conversation === undefined) return 'wrong-round';
+  if (message.epoch !== state.epoch || message.round !== (state.keyed ? state.round : 0)) return 'wrong-round';
+  const facts = round.decide(state.conversation, message, roundRules(state, rules));
+  return typeof facts === 'string' ? facts : facts.map(inRound);
+}
+
+function tickProposed(state: Proposed, { at }: { at: number }, rules: TaskRules): readonly TaskFact[] {
+  const open = rules.roster.length - Object.keys(state.declined).length;
+  if (open < rules.minCohort) return [{ type: 'stopped', reason: whyTooFew(state) }];
+  const waited = at - state.proposedAt;
+  const everyone = state.accepted.length === open;
+  if (state.accepted.length >= rules.minCohort && (everyone || waited >= rules.stageTimeoutMs))
+    return [{ type: 'begun' }];
+  return waited >= rules.patienceMs ? [{ type: 'stopped', reason: 'too-few-accepted' }] : [];
+}
+
+/** Too few are left that accept. A budget that is used up is the reason people will ask about: it is named first. */
+export const whyTooFew = ({ declined }: Pick<Proposed, 'declined'>): StopReason =>
+  Object.values(declined).some(({ cause }) => cause === 'budget') ? 'budget-exhausted' : 'tenants-declined';
+
+function tickRunning(
+  state: Running,
+  message: Extract<TaskMessage, { type: 'tick' }>,
+  rules: TaskRules,
+): readonly TaskFact[] {
+  if (state.conversation === undefined)
+    return state.waitingSince !== undefined && message.at - state.waitingSince >= rules.patienceMs
+      ? [{ type: 'stopped', reason: 'too-few-connected' }]
+      : [];
+  const facts = round.decide(state.conversation, message, roundRules(state, rules));
+  return typeof facts === 'string' ? [] : facts.map(inRound);
+}
+
+export const inRound = (fact: round.RoundFact): TaskFact => ({ type: 'in-round', fact });
+
+export function stagesOf(state: Running, rules: TaskRules): TaskRules['protocol']['keying'] {
+  return state.keyed ? rules.protocol.summing : rules.protocol.keying;
+}
+
+const roundRules = (state: Running, rules: TaskRules): round.RoundRules => ({
+  ...rules,
+  stages: stagesOf(state, rules),
+});
+
+/** @throws Error when the store holds a fact this state cannot follow */
+export function advance(state: TaskState, fact: TaskFact, rules: TaskRules): TaskState {
+  if (fact.type === 'proposed') return { ...initial, proposedAt: fact.at, model: fact.model };
+  if (state.phase === 'finished' || state.phase === 'stopped') throw impossible(state, fact);
+  switch (fact.type) {
+    case 'accepted':
+      return { ...state, accepted: [...state.accepted, fact.tenant].sort() };
+    case 'declined':
+      return {
+        ...state,
+        accepted: state.accepted.filter((tenant) => tenant !== fact.tenant),
+        declined: { ...state.declined, [fact.tenant]: { cause: fact.cause, reason: fact.reason } },
+      };
+    case 'begun':
+      if (state.phase !== 'proposed') throw impossible(state, fact);
+      return begun(state);
+    case 'stopped':
+      return { phase: 'stopped', reason: fact.reason, charges: 0, rounds: 0, ...counts(state) };
+    default:
+      if (state.phase !== 'running') throw impossible(state, fact);
+      return advanceRunning(state, fact, rules);
+  }
+}
+
+const counts = (state: TaskState): { charges: number; rounds: number } | object =>
+  state.phase === 'running' ? { charges: state.charges, rounds: state.round } : {};
+
+function begun({ accepted, declined, model }: Proposed): Running {
+  const nothing = { epoch: 0, parties: [], members: [], keyed: false, round: 0, steps: 0, charges: 0 };
+  return {
+    phase: 'running',
+    accepted,
+    declined,
+    ...nothing,
+    model,
+    conversation: undefined,
+    waitingSince: undefined,
+    failures: 0,
+  };
+}
+
+function advanceRunning(state: Running, fact: TaskFact, rules: TaskRules): TaskState {
+  switch (fact.type) {
+    case 'waiting':
+      return { ...state, waitingSince: fact.at };
+    case 'epoch-begun':
+      if (state.conversation !== undefined || fact.epoch !== state.epoch + 1) throw impossible(state, fact);
+      return {
+        ...state,
+        epoch: fact.epoch,
+        parties: fact.members,
+        members: fact.members,
+        waitingSince: undefined,
+        ...keying(fact.members, rules),
+      };
+    case 'round-begun':
+      if (state.conversation !== undefined || !state.keyed || fact.round !== state.round + 1)
+        throw impossible(state, fact);
+      return { ...state, round: fact.round, waitingSince: undefined, conversation: round.opening(fact.present) };
+    case 'in-round':
+      return inConversation(state, fact.fact, rules);
+    case 'opened':
+      if (state.conversation?.phase !== 'done' || state.conversation.charge?.sumHash !== fact.sumHash)
+        throw impossible(state, fact);
+      return { ...state, steps: state.steps + 1, model: fact.model, conversation: undefined, failures: 0 };
+    case 'finished':
+      if (state.steps !== rules.steps) throw impossible(state, fact);
+      return { phase: 'finished', model: state.model, charges: state.charges, rounds: state.round };
+    default:
+      throw impossible(state, fact);
+  }
+}
+
+/** A protocol without keys is keyed at once. */
+const keying = (members: readonly TenantId[], rules: TaskRules): Pick<Running, 'keyed' | 'conversation'> =>
+  rules.protocol.keying.length === 0
+    ? { keyed: true, conversation: undefined }
+    : { keyed: false, conversation: round.opening(members) };
+
+function inConversation(state: Running, fact: round.RoundFact, rules: TaskRules): Running {
+  if (state.conversation === undefined) throw impossible(state, { type: 'in-round', fact });
+  const conversation = round.advance(state.conversation, fact, roundRules(state, rules));
+  if (fact.type === 'withdrew')
+    return { ...state, conversation, members: state.members.filter((tenant) => tenant !== fact.tenant) };
+  if (fact.type === 'charged') return charged({ ...state, conversation }, rules);
+  if (conversation.phase === 'abandoned') return abandoned(state, fact);
+  if (conversation.phase === 'done' && !state.keyed) return { ...state, keyed: true, conversation: undefined };
+  // who was heard in the first keying stage holds a key share; from then on these are the members
+  if (!state.keyed && fact.type === 'closed' && conversation.phase === 'closed' && conversation.stage === 0)
+    return { ...state, members: conversation.cohort, conversation };
+  return { ...state, conversation };
+}
+
+function charged(state: Running, rules: TaskRules): Running {
+  if (state.charges >= rules.openings)
+    throw new Error(`the noise is calibrated for ${rules.openings} openings; there is no opening ${state.charges + 1}`);
+  return { ...state, charges: state.charges + 1 };
+}
+
+/** Losing tenants costs no keys; a protocol that broke, or a coordinator that forgot its side, does. */
+const KEYS_SURVIVE: readonly round.AbandonReason[] = [
+  'too-few-tenants',
+  'tenant-lost',
+  'openers-lost',
+  'openings-exhausted',
+];
+
+function abandoned(state: Running, fact: round.RoundFact): Running {
+  const keyed = state.keyed && fact.type === 'abandoned' && KEYS_SURVIVE.includes(fact.reason);
+  return { ...state, keyed, conversation: undefined, failures: state.failures + 1 };
+}
+
+function impossible(state: TaskState, fact: TaskFact): Error {
+  return new Error(`event store damaged: "${fact.type}" cannot follow "${state.phase}"`);
+}
