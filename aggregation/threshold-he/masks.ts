@@ -28,8 +28,8 @@ export function maskValues(slots: Float64Array, over: MaskOver): void {
     const draw = below48(stream);
     for (let i = 0; i < slots.length; i++) {
       const mask = draw();
-      const value = adds ? slots[i]! + mask : slots[i]! - mask;
-      slots[i] = value < 0 ? value + PLAIN_MODULUS : value >= PLAIN_MODULUS ? value - PLAIN_MODULUS : value;
+      const value = slots[i]! + (adds ? mask : PLAIN_MODULUS - mask);
+      slots[i] = value - PLAIN_MODULUS * Number(value >= PLAIN_MODULUS);
     }
   }
 }

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest';
+import { plain } from '../../aggregation/plain.ts';
+import { protocolNamed } from '../../aggregation/protocols.ts';
+import { LANE } from '../../aggregation/threshold-he/parameters.ts';
+import { thresholdHe } from '../../aggregation/threshold-he/protocol.ts';
+import { secureSumContract } from '../contracts/secure-sum.contract.ts';
+import { driveContributions, driveKeying, noised } from '../contracts/secure-sum-driver.ts';
+
+secureSumContract(plain, Number.MAX_SAFE_INTEGER);
+secureSumContract(thresholdHe, LANE);
+
+test('protocols are found by name', () => {
+  expect(protocolNamed('plain')).toBe(plain);
+  expect(protocolNamed('threshold-he')).toBe(thresholdHe);
+});
+
+test('plain sends little-endian doubles, and refuses a double that is no integer', async () => {
+  const epoch = await driveKeying(plain, { dimension: 2, tenants: 2, threshold: 2, maxMagnitude: 10 });
+  const vectors = new Map(epoch.members.map((name) => [name, noised([1, -2])]));
+  const { contributions } = await driveContributions(epoch, vectors);
+  const { open } = contributions.get('tenant-00')!;
+  expect(Buffer.from(open).toString('hex')).toBe('000000000000f03f00000000000000c0');
+  const half = open.slice();
+  half[6] = 0xe0; // 1.0 becomes 0.5
+  const stage = plain.summing[0]!;
+  expect(epoch.coordinator.malformed(stage, { open: half, sealed: new Map() })).toBeTypeOf('string');
+});
