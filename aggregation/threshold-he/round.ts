@@ -56,7 +56,7 @@ export interface RoundParts {
 export function tenantRound(parts: RoundParts): TenantRound {
   const { context, keys } = parts;
   const { me, shape } = context;
-  const nonce = randomBytes(NONCE_BYTES);
+  const nonce = new Uint8Array(randomBytes(NONCE_BYTES));
   let contributed: 'nothing' | 'under way' | { readonly hash: Uint8Array } = 'nothing';
   let answered: Uint8Array | undefined;
   const shares = new Map<string, Promise<Said>>();
@@ -74,7 +74,7 @@ export function tenantRound(parts: RoundParts): TenantRound {
   return {
     async prepare(stage) {
       if (stage !== 0) throw new RangeError(`prepare stage ${stage} does not exist`);
-      return { open: nonce, sealed: new Map() };
+      return { open: nonce.slice(), sealed: new Map() };
     },
 
     async contribute(values, heard) {

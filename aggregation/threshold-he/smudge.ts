@@ -38,7 +38,8 @@ export function fromIntegers(integers: Float64Array): Residues {
 
 function reduceSmall(integers: Float64Array, q: number, out: Residues, at: number): void {
   for (let i = 0; i < integers.length; i++) {
-    let value = integers[i]! - Math.floor(integers[i]! / q) * q; // |floor·q| ≤ 2^53: exact, the quotient off by one at most
+    // towards zero, so that |quotient·q| ≤ 64·q < 2^53 is exact; the quotient is off by one at most
+    let value = integers[i]! - Math.trunc(integers[i]! / q) * q;
     if (value < 0) value += q;
     else if (value >= q) value -= q;
     const high = Math.floor(value / 0x100000000);

@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto';
+import type {
+  CoordinatorEpoch,
+  EpochContext,
+  HeardAll,
+  Said,
+  SumShape,
+  TenantId,
+  TenantRound,
+} from '../../../aggregation/secure-sum.ts';
+import { coordinatorEpoch } from '../../../aggregation/threshold-he/coordinator.ts';
+import { type EpochKeys, keying } from '../../../aggregation/threshold-he/keying.ts';
+import { DEGREE, PLAIN_MODULUS, PRIMES } from '../../../aggregation/threshold-he/parameters.ts';
+import type { Residues } from '../../../aggregation/threshold-he/residues.ts';
+import { tenantRound } from '../../../aggregation/threshold-he/round.ts';
+import { type Bgv, bgv } from '../../../aggregation/threshold-he/seal.ts';
+import type { Noised } from '../../../privacy/steps.ts';
+import { type AllSaid, askEach, heardBy, names, openParts } from '../../contracts/secure-sum-driver.ts';
+
+/**
+ * An epoch whose every secret the test holds, so that it can give an attacker exactly what it may have, and check
+ * against the truth. The code that runs is the real one.
+ */
+export interface Insiders {
+  readonly shape: SumShape;
+  readonly members: readonly TenantId[];
+  readonly keys: ReadonlyMap<TenantId, EpochKeys>;
+  readonly coordinator: CoordinatorEpoch;
+  readonly bgv: Bgv;
+  rounds(transcript?: Uint8Array): Map<TenantId, TenantRound>;
+}
+
+/** Changes what was said on its way; the recipient is undefined for what everyone reads. */
+export type Tamper = (stage: 'announce' | 'deal' | 'confirm', said: AllSaid, recipient: TenantId) => AllSaid;
+
+export async function insiders(
+  tenants: number,
+  threshold: number,
+  { dimension = 4, tamper = (_, said) => said }: { dimension?: number; tamper?: Tamper } = {},
+): Promise<Insiders> {
+  const shape: SumShape = { dimension, tenants, threshold, maxMagnitude: 2 ** 46 };
+  const members = names(tenants);
+  const transcript = new Uint8Array(randomBytes(32));
+  const context = (me: TenantId): EpochContext => ({ shape, members, me, transcript });
+  const ring = await bgv();
+  const each = new Map(members.map((me) => [me, keying(context(me), ring)]));
+
+  const answer = (said: (name: TenantId) => Said) => askEach(members, async (name) => said(name));
+  const announced = await answer((name) => each.get(name)!.announce(new Map()));
+  const hears = (stage: Parameters<Tamper>[0], said: AllSaid, name: TenantId): HeardAll =>
+    heardBy(name, tamper(stage, said, name));
+  const dealt = await answer((name) => each.get(name)!.deal(hears('announce', announced, name)));
+  const confirmed = await answer((name) => each.get(name)!.confirm(hears('deal', dealt, name)));
+  const keys = new Map(members.map((name) => [name, each.get(name)!.finish(hears('confirm', confirmed, name))]));
+
+  const coordinator = coordinatorEpoch({ shape, members, transcript }, ring);
+  await coordinator.keyed(openParts(confirmed));
+  return {
+    shape,
+    members,
+    keys,
+    coordinator,
+    bgv: ring,
+    rounds(roundTranscript = new Uint8Array(randomBytes(32))) {
+      const parts = { bgv: ring, transcript: roundTranscript, spend: () => {} };
+      return new Map(members.map((me) => [me, tenantRound({ ...parts, context: context(me), keys: keys.get(me)! })]));
+    },
+  };
+}
+
+/** What the cohort says when it is ready. */
+export async function readyOf(
+  rounds: ReadonlyMap<TenantId, TenantRound>,
+  cohort: readonly TenantId[],
+): Promise<HeardAll> {
+  return openParts(await askEach(cohort, (name) => rounds.get(name)!.prepare(0, new Map())));
+}
+
+/** Honest contributions of everyone in `vectors`. */
+export async function contributionsOf(
+  rounds: ReadonlyMap<TenantId, TenantRound>,
+  vectors: ReadonlyMap<TenantId, Noised>,
+): Promise<Map<TenantId, { readonly open: Uint8Array }>> {
+  const cohort = [...vectors.keys()];
+  const ready = await readyOf(rounds, cohort);
+  const said = await askEach(cohort, (name) => rounds.get(name)!.contribute(vectors.get(name)!, ready));
+  return new Map(openParts(said));
+}
+
+export async function sharesOf(
+  rounds: ReadonlyMap<TenantId, TenantRound>,
+  contributions: HeardAll,
+  openers: readonly TenantId[],
+): Promise<HeardAll> {
+  return openParts(await askEach(openers, (name) => rounds.get(name)!.open(contributions, openers)));
+}
+
+/** For a phase of the message 0, what it holds beside it: phase / t in every coefficient. */
+export function noiseOf(phase: Residues, ring: Bgv): bigint[] {
+  const coefficients = ring.fromNtt(phase);
+  const [q0, q1] = [PRIMES[0].value, PRIMES[1].value];
+  const inverse = power(q0 % q1, q1 - 2n, q1);
+  const at = (prime: number, i: number): bigint => {
+    const word = 2 * (prime * DEGREE + i);
+    return BigInt(coefficients[word]!) | (BigInt(coefficients[word + 1]!) << 32n);
+  };
+  return Array.from({ length: DEGREE }, (_, i) => {
+    const value = at(0, i) + q0 * (((at(1, i) - at(0, i) + q1) * inverse) % q1);
+    return (value > (q0 * q1) / 2n ? value - q0 * q1 : value) / BigInt(PLAIN_MODULUS);
+  });
+}
+
+function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
+  let result = 1n;
+  for (let b = base, e = exponent; e > 0n; e >>= 1n) {
+    if (e & 1n) result = (result * b) % modulus;
+    b = (b * b) % modulus;
+  }
+  return result;
+}

@@ -1,0 +1,281 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { ProtocolBroken, type Said, type TenantId } from '../../../aggregation/secure-sum.ts';
+import { thresholdHe } from '../../../aggregation/threshold-he/protocol.ts';
+import { addInto, constant, noResidues } from '../../../aggregation/threshold-he/residues.ts';
+import { bgv } from '../../../aggregation/threshold-he/seal.ts';
+import { lagrangeAtZero } from '../../../aggregation/threshold-he/shamir.ts';
+import { tenantEpoch } from '../../../aggregation/threshold-he/tenant.ts';
+import {
+  type AllSaid,
+  driveKeying,
+  driveRound,
+  heardBy,
+  names,
+  noised,
+  openParts,
+} from '../../contracts/secure-sum-driver.ts';
+import { insiders, type Tamper } from './insiders.ts';
+
+/** One tenant's words replaced, in one stage. */
+const replaced =
+  (stage: Parameters<Tamper>[0], from: TenantId, by: (said: Said, all: AllSaid, recipient: TenantId) => Said): Tamper =>
+  (at, said, recipient) =>
+    at === stage ? new Map(said).set(from, by(said.get(from)!, said, recipient)) : said;
+
+const dropped =
+  (stage: Parameters<Tamper>[0], from: TenantId): Tamper =>
+  (at, said) => {
+    const rest = new Map(said);
+    if (at === stage) rest.delete(from);
+    return rest;
+  };
+
+const flipped = (bytes: Uint8Array, at: number): Uint8Array => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
+const attempt = (tamper: Tamper) => insiders(4, 3, { tamper });
+const broken = (tenant: TenantId, words: RegExp) =>
+  expect.objectContaining({ name: 'ProtocolBroken', tenant, message: expect.stringMatching(words) });
+
+describe('keying', () => {
+  test('leaves every member with a share of every key, and no key with anyone', async () => {
+    const { keys, members, bgv: ring } = await insiders(4, 3);
+    const set = members.slice(1);
+    for (const owner of members) {
+      const sum = noResidues();
+      for (const holder of set) {
+        const { dealt, x } = keys.get(holder)!;
+        const lambda = lagrangeAtZero(
+          x.get(holder)!,
+          set.map((name) => x.get(name)!),
+        );
+        addInto(sum, ring.multiply(dealt.get(owner)!, constant(lambda)));
+      }
+      const coefficients = ring.fromNtt(sum);
+      const [one, minusOne] = [1, Number(140_737_488_273_408n & 0xffffffffn)];
+      expect(coefficients.subarray(0, 8192).every((word, i) => i % 2 === 1 || [0, one, minusOne].includes(word))).toBe(
+        true,
+      );
+      expect(keys.get(owner)!.own.secret.every((word) => word === 0)).toBe(true);
+    }
+  });
+
+  test('gives each pair one secret and no two pairs the same', async () => {
+    const { keys, members } = await insiders(4, 3);
+    const seen = new Set<string>();
+    for (const a of members) {
+      for (const b of members.filter((name) => name !== a)) {
+        const secret = Buffer.from(keys.get(a)!.secrets.get(b)!).toString('hex');
+        expect(secret).toBe(Buffer.from(keys.get(b)!.secrets.get(a)!).toString('hex'));
+        seen.add(secret);
+      }
+    }
+    expect(seen.size).toBe(6);
+  });
+
+  test('gives new secrets to the same members in another epoch', async () => {
+    const [first, second] = [await insiders(3, 2), await insiders(3, 2)];
+    expect(first.keys.get('tenant-00')!.identity).not.toEqual(second.keys.get('tenant-00')!.identity);
+  });
+
+  test('keeps positions when a member in the middle never came', async () => {
+    const shape = { dimension: 3, tenants: 5, threshold: 3, maxMagnitude: 100 };
+    const epoch = await driveKeying(thresholdHe, shape, ['tenant-02']);
+    const vectors = new Map(epoch.members.map((name, i) => [name, noised([i, -i, 1])]));
+    expect([...(await driveRound(epoch, vectors, epoch.members.slice(1)))]).toEqual([6, -6, 4]);
+    epoch.forget();
+  });
+});
+
+describe('keying stops, and names the tenant, when', () => {
+  test.each<[string, TenantId, RegExp, Tamper]>([
+    [
+      'a key is announced twice',
+      'tenant-02',
+      /already taken/,
+      replaced('announce', 'tenant-02', (_, all) => all.get('tenant-01')!),
+    ],
+    [
+      'a key is too short',
+      'tenant-01',
+      /length/,
+      replaced('announce', 'tenant-01', () => ({ open: new Uint8Array(31), sealed: new Map() })),
+    ],
+    [
+      'a key is the point 0',
+      'tenant-01',
+      /usable/,
+      replaced('announce', 'tenant-01', () => ({ open: new Uint8Array(32), sealed: new Map() })),
+    ],
+    [
+      'a key is a point of low order',
+      'tenant-01',
+      /usable/,
+      replaced('announce', 'tenant-01', () => ({ open: LOW_ORDER, sealed: new Map() })),
+    ],
+    [
+      'mine is exchanged for another',
+      'tenant-00',
+      /dropped or changed/,
+      replaced('announce', 'tenant-00', () => ({ open: new Uint8Array(randomBytes(32)), sealed: new Map() })),
+    ],
+    ['mine is left out', 'tenant-00', /dropped or changed/, dropped('announce', 'tenant-00')],
+    [
+      'a dealt share is altered',
+      'tenant-03',
+      /does not open/,
+      replaced('deal', 'tenant-03', (said, _, to) => ({
+        ...said,
+        sealed: new Map(said.sealed).set(to, flipped(said.sealed.get(to) ?? new Uint8Array(1), 40)),
+      })),
+    ],
+    [
+      'a dealt share’s tag is altered',
+      'tenant-03',
+      /does not open/,
+      replaced('deal', 'tenant-03', (said, _, to) => ({
+        ...said,
+        sealed: new Map(said.sealed).set(to, flipped(said.sealed.get(to) ?? new Uint8Array(1), 53_787)),
+      })),
+    ],
+    [
+      'a dealt share is cut short',
+      'tenant-03',
+      /does not open/,
+      replaced('deal', 'tenant-03', (said, _, to) => ({
+        ...said,
+        sealed: new Map(said.sealed).set(to, said.sealed.get(to)?.subarray(0, 9) ?? new Uint8Array(1)),
+      })),
+    ],
+    [
+      'a dealt share is someone else’s',
+      'tenant-03',
+      /does not open/,
+      replaced('deal', 'tenant-03', (said, _, to) => ({
+        ...said,
+        sealed: new Map([[to, said.sealed.get(to === 'tenant-01' ? 'tenant-02' : 'tenant-01')!]]),
+      })),
+    ],
+    [
+      'a dealt share comes from another dealer',
+      'tenant-03',
+      /does not open/,
+      replaced('deal', 'tenant-03', (said, all, to) => ({
+        ...said,
+        sealed: new Map([
+          [to, all.get(to === 'tenant-01' ? 'tenant-02' : 'tenant-01')!.sealed.get(to) ?? new Uint8Array(0)],
+        ]),
+      })),
+    ],
+    [
+      'no share was dealt',
+      'tenant-03',
+      /no share/,
+      replaced('deal', 'tenant-03', (said) => ({ ...said, sealed: new Map() })),
+    ],
+    ['a dealer falls silent', 'tenant-03', /said nothing/, dropped('deal', 'tenant-03')],
+    [
+      'a member confirms other keys',
+      'tenant-02',
+      /other keys/,
+      replaced('confirm', 'tenant-02', (said) => ({ ...said, open: flipped(said.open, 3) })),
+    ],
+    ['a member does not confirm', 'tenant-02', /said nothing/, dropped('confirm', 'tenant-02')],
+  ])('%s', async (_, tenant, words, tamper) => {
+    await expect(attempt(tamper)).rejects.toEqual(broken(tenant, words));
+  });
+
+  test('two members were shown different keys of a third', async () => {
+    const other = new Uint8Array(randomBytes(32));
+    other[31] = 0x40;
+    const split: Tamper = (stage, said, recipient) =>
+      stage === 'announce' && recipient === 'tenant-00'
+        ? new Map(said).set('tenant-03', { open: other, sealed: new Map() })
+        : said;
+    await expect(attempt(split)).rejects.toThrow(ProtocolBroken);
+  });
+
+  test('a stranger announces a key', async () => {
+    const stranger: Tamper = (stage, said) =>
+      stage === 'announce'
+        ? new Map(said).set('zero', { open: new Uint8Array(randomBytes(32)), sealed: new Map() })
+        : said;
+    await expect(attempt(stranger)).rejects.toEqual(broken('zero', /no member/));
+  });
+
+  test('fewer announced than are needed to open', async () => {
+    const few: Tamper = (_, said, recipient) =>
+      new Map([...said].filter(([name]) => name === recipient || name === 'tenant-03'));
+    await expect(attempt(few)).rejects.toThrow(/2 members announced keys, 3 are needed/);
+  });
+
+  test('a residue of a dealt share is not below its prime', async () => {
+    // the dealer seals correctly, so only the check of residues is left to notice
+    const { sealWith, hkdf } = await import('../../../aggregation/key-agreement.ts');
+    const { digest } = await import('../../../aggregation/transcript.ts');
+    const { keying } = await import('../../../aggregation/threshold-he/keying.ts');
+    const ring = await bgv();
+    const members = names(2);
+    const shape = { dimension: 1, tenants: 2, threshold: 2, maxMagnitude: 1 };
+    const transcript = new Uint8Array(32);
+    const [honest, dealer] = members.map((me) => keying({ shape, members, me, transcript }, ring));
+    const announced = new Map([honest!, dealer!].map((one, i) => [members[i]!, one.announce(new Map())]));
+    const dealt = new Map([honest!, dealer!].map((one, i) => [members[i]!, one.deal(openParts(announced))]));
+    const dealerConfirm = dealer!.confirm(heardBy(members[1]!, dealt));
+    const { secrets, identity } = dealer!.finish(openParts(new Map(members.map((name) => [name, dealerConfirm]))));
+    const forged = (packed: Uint8Array) => {
+      const associated = digest('parley/threshold-he/dealt/v1', identity, members[1]!, members[0]!);
+      const sealed = sealWith(hkdf(secrets.get(members[0]!)!, identity, associated, 32), packed, associated);
+      const said = { open: new Uint8Array(0), sealed: new Map([[members[0]!, sealed]]) };
+      return heardBy(members[0]!, new Map(dealt).set(members[1]!, said));
+    };
+    expect(() => honest!.confirm(forged(new Uint8Array(53_760).fill(0xff)))).toThrow(/does not open/);
+    expect(() => honest!.confirm(forged(new Uint8Array(53_760)))).not.toThrow(); // the seal itself was good
+  });
+});
+
+/** A point of order 8 (RFC 7748 §6.1 says to check for the zero it leads to). */
+const LOW_ORDER = Buffer.from('e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800', 'hex');
+
+describe('an epoch', () => {
+  const context = {
+    shape: { dimension: 2, tenants: 3, threshold: 2, maxMagnitude: 10 },
+    members: names(3),
+    me: 'tenant-00',
+    transcript: new Uint8Array(32),
+  };
+
+  test('answers its stages in order, each once', async () => {
+    const epoch = tenantEpoch(context, await bgv());
+    await expect(epoch.key(1, new Map())).rejects.toThrow(RangeError);
+    await epoch.key(0, new Map());
+    await expect(epoch.key(0, new Map())).rejects.toThrow(RangeError);
+    await expect(epoch.keyed(new Map())).rejects.toThrow(RangeError);
+    expect(() => epoch.round(new Uint8Array(32))).toThrow(RangeError);
+    epoch.forget();
+    epoch.forget();
+    await expect(epoch.key(1, new Map())).rejects.toThrow(RangeError);
+  });
+
+  test('that is forgotten holds no round and opens nothing', async () => {
+    const epoch = await driveKeying(thresholdHe, context.shape);
+    epoch.forget();
+    expect(() => epoch.tenants.get('tenant-00')!.round(new Uint8Array(32))).toThrow(RangeError);
+    await expect(epoch.coordinator.sumHash(new Map())).rejects.toThrow(RangeError);
+  });
+
+  test.each([
+    [{ shape: { ...context.shape, dimension: 0 } }, /dimension/],
+    [{ shape: { ...context.shape, dimension: 1.5 } }, /dimension/],
+    [{ shape: { ...context.shape, threshold: 1 } }, /threshold/],
+    [{ shape: { ...context.shape, threshold: 4 } }, /threshold/],
+    [{ shape: { ...context.shape, maxMagnitude: 2 ** 48 } }, /do not fit/],
+    [{ shape: { ...context.shape, maxMagnitude: Number.NaN } }, /do not fit/],
+    [{ members: ['tenant-00', 'tenant-00', 'tenant-01'] }, /sorted/],
+    [{ members: ['tenant-02', 'tenant-00', 'tenant-01'] }, /sorted/],
+    [{ members: names(65) }, /at most 64/],
+    [{ me: 'nobody' }, /not a member/],
+    [{ transcript: new Uint8Array(31) }, /32 bytes/],
+  ])('is refused with %j', async (changed, words) => {
+    await expect(thresholdHe.tenant({ ...context, ...changed })).rejects.toThrow(words);
+  });
+});

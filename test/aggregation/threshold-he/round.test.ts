@@ -1,0 +1,274 @@
+import { randomBytes } from 'node:crypto';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type HeardAll, ProtocolBroken, type TenantId } from '../../../aggregation/secure-sum.ts';
+import { HEADER_BYTES, NONCE_BYTES } from '../../../aggregation/threshold-he/contribution.ts';
+import { DEGREE, PACKED_BYTES } from '../../../aggregation/threshold-he/parameters.ts';
+import { thresholdHe } from '../../../aggregation/threshold-he/protocol.ts';
+import { addInto, noResidues, unpack } from '../../../aggregation/threshold-he/residues.ts';
+import { bgv } from '../../../aggregation/threshold-he/seal.ts';
+import { tenantEpoch } from '../../../aggregation/threshold-he/tenant.ts';
+import {
+  askEach,
+  type DrivenEpoch,
+  type DrivenRound,
+  driveContributions,
+  driveKeying,
+  driveShares,
+  heardBy,
+  names,
+  noised,
+  openParts,
+} from '../../contracts/secure-sum-driver.ts';
+import { contributionsOf, type Insiders, insiders, noiseOf, readyOf, sharesOf } from './insiders.ts';
+
+const members = names(5);
+const openers = members.slice(0, 3);
+const vectors = (cohort: readonly TenantId[] = members) =>
+  new Map(cohort.map((name, i) => [name, noised([i, 10, -7, 0])]));
+const changed = (heard: HeardAll, name: TenantId, change: (open: Uint8Array) => Uint8Array): HeardAll =>
+  new Map(heard).set(name, { open: change(Uint8Array.from(heard.get(name)!.open)) });
+const without = (heard: HeardAll, name: TenantId): HeardAll => new Map([...heard].filter(([other]) => other !== name));
+const flip = (at: number) => (open: Uint8Array) => {
+  open[at]! ^= 1;
+  return open;
+};
+
+describe('a round', () => {
+  let epoch: DrivenEpoch;
+  let round: DrivenRound;
+  beforeAll(async () => {
+    epoch = await driveKeying(thresholdHe, { dimension: 4, tenants: 5, threshold: 3, maxMagnitude: 1000 });
+    round = await driveContributions(epoch, vectors());
+  });
+
+  describe('takes a contribution', () => {
+    const begin = async (cohort: readonly TenantId[] = members) => {
+      const transcript = new Uint8Array(randomBytes(32));
+      const rounds = new Map(members.map((name) => [name, epoch.tenants.get(name)!.round(transcript)]));
+      return { rounds, ready: await readyOf(rounds, cohort) };
+    };
+
+    test('once', async () => {
+      const { rounds, ready } = await begin();
+      await rounds.get(members[0]!)!.contribute(noised([0, 0, 0, 0]), ready);
+      await expect(rounds.get(members[0]!)!.contribute(noised([0, 0, 0, 0]), ready)).rejects.toThrow(RangeError);
+    });
+
+    test('from one who is in the cohort with the nonce it said', async () => {
+      const { rounds, ready } = await begin();
+      const me = rounds.get(members[0]!)!;
+      await expect(me.contribute(noised([0, 0, 0, 0]), without(ready, members[0]!))).rejects.toThrow(
+        /not in the cohort/,
+      );
+      await expect(me.contribute(noised([0, 0, 0, 0]), changed(ready, members[0]!, flip(0)))).rejects.toThrow(
+        ProtocolBroken,
+      );
+    });
+
+    test('for a cohort of members, large enough to be opened', async () => {
+      const { rounds, ready } = await begin(openers);
+      const me = rounds.get(members[0]!)!;
+      await expect(me.contribute(noised([0, 0, 0, 0]), without(ready, members[1]!))).rejects.toThrow(/too small/);
+      const stranger = new Map(ready).set('zero', { open: new Uint8Array(NONCE_BYTES) });
+      await expect(me.contribute(noised([0, 0, 0, 0]), stranger)).rejects.toThrow(/no member/);
+      const short = changed(ready, members[1]!, (open) => open.subarray(1));
+      await expect(me.contribute(noised([0, 0, 0, 0]), short)).rejects.toThrow(/length/);
+    });
+
+    test('that never repeats, though vector, cohort and round do', async () => {
+      const transcript = new Uint8Array(32);
+      const opens = [];
+      for (let again = 0; again < 2; again++) {
+        const rounds = new Map(members.map((name) => [name, epoch.tenants.get(name)!.round(transcript)]));
+        const ready = await readyOf(rounds, members);
+        opens.push((await rounds.get(members[0]!)!.contribute(noised([1, 2, 3, 4]), ready)).open);
+      }
+      const [first, second] = opens.map((open) => unpack(open.subarray(HEADER_BYTES))!);
+      expect(first!.filter((word, i) => word === second![i]).length).toBeLessThan(20);
+    });
+  });
+
+  describe('opens', () => {
+    const open = (contributions: HeardAll, set: readonly TenantId[] = openers, name = members[0]!) =>
+      round.rounds.get(name)!.open(contributions, set);
+
+    test.each<[string, readonly TenantId[]]>([
+      ['fewer than the threshold', members.slice(0, 2)],
+      ['more than the threshold', members.slice(0, 4)],
+      ['the same one twice', [members[0]!, members[0]!, members[1]!]],
+      ['members out of order', [members[0]!, members[2]!, members[1]!]],
+      ['a stranger', [members[0]!, members[1]!, 'zero']],
+      ['others only', members.slice(1, 4)],
+      ['nobody', []],
+    ])('not for %s', async (_, set) => {
+      await expect(open(round.contributions, set)).rejects.toThrow(ProtocolBroken);
+    });
+
+    test('not when my contribution was changed, dropped, or made up', async () => {
+      const mine = changed(round.contributions, members[0]!, flip(HEADER_BYTES + 100));
+      await expect(open(mine)).rejects.toThrow(/my own contribution/);
+      await expect(open(without(round.contributions, members[0]!))).rejects.toThrow(ProtocolBroken);
+      const part = await driveContributions(epoch, vectors(members.slice(1)));
+      const madeUp = new Map(part.contributions).set(members[0]!, round.contributions.get(members[0]!)!);
+      await expect(part.rounds.get(members[0]!)!.open(madeUp, openers)).rejects.toThrow(ProtocolBroken);
+    });
+
+    test('for a member that did not contribute itself', async () => {
+      const part = await driveContributions(epoch, vectors(members.slice(1)));
+      const sum = await epoch.coordinator.open(part.contributions, await driveShares(epoch, part, openers));
+      expect([...sum]).toEqual([6, 40, -28, 0]);
+    });
+
+    test('not another round’s contributions, nor a mixture', async () => {
+      const other = await driveContributions(epoch, vectors());
+      await expect(open(other.contributions)).rejects.toThrow(ProtocolBroken);
+      const mixed = new Map(round.contributions).set(members[1]!, other.contributions.get(members[1]!)!);
+      await expect(open(mixed)).rejects.toThrow(/another occasion/);
+    });
+
+    test('not a smaller cohort than was contributed to, whoever leaves', async () => {
+      for (const name of members.slice(1)) {
+        await expect(open(without(round.contributions, name))).rejects.toThrow(/another round or cohort/);
+      }
+    });
+
+    test('not when a nonce or the occasion was exchanged', async () => {
+      for (const at of [0, NONCE_BYTES]) {
+        await expect(open(changed(round.contributions, members[1]!, flip(at)))).rejects.toThrow(ProtocolBroken);
+      }
+    });
+
+    test('one sum only: the same round with one bit changed is refused afterwards', async () => {
+      await open(round.contributions);
+      const other = changed(round.contributions, members[4]!, flip(HEADER_BYTES + 9));
+      await expect(open(other)).rejects.toThrow(/already opened/);
+    });
+
+    test('with the same bytes when the same openers ask again, and with new noise for others', async () => {
+      const other = [members[0]!, members[3]!, members[4]!];
+      const first = (await open(round.contributions)).open;
+      expect((await open(round.contributions)).open).toBe(first);
+      expect((await open(round.contributions, other)).open).not.toEqual(first);
+    });
+
+    test('for three sets of openers at most', async () => {
+      const fresh = await driveContributions(epoch, vectors());
+      const me = fresh.rounds.get(members[0]!)!;
+      const sets = [
+        [1, 2],
+        [1, 3],
+        [1, 4],
+        [2, 3],
+      ].map((rest) => [members[0]!, ...rest.map((i) => members[i]!)]);
+      for (const set of sets.slice(0, 3)) await me.open(fresh.contributions, set);
+      await expect(me.open(fresh.contributions, sets[3]!)).rejects.toThrow(/3 times/);
+    });
+  });
+
+  describe('is decoded', () => {
+    test('not when openers were told different sets', async () => {
+      const fresh = await driveContributions(epoch, vectors());
+      const shares = new Map(await driveShares(epoch, fresh, openers));
+      const others = [members[0]!, members[1]!, members[3]!];
+      const { open } = await fresh.rounds.get(members[1]!)!.open(fresh.contributions, others);
+      shares.set(members[1]!, { open });
+      await expect(epoch.coordinator.open(fresh.contributions, shares)).rejects.toThrow(/do not open/);
+    });
+
+    test('not with a share of another round, or one that was altered', async () => {
+      const [a, b] = [await driveContributions(epoch, vectors()), await driveContributions(epoch, vectors())];
+      const shares = new Map(await driveShares(epoch, a, openers));
+      const other = await driveShares(epoch, b, openers);
+      expect([...(await epoch.coordinator.open(a.contributions, shares))]).toEqual([10, 50, -35, 0]);
+      const exchanged = new Map(shares).set(members[2]!, other.get(members[2]!)!);
+      await expect(epoch.coordinator.open(a.contributions, exchanged)).rejects.toThrow(/do not open/);
+      const altered = changed(shares, members[2]!, flip(5000));
+      await expect(epoch.coordinator.open(a.contributions, altered)).rejects.toThrow(/do not open/);
+    });
+
+    test('not from bytes that are no polynomial, and the sender is named', async () => {
+      const fresh = await driveContributions(epoch, vectors());
+      const shares = await driveShares(epoch, fresh, openers);
+      const over = changed(shares, members[1]!, (open) => open.fill(0xff, 0, 64));
+      const error = await epoch.coordinator.open(fresh.contributions, over).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ name: 'ProtocolBroken', tenant: members[1] });
+      const short = changed(shares, members[1]!, (open) => open.subarray(1));
+      await expect(epoch.coordinator.open(fresh.contributions, short)).rejects.toThrow(ProtocolBroken);
+    });
+  });
+
+  test('refuses residues at or above their prime before they are stored', () => {
+    const { contributions } = round;
+    const { open } = contributions.get(members[0]!)!;
+    const sealed = new Map<TenantId, Uint8Array>();
+    const [contribute, share] = [thresholdHe.summing[1]!, thresholdHe.summing[2]!];
+    expect(epoch.coordinator.malformed(contribute, { open, sealed })).toBeUndefined();
+    const over = open.slice().fill(0xff, HEADER_BYTES + PACKED_BYTES - 8, HEADER_BYTES + PACKED_BYTES);
+    expect(epoch.coordinator.malformed(contribute, { open: over, sealed })).toMatch(/below its prime/);
+    expect(epoch.coordinator.malformed(share, { open: over.subarray(HEADER_BYTES), sealed })).toMatch(
+      /below its prime/,
+    );
+  });
+
+  test('refuses dealt shares of the wrong length or to strangers before they are stored', () => {
+    const deal = thresholdHe.keying[1]!;
+    const open = new Uint8Array(0);
+    const size = PACKED_BYTES + 28;
+    expect(
+      epoch.coordinator.malformed(deal, { open, sealed: new Map([[members[1]!, new Uint8Array(size)]]) }),
+    ).toBeUndefined();
+    expect(
+      epoch.coordinator.malformed(deal, { open, sealed: new Map([[members[1]!, new Uint8Array(size - 1)]]) }),
+    ).toMatch(/bytes/);
+    expect(epoch.coordinator.malformed(deal, { open, sealed: new Map([['zero', new Uint8Array(size)]]) })).toMatch(
+      /no member/,
+    );
+  });
+});
+
+test('keys that have opened their share of coefficients open no more', async () => {
+  const shape = { dimension: 4, tenants: 3, threshold: 2, maxMagnitude: 1000 };
+  const roster = names(3);
+  const transcript = new Uint8Array(32);
+  const ring = await bgv();
+  const tenants = new Map(
+    roster.map((me) => [me, tenantEpoch({ shape, members: roster, me, transcript }, ring, 2 * DEGREE)]),
+  );
+  let said = await askEach(roster, (name) => tenants.get(name)!.key(0, new Map()));
+  for (const stage of [1, 2]) {
+    const before = said;
+    said = await askEach(roster, (name) => tenants.get(name)!.key(stage, heardBy(name, before)));
+  }
+  for (const [name, tenant] of tenants) await tenant.keyed(heardBy(name, said));
+  const open = async (number: number) => {
+    const rounds = new Map(roster.map((name) => [name, tenants.get(name)!.round(new Uint8Array(32).fill(number))]));
+    const contributions = await contributionsOf(rounds, vectors(roster));
+    return openParts(
+      await askEach(roster.slice(0, 2), (name) => rounds.get(name)!.open(contributions, roster.slice(0, 2))),
+    );
+  };
+  await open(1);
+  await open(2);
+  await expect(open(3)).rejects.toThrow(/have opened 8192 coefficients; start a new epoch/);
+});
+
+describe('what an opening shows', () => {
+  let inside: Insiders;
+  beforeAll(async () => {
+    inside = await insiders(5, 3);
+  });
+
+  test('flooding of every opener and nothing else of that size: σ·√3, however large λ is', async () => {
+    const set = [members[0]!, members[3]!, members[4]!];
+    const rounds = inside.rounds();
+    const contributions = await contributionsOf(rounds, vectors());
+    const shares = await sharesOf(rounds, contributions, set);
+    const phase = noResidues();
+    for (const { open } of contributions.values()) addInto(phase, unpack(open.subarray(HEADER_BYTES))!);
+    for (const { open } of shares.values()) addInto(phase, unpack(open)!);
+    const noise = noiseOf(phase, inside.bgv).map(Number);
+    const deviation = Math.sqrt(noise.reduce((sum, e) => sum + e * e, 0) / DEGREE);
+    expect(deviation / (2 ** 48 * Math.sqrt(3))).toBeGreaterThan(0.95);
+    expect(deviation / (2 ** 48 * Math.sqrt(3))).toBeLessThan(1.05);
+  });
+});

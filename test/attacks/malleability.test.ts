@@ -1,0 +1,284 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { ProtocolBroken, type TenantId, type TenantRound } from '../../aggregation/secure-sum.ts';
+import { commonPolynomial, HEADER_BYTES, NONCE_BYTES } from '../../aggregation/threshold-he/contribution.ts';
+import { maskShares, maskValues } from '../../aggregation/threshold-he/masks.ts';
+import { DEGREE, LANE, PACKED_BYTES, PLAIN_MODULUS, PRIMES } from '../../aggregation/threshold-he/parameters.ts';
+import {
+  addInto,
+  constant,
+  noResidues,
+  pack,
+  type Residues,
+  subtractFrom,
+  unpack,
+} from '../../aggregation/threshold-he/residues.ts';
+import { lagrangeAtZero } from '../../aggregation/threshold-he/shamir.ts';
+import { digest } from '../../aggregation/transcript.ts';
+import {
+  contributionsOf,
+  type Insiders,
+  insiders,
+  noiseOf,
+  readyOf,
+  sharesOf,
+} from '../aggregation/threshold-he/insiders.ts';
+import { names, noised } from '../contracts/secure-sum-driver.ts';
+
+/*
+ * BGV ciphertexts add up, whoever adds them. These attackers use that: a coordinator and tenants that work with it,
+ * holding everything they rightfully can, against honest tenants that run the real code.
+ */
+const DIMENSION = 4096;
+const members = names(5);
+const [victim, honest] = [members[0]!, members[1]!];
+const random31 = () => Float64Array.from({ length: DIMENSION }, () => Math.floor(Math.random() * 2 ** 31) - 2 ** 30);
+
+type Contributions = Map<TenantId, { readonly open: Uint8Array }>;
+const polynomialOf = ({ open }: { readonly open: Uint8Array }, at = HEADER_BYTES): Residues =>
+  unpack(open.subarray(at, at + PACKED_BYTES))!;
+const occasionOf = (contributions: Contributions) =>
+  contributions.get(victim)!.open.subarray(NONCE_BYTES, HEADER_BYTES);
+/** An attacker's contribution: a proper header, and whatever polynomial it likes. */
+const withPolynomial = (like: { readonly open: Uint8Array }, polynomial: Residues) => {
+  const open = Uint8Array.from(like.open);
+  pack(polynomial, open, HEADER_BYTES);
+  return { open };
+};
+const times = (inside: Insiders, polynomial: Residues, factor: bigint): Residues =>
+  inside.bgv.multiply(polynomial, constant([factor % PRIMES[0].value, factor % PRIMES[1].value]));
+const sumOf = (polynomials: Iterable<Residues>): Residues => {
+  const sum = noResidues();
+  for (const one of polynomials) addInto(sum, one);
+  return sum;
+};
+const centred = (value: number) => {
+  const positive = ((value % PLAIN_MODULUS) + PLAIN_MODULUS) % PLAIN_MODULUS;
+  return positive > LANE ? positive - PLAIN_MODULUS : positive;
+};
+const matches = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+  Array.from(a).filter((value, i) => value === b[i]).length;
+/** Would a statistician see anything in it? 15 degrees of freedom: above 60 once in 3·10⁶. */
+const chiSquare = (values: ArrayLike<number>) => {
+  const bins = new Array<number>(16).fill(0);
+  for (const value of Array.from(values)) bins[Math.floor(((value + LANE) / PLAIN_MODULUS) * 16)]!++;
+  return bins.reduce((sum, n) => sum + (n - values.length / 16) ** 2 / (values.length / 16), 0);
+};
+
+describe('a colluder and the coordinator, below the threshold', () => {
+  const colluder = members[4]!;
+  let inside: Insiders;
+  let rounds: Map<TenantId, TenantRound>;
+  let x: Map<TenantId, Float64Array>;
+  let contributions: Contributions;
+  beforeAll(async () => {
+    inside = await insiders(5, 3, { dimension: DIMENSION });
+    x = new Map(members.map((name) => [name, name === colluder ? new Float64Array(DIMENSION) : random31()]));
+    rounds = inside.rounds();
+    contributions = await contributionsOf(rounds, new Map([...x].map(([name, values]) => [name, noised(values)])));
+  });
+
+  /** What the attackers compute from the honest openers’ shares, without the coordinator’s checks. */
+  async function decoded(forged: Contributions, opening = rounds): Promise<Float64Array> {
+    const shares = await sharesOf(opening, forged, members.slice(0, 3));
+    const phase = sumOf([...forged.values()].map((one) => polynomialOf(one)));
+    addInto(phase, sumOf([...shares.values()].map((one) => polynomialOf(one, 0))));
+    return inside.bgv.decode(phase);
+  }
+  /** Same epoch, a round of its own, in which the colluder’s ciphertext is chosen after seeing the others’. */
+  async function newRound(choose: (others: Contributions) => Residues) {
+    const fresh = inside.rounds();
+    const seen = await contributionsOf(fresh, new Map([...x].map(([name, values]) => [name, noised(values)])));
+    const forged = new Map(seen).set(colluder, withPolynomial(seen.get(colluder)!, choose(seen)));
+    // the colluder’s own client does not insist on its contribution; the honest ones open
+    return { fresh, forged };
+  }
+
+  test('when honest, get the sum and are believed (control)', async () => {
+    const sum = members.reduce(
+      (all, name) => all.map((value, i) => value + x.get(name)![i]!),
+      new Float64Array(DIMENSION),
+    );
+    expect(await decoded(contributions)).toEqual(sum);
+  });
+
+  test('get nothing by subtracting the others: Enc(0) − c₁ − c₂ − c₃ beside the victim’s c₀', async () => {
+    const { fresh, forged } = await newRound((others) => {
+      const polynomial = polynomialOf(others.get(colluder)!); // an honest encryption of 0, masks included
+      for (const name of members.slice(1, 4)) subtractFrom(polynomial, polynomialOf(others.get(name)!));
+      return polynomial;
+    });
+    const opened = await decoded(forged, fresh);
+    expect(matches(opened, x.get(victim)!)).toBe(0);
+    expect(chiSquare(opened)).toBeLessThan(60);
+    const shares = await sharesOf(fresh, forged, members.slice(0, 3));
+    await expect(inside.coordinator.open(forged, shares)).rejects.toThrow(ProtocolBroken);
+  });
+
+  test('get nothing by adding 2¹² times an older ciphertext of the victim', async () => {
+    const old = times(inside, polynomialOf(contributions.get(victim)!), 4096n);
+    const { fresh, forged } = await newRound((others) => sumOf([polynomialOf(others.get(colluder)!), old]));
+    const opened = await decoded(forged, fresh);
+    const guess = opened.map((value) => Math.round(value / 4096));
+    expect(matches(guess, x.get(victim)!)).toBe(0);
+    expect(chiSquare(opened)).toBeLessThan(60);
+  });
+
+  test('get nothing by doubling the victim’s ciphertext in its own round', async () => {
+    const { fresh, forged } = await newRound((others) =>
+      sumOf([polynomialOf(others.get(colluder)!), polynomialOf(others.get(victim)!)]),
+    );
+    expect(chiSquare(await decoded(forged, fresh))).toBeLessThan(60);
+  });
+
+  test('get nothing even where every mask is known: the keys alone bind the sum', async () => {
+    // the same combination over ciphertexts that carry no masks at all, under the round’s own polynomial
+    const occasion = occasionOf(contributions);
+    const a = commonPolynomial(occasion, 0);
+    const bare = new Map(
+      members.map((name) => {
+        const slots = x.get(name)!.map((value) => (value < 0 ? value + PLAIN_MODULUS : value));
+        return [name, inside.keys.get(name)!.own.encrypt(slots, a)];
+      }),
+    );
+    const shares = await sharesOf(rounds, contributions, members.slice(0, 3));
+    const opening = sumOf([...shares.values()].map((one) => polynomialOf(one, 0)));
+    const everyone = sumOf([...bare.values(), opening]);
+    const alone = sumOf([bare.get(victim)!, bare.get(colluder)!, opening]);
+    expect(matches(inside.bgv.decode(everyone), x.get(victim)!)).toBe(0);
+    expect(inside.bgv.decode(everyone).every((value) => Math.abs(value) < 5 * 2 ** 31)).toBe(true); // control: it opens
+    expect(matches(inside.bgv.decode(alone), x.get(victim)!)).toBe(0);
+    expect(chiSquare(inside.bgv.decode(alone))).toBeLessThan(60);
+  });
+
+  test('cannot make a share depend on a ciphertext of theirs, and so read a key from it', async () => {
+    // against a joint public key, (0, q/32) reads the whole key in one opening; here it is a shift and no more
+    const shift = (PRIMES[0].value * PRIMES[1].value) / 32n;
+    const shifted = constant([shift % PRIMES[0].value, shift % PRIMES[1].value]);
+    const { fresh, forged } = await newRound((others) => sumOf([polynomialOf(others.get(colluder)!), shifted]));
+    const sum = members.reduce(
+      (all, name) => all.map((value, i) => value + x.get(name)![i]!),
+      new Float64Array(DIMENSION),
+    );
+    const shares = await sharesOf(fresh, forged, members.slice(0, 3));
+    const phase = sumOf([...forged.values()].map((one) => polynomialOf(one)));
+    addInto(phase, sumOf([...shares.values()].map((one) => polynomialOf(one, 0))));
+    subtractFrom(phase, shifted);
+    expect(inside.bgv.decode(phase)).toEqual(sum);
+  });
+
+  test('cannot tell tenants different cohorts and combine what they send', async () => {
+    const split = inside.rounds();
+    const ready = await readyOf(split, members);
+    const fewer = new Map([...ready].filter(([name]) => name !== honest));
+    const sent: Contributions = new Map();
+    for (const name of members) {
+      const told = name === victim ? fewer : ready;
+      sent.set(name, { open: (await split.get(name)!.contribute(noised(x.get(name)!), told)).open });
+    }
+    for (const name of members.slice(0, 3)) {
+      await expect(split.get(name)!.open(sent, members.slice(0, 3))).rejects.toThrow(ProtocolBroken);
+    }
+  });
+});
+
+describe('coordinator and colluders that hold every key: threshold and more of them', () => {
+  const colluders = members.slice(2);
+  let inside: Insiders;
+  let x: Map<TenantId, Float64Array>;
+  let contributions: Contributions;
+  let decrypted: Float64Array;
+  beforeAll(async () => {
+    inside = await insiders(5, 3, { dimension: DIMENSION });
+    x = new Map(members.map((name) => [name, random31()]));
+    contributions = await contributionsOf(
+      inside.rounds(),
+      new Map([...x].map(([name, values]) => [name, noised(values)])),
+    );
+    // three of them rebuild the victim’s key from what it dealt, and decrypt its contribution alone
+    const key = noResidues();
+    const xs = colluders.map((name) => inside.keys.get(name)!.x.get(name)!);
+    for (const name of colluders) {
+      const { dealt, x: positions } = inside.keys.get(name)!;
+      addInto(key, inside.bgv.multiply(dealt.get(victim)!, constant(lagrangeAtZero(positions.get(name)!, xs))));
+    }
+    const phase = inside.bgv.multiply(commonPolynomial(occasionOf(contributions), 0), key);
+    addInto(phase, polynomialOf(contributions.get(victim)!));
+    expect(noiseOf(phase, inside.bgv).every((e) => e > -100n && e < 100n)).toBe(true); // the key is the right one
+    decrypted = inside.bgv.decode(phase);
+  });
+
+  /** `decrypted` without the masks the victim shares with `known`. */
+  const stripped = (known: readonly TenantId[]) => {
+    const masks = new Float64Array(DIMENSION);
+    const secrets = new Map(known.map((name) => [name, inside.keys.get(name)!.secrets.get(victim)!]));
+    maskValues(masks, { me: victim, set: known, secrets, purpose: 'values', binding: occasionOf(contributions) });
+    return decrypted.map((value, i) => centred(value - masks[i]!));
+  };
+
+  test('see noise where the victim’s vector is', () => {
+    expect(matches(decrypted, x.get(victim)!)).toBe(0);
+    expect(chiSquare(decrypted)).toBeLessThan(60);
+  });
+
+  test('see noise after taking off every mask they share with it, as one honest tenant is left', () => {
+    const left = stripped(colluders);
+    expect(matches(left, x.get(victim)!)).toBe(0);
+    expect(chiSquare(left)).toBeLessThan(60);
+  });
+
+  test('would see the vector with that one’s secret as well (control)', () => {
+    expect(stripped(members.slice(1))).toEqual(x.get(victim)!);
+  });
+});
+
+describe('threshold − 1 colluders and what one honest share shows', () => {
+  // Colluders hold x = 1, 2, 3 of 4-of-5; openers are x = 1, 2, 4, 5. λ₄ over the openers is −5/3 of λ₄ over
+  // {1, 2, 3, 4}, so three times the share of x = 4 is −5 times something known up to the noise e, plus 3·t·E:
+  // without masks among the openers, e modulo 3 is plain to see, whatever the flooding E is.
+  const openers = [0, 1, 3, 4].map((i) => members[i]!);
+  const [sharer, other] = [members[3]!, members[4]!];
+
+  test('nothing about the noise of the sum, though λ has denominators', async () => {
+    const inside = await insiders(5, 4, { dimension: 4 });
+    const rounds = inside.rounds();
+    const contributions = await contributionsOf(rounds, new Map(members.map((name) => [name, noised([0, 0, 0, 0])])));
+    const shares = await sharesOf(rounds, contributions, openers);
+    const a = commonPolynomial(occasionOf(contributions), 0);
+    const keyAt = (holder: TenantId) => sumOf(inside.keys.get(holder)!.dealt.values());
+    const total = sumOf([...contributions.values()].map((one) => polynomialOf(one)));
+
+    // the truth, which only the test can compute
+    const wholeKey = noResidues();
+    for (const [i, name] of openers.entries()) {
+      const lambda = lagrangeAtZero([1, 2, 4, 5][i]!, [1, 2, 4, 5]);
+      addInto(wholeKey, inside.bgv.multiply(keyAt(name), constant(lambda)));
+    }
+    const truth = noiseOf(sumOf([total, inside.bgv.multiply(a, wholeKey)]), inside.bgv);
+
+    // what the colluders compute
+    const known = sumOf(
+      [1, 2, 3].map((x) => {
+        const share = inside.bgv.multiply(keyAt(members[x - 1]!), constant(lagrangeAtZero(x, [1, 2, 3, 4])));
+        return inside.bgv.multiply(a, share);
+      }),
+    );
+    const sumHash = await inside.coordinator.sumHash(contributions);
+    const binding = digest('parley/threshold-he/openers/v1', sumHash, ...openers);
+    const learned = (partners: readonly TenantId[]) => {
+      const masks = noResidues();
+      const secrets = new Map(partners.map((name) => [name, inside.keys.get(name)!.secrets.get(sharer)!]));
+      maskShares([masks], { me: sharer, set: partners, secrets, purpose: 'shares', binding });
+      const share = polynomialOf(shares.get(sharer)!, 0);
+      subtractFrom(share, masks);
+      const combined = times(inside, share, 3n);
+      subtractFrom(combined, times(inside, sumOf([total, known]), 5n));
+      return noiseOf(combined, inside.bgv);
+    };
+    const modulo3 = (values: bigint[]) => values.map((value) => Number(((value % 3n) + 3n) % 3n));
+    const hits = (values: bigint[]) => matches(modulo3(values), modulo3(truth));
+
+    expect(hits(learned([...openers.slice(0, 2), other]))).toBe(DEGREE); // control: without masks it is all there
+    const guessed = hits(learned(openers.slice(0, 2)));
+    expect(Math.abs(guessed - DEGREE / 3)).toBeLessThan(6 * Math.sqrt((DEGREE * 2) / 9));
+  });
+});
