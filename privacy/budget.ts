@@ -66,6 +66,18 @@ export function openBudget(limits: Readonly<Record<string, Limit>>): Budget {
   return readBudget({ pools: Object.entries(limits).map(([name, limit]) => ({ name, limit, held: [] })) });
 }
 
+/**
+ * The same spending under other limits, as a tenant's policy changes. Nothing spent is forgotten: a pool that is no longer
+ * named keeps its limit.
+ *
+ * @throws RangeError when a limit is out of range
+ */
+export function withLimits(from: Budget, limits: Readonly<Record<string, Limit>>): Budget {
+  const held = (name: string) => from.pools.find((pool) => pool.name === name)?.held ?? [];
+  const named = Object.entries(limits).map(([name, limit]) => ({ name, limit, held: held(name) }));
+  return readBudget({ pools: [...named, ...from.pools.filter(({ name }) => !Object.hasOwn(limits, name))] });
+}
+
 /** A budget as it was stored. @throws RangeError when it is not one, unknown events included */
 export function readBudget(json: unknown): Budget {
   const { success, data, error } = budget.safeParse(json);
@@ -89,14 +101,13 @@ export function spentSoFar(from: Budget, pool: string): WouldSpend {
   return spent(limit, held);
 }
 
-/** @throws RangeError when the limit does not allow it */
+/** @throws RangeError when the limit does not allow it, or the pool is not in the budget */
 export function reserve(from: Budget, what: Spending): Budget {
-  const { epsilon, allowed } = wouldSpend(from, what.pool, what.event, what.count);
-  if (!allowed) {
-    const { limit } = poolOf(from, what.pool);
-    throw new RangeError(`budget of pool ${what.pool} exceeded: epsilon would be ${epsilon} of ${limit.epsilon}`);
-  }
-  return move(from, what, what.count, 0);
+  const after = move(from, what, what.count, 0);
+  const { epsilon, allowed } = spentSoFar(after, what.pool);
+  if (allowed) return after;
+  const { limit } = poolOf(from, what.pool);
+  throw new RangeError(`budget of pool ${what.pool} exceeded: epsilon would be ${epsilon} of ${limit.epsilon}`);
 }
 
 /** Reserved becomes spent, for good. @throws RangeError when less is reserved */

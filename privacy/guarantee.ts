@@ -47,18 +47,17 @@ export interface Guarantees {
 }
 
 /**
- * The three ε of a plan, by the RDP accountant at δ · (1 − 2^-20).
+ * The three ε of a plan, by the RDP accountant.
  *
  * @param eventFor - the plan's event when the noise in a sum is that of `shares` tenants
- * @param delta - of the whole plan, in (0, 1)
+ * @param delta - what the accountant may use: the plan's δ times ACCOUNTED_DELTA_FRACTION
  * @throws RangeError when delta is out of range, or not 0 ≤ colluders < minCohort
  */
 export function guarantees(
   plan: Cohort & { readonly eventFor: (shares: number) => PrivacyEvent; readonly delta: number },
 ): Guarantees {
   const honest = honestShares(plan);
-  const epsilonFor = (shares: number) =>
-    epsilonSpent([plan.eventFor(shares)], plan.delta * ACCOUNTED_DELTA_FRACTION).epsilon;
+  const epsilonFor = (shares: number) => epsilonSpent([plan.eventFor(shares)], plan.delta).epsilon;
   return { release: epsilonFor(plan.minCohort), coalition: epsilonFor(honest), floor: epsilonFor(1) };
 }
 

@@ -93,11 +93,11 @@ export function appendEntry(
   context: LedgerContext,
 ): { readonly entry: LedgerEntry; readonly head: LedgerHead } {
   const { success, data, error } = ledgerEntry.safeParse({
+    ...body,
+    ...context,
     v: 1,
     seq: head.size,
     previous: head.hash,
-    ...context,
-    ...body,
   });
   if (!success) throw new RangeError(`not a ledger entry: ${z.prettifyError(error)}`);
   return { entry: data, head: { size: head.size + 1, hash: hashEntry(data) } };
@@ -121,14 +121,14 @@ export type ChainVerdict =
  * Checks that `entries` continue the ledger at `from`, every one of them unchanged. That the last entry is unchanged and
  * none is missing after it shows when the head is compared with a checkpoint.
  *
- * @param entries - as parsed from JSON; trusted in nothing
+ * @param entries - lines of an export, or what they parse to; trusted in nothing. A line must be canonical JSON
  */
 export function verifyChain(entries: readonly unknown[], from: LedgerHead = EMPTY_LEDGER): ChainVerdict {
   let head = from;
   for (const candidate of entries) {
     const seq = head.size;
-    const { success, data: entry, error } = ledgerEntry.safeParse(candidate);
-    if (!success) return { intact: false, seq, problem: `not a ledger entry: ${z.prettifyError(error)}` };
+    const entry = readEntry(candidate);
+    if (typeof entry === 'string') return { intact: false, seq, problem: entry };
     if (entry.seq !== seq) return { intact: false, seq, problem: `numbered ${entry.seq}, expected ${seq}` };
     if (entry.previous !== head.hash) {
       return { intact: false, seq, problem: `does not follow the entry before: ${entry.previous}, not ${head.hash}` };
@@ -136,6 +136,23 @@ export function verifyChain(entries: readonly unknown[], from: LedgerHead = EMPT
     head = { size: seq + 1, hash: hashEntry(entry) };
   }
   return { intact: true, head };
+}
+
+/** @returns the entry, or why it is none */
+export function readEntry(candidate: unknown): LedgerEntry | string {
+  const { success, data, error } = ledgerEntry.safeParse(typeof candidate === 'string' ? parsed(candidate) : candidate);
+  if (!success) return `not a ledger entry: ${z.prettifyError(error)}`;
+  // One entry has one text: otherwise copies of a ledger could differ and still have the same head.
+  if (typeof candidate === 'string' && candidate !== entryText(data)) return 'not in canonical form (RFC 8785)';
+  return data;
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
 }
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
@@ -181,7 +198,7 @@ export const ledgerEntry: z.ZodType<LedgerEntry> = z.discriminatedUnion('kind', 
 
 /** A statement about where a ledger stands, small enough to be signed by many. */
 export interface Checkpoint {
-  /** which ledger: one line, such as the federation's name */
+  /** which ledger: up to 200 letters, digits and . _ : / - */
   readonly origin: string;
   readonly size: number;
   readonly head: Sha256Hex;
@@ -203,9 +220,7 @@ export type Verify = (message: Uint8Array, signature: Uint8Array) => boolean;
  * @throws RangeError when a field is not of its form
  */
 export function checkpointText({ origin, size, head }: Checkpoint): string {
-  if (!name.safeParse(origin).success || !round.safeParse(size).success || !hash.safeParse(head).success) {
-    throw new RangeError('not a checkpoint: origin, size or head is not of its form');
-  }
+  if (!wellFormed({ origin, size, head })) throw new RangeError('not a checkpoint: origin, size or head is malformed');
   return `parley-ledger-checkpoint-v1\n${origin}\n${size}\n${head}\n`;
 }
 
@@ -217,10 +232,9 @@ export function signCheckpoint(checkpoint: Checkpoint, sign: Sign): SignedCheckp
 
 /** Is this the signature, under the key that `verify` holds, of this checkpoint? False for anything malformed. */
 export function verifyCheckpoint({ checkpoint, signature }: SignedCheckpoint, verify: Verify): boolean {
-  if (!/^([0-9a-f]{2})+$/.test(signature)) return false;
-  try {
-    return verify(Buffer.from(checkpointText(checkpoint)), Buffer.from(signature, 'hex'));
-  } catch {
-    return false;
-  }
+  if (!wellFormed(checkpoint) || !/^([0-9a-f]{2})+$/.test(signature)) return false;
+  return verify(Buffer.from(checkpointText(checkpoint)), Buffer.from(signature, 'hex'));
 }
+
+const wellFormed = ({ origin, size, head }: Checkpoint): boolean =>
+  /^[A-Za-z0-9._:/-]{1,200}$/.test(origin) && Number.isSafeInteger(size) && size >= 0 && /^[0-9a-f]{64}$/.test(head);

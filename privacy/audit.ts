@@ -1,0 +1,152 @@
+/**
+ * Reads a whole ledger and asks whether what happened is what was promised.
+ *
+ * Promise: every ε is computed again from the charges; nothing is taken from a claim. What is found is named by entry and
+ * listed completely, not up to the first. An intact chain (`verifyChain`) is checked first; whether the plan's three ε
+ * follow from the plan itself is checked where plans are read, by its hash.
+ */
+import canonicalize from 'canonicalize';
+import type { PrivacyEvent } from './event.ts';
+import { ACCOUNTED_DELTA_FRACTION } from './guarantee.ts';
+import { type ClaimedEpsilon, type LedgerEntry, type LedgerHead, readEntry, verifyChain } from './ledger.ts';
+import { epsilonSpent } from './rdp.ts';
+
+export interface Audit {
+  /** true when there are no findings */
+  readonly clean: boolean;
+  readonly findings: readonly Finding[];
+  /** one for each task that has a plan, in the order of the ledger */
+  readonly tasks: readonly TaskAudit[];
+  /** of the intact ledger, for comparison with a checkpoint; undefined when the chain is broken */
+  readonly head: LedgerHead | undefined;
+}
+
+export interface Finding {
+  /** the entry's position */
+  readonly seq: number;
+  readonly problem: string;
+}
+
+export interface TaskAudit {
+  readonly task: string;
+  readonly charges: number;
+  /** openings the plan is calibrated for */
+  readonly openings: number;
+  /** coalition's ε of the charges so far, computed again */
+  readonly epsilon: number;
+  readonly claimed: ClaimedEpsilon;
+}
+
+type Of<K extends LedgerEntry['kind']> = Extract<LedgerEntry, { kind: K }>;
+
+/** Single openings by their canonical text, and how many of each. */
+type Openings = Map<string, { readonly event: PrivacyEvent; readonly count: number }>;
+
+/** What has been seen of one task. */
+interface Seen {
+  readonly plan: Of<'plan'> | undefined;
+  readonly planned: Openings;
+  readonly used: Openings;
+  /** sums that were charged, by round */
+  readonly charged: Map<number, string>;
+  readonly released: Set<number>;
+  charges: number;
+  over: boolean;
+}
+
+/**
+ * Audits a ledger from its first entry.
+ *
+ * @param entries - as for `verifyChain`
+ */
+export function auditLedger(entries: readonly unknown[]): Audit {
+  const chain = verifyChain(entries);
+  if (!chain.intact) {
+    const { seq, problem } = chain;
+    return { clean: false, findings: [{ seq, problem }], tasks: [], head: undefined };
+  }
+  const seenOf = new Map<string, Seen>();
+  const findings: Finding[] = [];
+  for (const entry of entries.map((each) => readEntry(each) as LedgerEntry)) {
+    const seen = seenOf.get(entry.task);
+    if (seen === undefined) seenOf.set(entry.task, firstSeen(entry));
+    for (const problem of problemsOf(entry, seen, seenOf.get(entry.task)!)) findings.push({ seq: entry.seq, problem });
+  }
+  const tasks = [...seenOf.values()].flatMap((seen) => (seen.plan === undefined ? [] : [taskAudit(seen, seen.plan)]));
+  return { clean: findings.length === 0, findings, tasks, head: chain.head };
+}
+
+function firstSeen(entry: LedgerEntry): Seen {
+  const plan = entry.kind === 'plan' ? entry : undefined;
+  const planned: Openings = plan === undefined ? new Map() : addOpenings(new Map(), plan.event, 1);
+  return { plan, planned, used: new Map(), charged: new Map(), released: new Set(), charges: 0, over: false };
+}
+
+/** What is wrong with the next entry of a task, given those before (undefined: there are none); takes it in. */
+function problemsOf(entry: LedgerEntry, before: Seen | undefined, seen: Seen): string[] {
+  const wrong = [];
+  if (entry.kind === 'plan') return before === undefined ? planProblems(entry) : ['a second plan for this task'];
+  if (before === undefined) wrong.push('the task has no plan');
+  if (seen.over) wrong.push('the task was over');
+  if (entry.kind === 'charge') wrong.push(...chargeProblems(entry, seen));
+  if (entry.kind === 'release') wrong.push(...releaseProblems(entry, seen));
+  if (entry.kind === 'stop' || entry.kind === 'finish') seen.over = true;
+  return wrong;
+}
+
+function planProblems({ epsilon, event, delta }: Of<'plan'>): string[] {
+  const costs = epsilonSpent([event], delta * ACCOUNTED_DELTA_FRACTION).epsilon;
+  const [release, coalition, floor] = [value(epsilon.release), value(epsilon.coalition), value(epsilon.floor)];
+  const wrong = [];
+  if (!same(costs, coalition)) wrong.push(`claims coalition epsilon ${coalition}, its event costs ${costs}`);
+  if (!(release <= coalition && coalition <= floor)) wrong.push('release ≤ coalition ≤ floor does not hold');
+  return wrong;
+}
+
+/** Charges within the plan's openings cost no more than the plan's event, whose ε was compared with the claim. */
+function chargeProblems({ round, event, sumHash }: Of<'charge'>, seen: Seen): string[] {
+  const wrong = [];
+  if (seen.charged.has(round)) wrong.push(`a second charge for round ${round}`);
+  seen.charged.set(round, sumHash);
+  seen.charges++;
+  addOpenings(seen.used, event, 1);
+  for (const key of addOpenings(new Map(), event, 1).keys()) {
+    const planned = seen.planned.get(key)?.count;
+    const used = seen.used.get(key)!.count;
+    if (planned === undefined) wrong.push('charges an event that is not in the plan');
+    else if (used > planned) wrong.push(`opening ${used} of ${planned} that were planned`);
+  }
+  return wrong;
+}
+
+function releaseProblems({ round, sumHash }: Of<'release'>, seen: Seen): string[] {
+  const wrong = [];
+  const charged = seen.charged.get(round);
+  if (charged === undefined) wrong.push(`round ${round} was not charged before`);
+  else if (charged !== sumHash) wrong.push('releases another sum than was charged');
+  if (seen.released.has(round)) wrong.push(`a second release of round ${round}`);
+  seen.released.add(round);
+  return wrong;
+}
+
+function taskAudit({ used, planned, charges }: Seen, { task, delta, epsilon: claimed }: Of<'plan'>): TaskAudit {
+  const events: PrivacyEvent[] = [...used.values()].map(({ event, count }) => ({ type: 'SelfComposed', event, count }));
+  const openings = [...planned.values()].reduce((sum, { count }) => sum + count, 0);
+  const { epsilon } = epsilonSpent(events, delta * ACCOUNTED_DELTA_FRACTION);
+  return { task, charges, openings, epsilon, claimed: claimed.coalition };
+}
+
+/** Takes an event apart into single openings and counts them. */
+function addOpenings(into: Openings, event: PrivacyEvent, times: number): Openings {
+  if (event.type === 'SelfComposed') return addOpenings(into, event.event, times * event.count);
+  if (event.type === 'Composed') return event.events.reduce((sum, part) => addOpenings(sum, part, times), into);
+  const key = canonicalize(event)!;
+  return into.set(key, { event, count: (into.get(key)?.count ?? 0) + times });
+}
+
+/** Two implementations of the same sums agree to this, relative. */
+const TOLERANCE = 1e-6;
+
+const same = (a: number, b: number): boolean => a === b || Math.abs(a - b) <= TOLERANCE * Math.abs(b);
+
+const value = (claimed: ClaimedEpsilon): number => (claimed === 'infinite' ? Infinity : claimed);
