@@ -2,8 +2,8 @@
  * The bound everything rests on: no customer adds more than `clipNorm` to a sum.
  *
  * Promise: whatever a customer's vector holds, what is read through `clip` is finite and has L2 norm at most
- * clipNorm · (1 + 1e-12). Data never makes it throw, skip or branch off: a vector that holds NaN or an infinity, or whose
- * norm is beyond the largest double, reads as zero and keeps its place.
+ * clipNorm · (1 + 1e-12). Data never makes it throw or leave a customer out: a vector that holds NaN or an infinity, or
+ * whose norm is beyond the largest double, reads as zero and keeps its place.
  */
 import type { Clipped, CustomerVectors } from './steps.ts';
 

@@ -51,6 +51,12 @@ test('no vector of doubles is read longer than the clip norm, and none makes cli
   );
 });
 
+test('the bound holds just above it, where a vector is barely too long', () => {
+  for (let excess = 1e-15; excess < 1; excess *= 3) {
+    expect(norm(clipped([0.6 * (1 + excess), 0.8 * (1 + excess)], 1))).toBeLessThanOrEqual(1 + 1e-12);
+  }
+});
+
 test('the bound holds in a million dimensions', () => {
   const waves = Float64Array.from({ length: 1e6 }, (_, i) => Math.sin(i));
   const wide = clip({ count: 1, dimension: 1e6, read: (_, into) => into.set(waves) }, 1);
