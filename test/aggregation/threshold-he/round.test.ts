@@ -1,12 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type HeardAll, ProtocolBroken, type TenantId } from '../../../aggregation/secure-sum.ts';
-import { HEADER_BYTES, NONCE_BYTES } from '../../../aggregation/threshold-he/contribution.ts';
+import {
+  commonPolynomial,
+  HEADER_BYTES,
+  NONCE_BYTES,
+  occasionOf,
+} from '../../../aggregation/threshold-he/contribution.ts';
 import { DEGREE, PACKED_BYTES } from '../../../aggregation/threshold-he/parameters.ts';
 import { thresholdHe } from '../../../aggregation/threshold-he/protocol.ts';
-import { addInto, noResidues, unpack } from '../../../aggregation/threshold-he/residues.ts';
+import { addInto, noResidues, pack, subtractFrom, unpack } from '../../../aggregation/threshold-he/residues.ts';
 import { bgv } from '../../../aggregation/threshold-he/seal.ts';
 import { tenantEpoch } from '../../../aggregation/threshold-he/tenant.ts';
+import { sha256 } from '../../../aggregation/transcript.ts';
 import {
   askEach,
   type DrivenEpoch,
@@ -130,6 +136,25 @@ describe('a round', () => {
       for (const name of members.slice(1)) {
         await expect(open(without(round.contributions, name))).rejects.toThrow(/another round or cohort/);
       }
+    });
+
+    test('not a sum of fewer than the threshold, however well it is put together', async () => {
+      const inside = await insiders(5, 3);
+      const transcript = new Uint8Array(32);
+      const { identity } = inside.keys.get(members[0]!)!;
+      const made = (cohort: readonly TenantId[]) => {
+        const nonces = new Map(cohort.map((name) => [name, new Uint8Array(randomBytes(NONCE_BYTES))]));
+        const occasion = occasionOf(identity, transcript, nonces);
+        return new Map(
+          cohort.map((name) => [
+            name,
+            { open: Buffer.concat([nonces.get(name)!, occasion, new Uint8Array(PACKED_BYTES)]) },
+          ]),
+        );
+      };
+      const me = () => inside.rounds(transcript).get(members[0]!)!;
+      await expect(me().open(made(members.slice(3)), openers)).rejects.toThrow(/a sum over 2 is not opened/);
+      await expect(me().open(made(members.slice(2)), openers)).resolves.toBeDefined();
     });
 
     test('not when a nonce or the occasion was exchanged', async () => {
@@ -270,5 +295,44 @@ describe('what an opening shows', () => {
     const deviation = Math.sqrt(noise.reduce((sum, e) => sum + e * e, 0) / DEGREE);
     expect(deviation / (2 ** 48 * Math.sqrt(3))).toBeGreaterThan(0.95);
     expect(deviation / (2 ** 48 * Math.sqrt(3))).toBeLessThan(1.05);
+  });
+});
+
+describe('the common polynomials', () => {
+  const occasion = new Uint8Array(32);
+
+  test('differ within an occasion and between occasions: one used twice shows a difference of vectors', () => {
+    const different = [
+      commonPolynomial(occasion, 0),
+      commonPolynomial(occasion, 1),
+      commonPolynomial(new Uint8Array(32).fill(1), 0),
+    ];
+    for (const [i, a] of different.entries()) {
+      for (const b of different.slice(i + 1)) expect(a.filter((word, at) => word === b[at]).length).toBeLessThan(20);
+    }
+  });
+
+  // computed once more with Python's hashlib: shake_128, 47 and 58 bits a residue, low bits first
+  test('are what they were: tenants of different versions must draw the same', () => {
+    const bytes = new Uint8Array(PACKED_BYTES);
+    pack(commonPolynomial(occasion, 7), bytes, 0);
+    expect(Buffer.from(sha256(bytes)).toString('hex')).toBe(
+      '86519452d742d9348eef96899420623c66ee0bbce6b758904104c6a5f6b1d43a',
+    );
+  });
+
+  test('protect each part of a long vector on its own', async () => {
+    const inside = await insiders(3, 2, { dimension: 2 * DEGREE });
+    const rounds = inside.rounds();
+    const zeros = new Map(names(3).map((name) => [name, noised(new Float64Array(2 * DEGREE))]));
+    const contributions = await contributionsOf(rounds, zeros);
+    const difference = noResidues();
+    for (const { open } of contributions.values()) {
+      addInto(difference, unpack(open.subarray(HEADER_BYTES, HEADER_BYTES + PACKED_BYTES))!);
+      subtractFrom(difference, unpack(open.subarray(HEADER_BYTES + PACKED_BYTES))!);
+    }
+    // of sums of zero, under one polynomial: errors of a few units. Under two: anything modulo q
+    const small = noiseOf(difference, inside.bgv).filter((e) => e > -1000n && e < 1000n);
+    expect(small.length).toBeLessThan(5);
   });
 });
