@@ -1,6 +1,6 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // Process starts, key dealing and statistical tests take seconds on a small machine.
@@ -9,3 +9,5 @@ export default defineConfig({
     pool: 'forks',
   },
 });
+
+export default config;

@@ -229,7 +229,7 @@ function derive(settings: Settings, roster: Roster): Plan['derived'] {
     planEvent({ shareStdDev, shares: held, sensitivity: bound, dimension, rate, openings });
   const epsilon = guarantees({
     eventFor: privacy.mode === 'record-local' ? () => eventFor(1) : eventFor,
-    delta: privacy.delta,
+    delta: privacy.delta * ACCOUNTED_DELTA_FRACTION,
     minCohort: secureSum.minCohort,
     colluders: secureSum.colluders,
   });

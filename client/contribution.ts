@@ -2,15 +2,16 @@ import type { Plan } from '../aggregation/plan.ts';
 import { clusterShape } from '../aggregation/progress.ts';
 import type { Backend } from '../models/backend.ts';
 import { padBatch } from '../models/batch.ts';
-import type { Encoded } from '../models/encoded.ts';
-import { scoreHistogramVectors } from '../models/evaluation.ts';
+import { type Encoded, subset } from '../models/encoded.ts';
+import { customerScores, histogramVectors } from '../models/evaluation.ts';
 import { clusterVectors } from '../models/k-means.ts';
+import type { Network } from '../models/layers.ts';
 import { type ModelSpec, networkOf } from '../models/model.ts';
-import { customerGradients, ghostClippedSums, type Network, scores } from '../models/network.ts';
+import { customerGradients, ghostClippedSums, scores } from '../models/network.ts';
 import { clip } from '../privacy/clip.ts';
 import { type GhostClipped, ghostClipped, quantize, quantizeChunks } from '../privacy/grid.ts';
 import { addNoise, type NoiseShare } from '../privacy/noise.ts';
-import { samplePoisson } from '../privacy/poisson.ts';
+import { PADDING, placeBatch, samplePoisson } from '../privacy/poisson.ts';
 import type { RandomSource } from '../privacy/random.ts';
 import type { CustomerVectors, Noised, Quantized } from '../privacy/steps.ts';
 
@@ -55,25 +56,13 @@ async function onGrid(
 }
 
 /**
- * Who is in this round: each customer with probability q, independently. A batch beyond maxBatch is cut to a uniformly random
- * part of it; how unlikely that must be, and what pays for it, is beside `ACCOUNTED_DELTA_FRACTION`.
+ * Who is in this round: each customer with probability q, independently, at a random place of a batch of always `maxBatch`
+ * places. A batch that does not fit is cut to a random part of it; what pays for that stands in privacy/guarantee.ts,
+ * why the places are random in privacy/poisson.ts.
  */
 function sampled({ derived, settings }: Plan, { pool }: Customers, random: RandomSource): Int32Array {
   const chosen = samplePoisson(pool.length, derived.rate, random).map((index) => pool[index]!);
-  return chosen.length <= settings.privacy.maxBatch
-    ? chosen
-    : shuffled(chosen, random).subarray(0, settings.privacy.maxBatch);
-}
-
-/** Fisher–Yates on 32-bit words; the bias of the remainder, below 2^-12 of a position, only chooses whom to leave out. */
-function shuffled(customers: Int32Array, random: RandomSource): Int32Array {
-  const words = new Uint32Array(customers.length);
-  random.fill(words);
-  for (let last = customers.length - 1; last > 0; last--) {
-    const other = words[last]! % (last + 1);
-    [customers[last], customers[other]] = [customers[other]!, customers[last]!];
-  }
-  return customers;
+  return placeBatch(chosen, settings.privacy.maxBatch, random);
 }
 
 async function vectorsOf(
@@ -93,13 +82,27 @@ async function vectorsOf(
         padBatch(encoded, chosen, privacy.maxBatch),
       );
     case 'segment':
-      return clusterVectors(clusterShape(plan), parameters, encoded, chosen, privacy.maxBatch);
-    case 'evaluate': {
-      const batch = padBatch(encoded, chosen, privacy.maxBatch);
-      const predicted = await scores(backend, network(work.model, encoded), parameters, batch.inputs);
-      return scoreHistogramVectors(batch, predicted, work.bins);
-    }
+      return clusterVectors(clusterShape(plan), parameters, encoded, withoutPadding(chosen), privacy.maxBatch);
+    case 'evaluate':
+      return evaluationVectors(plan, encoded, withoutPadding(chosen), parameters, backend, work);
   }
+}
+
+const withoutPadding = (batch: Int32Array): Int32Array => batch.filter((customer) => customer !== PADDING);
+
+async function evaluationVectors(
+  { settings: { privacy } }: Plan,
+  encoded: Encoded,
+  chosen: Int32Array,
+  parameters: Float64Array,
+  backend: Backend,
+  { model, bins }: { model: ModelSpec; bins: number },
+): Promise<CustomerVectors> {
+  const heldOut = subset(encoded, chosen);
+  const rowScores = await scores(backend, network(model, encoded), parameters, heldOut.inputs);
+  const everyone = Int32Array.from(heldOut.heldOut.keys());
+  const judged = customerScores(heldOut, rowScores, everyone);
+  return histogramVectors(judged.scores, judged.labels, privacy.maxBatch, bins);
 }
 
 /** Sums of at most 64 clipped gradients in float32, for models too large to hold each customer's gradient apart. */

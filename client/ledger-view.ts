@@ -1,6 +1,6 @@
 import { isSignedBy } from '../aggregation/identity.ts';
 import type { LedgerNews } from '../aggregation/wire.ts';
-import { checkpointText, type LedgerEntry, ledgerEntry, verifyChain } from '../privacy/ledger.ts';
+import { checkpointText, type LedgerEntry, readEntry, verifyChain } from '../privacy/ledger.ts';
 import type { ClientStore } from './client-store.ts';
 
 /**
@@ -31,7 +31,7 @@ export function takeInLedger(store: ClientStore, news: LedgerNews, coordinatorKe
     throw new LedgerBroken(
       `the signed head says ${checkpoint.size} entries, this tenant has verified ${verdict.head.size}: two ledgers are being shown`,
     );
-  const entries = candidates.map((candidate) => ledgerEntry.parse(candidate));
+  const entries = candidates.map((candidate) => readEntry(candidate) as LedgerEntry);
   if (entries.length > 0) store.addLedger(entries, verdict.head);
   return entries;
 }

@@ -1,5 +1,5 @@
 import { chargedEvent, type Plan, poolOf, taskId } from '../aggregation/plan.ts';
-import { commit, openBudget, release, reserve, spentSoFar, wouldSpend } from '../privacy/budget.ts';
+import { commit, openBudget, release, reserve, spentSoFar, withLimits, wouldSpend } from '../privacy/budget.ts';
 import type { LedgerEntry } from '../privacy/ledger.ts';
 import type { ClientStore } from './client-store.ts';
 import type { Policy } from './policy.ts';
@@ -18,11 +18,9 @@ import type { Policy } from './policy.ts';
 
 /** The store's budget, opened with the policy's limits the first time and held to them ever after. */
 function budgetOf(store: ClientStore, policy: Policy): ReturnType<typeof openBudget> {
-  const stored = store.budget() ?? openBudget(policy.budget);
+  const stored = store.budget();
   // the policy may have been tightened or widened since: limits are the tenant's, what is spent stays
-  return {
-    pools: stored.pools.map((pool) => ({ ...pool, limit: policy.budget[pool.name as keyof Policy['budget']] })),
-  };
+  return stored === undefined ? openBudget(policy.budget) : withLimits(stored, policy.budget);
 }
 
 const spending = (plan: Plan, count: number) => ({

@@ -87,6 +87,10 @@ export class Conductor {
   readonly #rules: TaskRules;
   readonly #protocol: SecureSum;
   readonly #keys: ReadonlyMap<TenantId, Uint8Array>;
+  /** bytes tenants have said so far, in this process */
+  bytesUp = 0;
+  /** contributions in the last sum that was opened */
+  lastContributions = 0;
   #state: TaskState;
   #progress: Progress;
   #epoch: CoordinatorEpoch | undefined;
@@ -176,8 +180,10 @@ export class Conductor {
     const start = this.#world.store.parameters(proposed.model);
     if (start === undefined) throw new Error(`event store damaged: start parameters of task ${this.id} are missing`);
     let progress = begin(vectorFrom(start, start.length / 8));
-    for (const { sum } of this.#world.store.sums(this.id, 0))
+    for (const { sum, contributions } of this.#world.store.sums(this.id, 0)) {
+      this.lastContributions = contributions;
       progress = takeIn(this.plan, progress, vectorFrom(sum, this.plan.derived.dimension));
+    }
     return progress;
   }
 
@@ -242,6 +248,7 @@ export class Conductor {
   #keep(tenant: TenantId, message: Said): readonly TaskFact[] | string {
     const { open, signature } = message;
     const body = packr.pack({ from: tenant, open, sealed: message.sealed, signature });
+    this.bytesUp += body.length;
     const facts = decide(this.#state, { ...message, tenant, hash: hex(sha256(body)) }, this.#rules);
     if (typeof facts === 'string') return facts;
     const place = this.#bodyPlace(message.stage, message.attempt);
@@ -477,6 +484,7 @@ export class Conductor {
     });
     this.#said.clear();
     this.#progress = progress;
+    this.lastContributions = contributions.size;
     for (const tenant of this.#running().accepted)
       this.#sendOpened(tenant, { round, sum: vectorBytes(sum), contributions: contributions.size, model });
   }

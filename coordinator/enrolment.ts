@@ -1,4 +1,5 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { enrolmentDigest } from '../aggregation/enrolment.ts';
 import { isSignedBy } from '../aggregation/identity.ts';
 import { hex, type Roster } from '../aggregation/plan.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
@@ -32,9 +33,6 @@ export class EnrolmentRefused extends Error {
 }
 
 const DAY = 24 * 60 * 60 * 1000;
-
-export const enrolmentDigest = ({ tenant, code, key }: Omit<EnrolmentRequest, 'signature'>): Uint8Array =>
-  digest('parley/enrol/v1', tenant, code, key);
 
 export function openEnrolment(store: EventStore, clock: () => number): Enrolment {
   const keys = new Map<TenantId, Uint8Array>(

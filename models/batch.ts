@@ -35,6 +35,7 @@ export function padBatch(encoded: Encoded, customers: Int32Array, maxBatch: numb
   const batchLabels = new Float32Array(rows);
   const weights = new Float32Array(rows);
   for (const [slot, customer] of customers.entries()) {
+    if (customer < 0) continue; // a place without a customer
     for (const [offset, row] of rowsOfCustomer(encoded, customer).entries()) {
       const at = slot * maxRows + offset;
       inputs.set(encoded.inputs.subarray(row * width, (row + 1) * width), at * width);

@@ -102,7 +102,7 @@ function numberReader({ minimum, maximum, missing }: NumberFeature): Reader {
     const value = cell === null ? Number(missing) : Number(cell);
     const clamped = Math.min(maximum, Math.max(minimum, value));
     // halved before subtracting: bounds near ±1.8e308 must not overflow
-    inputs[at] = (2 * (clamped / 2 - minimum / 2)) / (maximum / 2 - minimum / 2) - 1;
+    inputs[at] = 2 * ((clamped / 2 - minimum / 2) / (maximum / 2 - minimum / 2)) - 1;
     return undefined;
   };
 }

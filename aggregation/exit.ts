@@ -1,0 +1,29 @@
+/** Exit codes of every command. Scripts rely on them: a code never changes its meaning. */
+export const EXIT = {
+  ok: 0,
+  /** a bug, or something this list does not name */
+  failed: 1,
+  /** the command line itself */
+  usage: 2,
+  /** a file that cannot be read as what it should be; the message names file, line or field */
+  input: 3,
+  /** the other side, or a policy, says no: plan, code, budget, version */
+  refused: 4,
+  /** port in use, nobody there, connection lost for good */
+  network: 5,
+  /** a ledger, a model or a signature that does not hold */
+  broken: 6,
+  /** disk full, folder not writable, database damaged */
+  storage: 7,
+} as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** An error whose message is meant for the person at the keyboard, with the way out, and a code for scripts. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  readonly code: ExitCode;
+  constructor(code: ExitCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

@@ -1,0 +1,231 @@
+import { Command, CommanderError } from 'commander';
+import { CommandError, EXIT, type ExitCode } from './aggregation/exit.ts';
+import packageJson from './package.json' with { type: 'json' };
+
+/**
+ * `parley`: one command, each subcommand in the room it belongs to, loaded when it is called.
+ */
+export async function main(argv: readonly string[]): Promise<ExitCode> {
+  const program = build();
+  try {
+    await program.parseAsync(argv as string[], { from: 'user' });
+    return EXIT.ok;
+  } catch (error) {
+    return report(error, argv.includes('--json'));
+  }
+}
+
+export const VERSION: string = packageJson.version;
+
+const DEFAULT_URL = 'http://127.0.0.1:7400';
+
+function build(): Command {
+  const program = new Command('parley')
+    .description('Train customer models together: no rows leave a business unit, every ε is accounted for.')
+    .version(VERSION)
+    .exitOverride()
+    .showHelpAfterError('(see --help)')
+    .addHelpText('after', exitCodes);
+  program
+    .command('demo')
+    .description('a whole federation on this machine: one coordinator and five business units, real customers')
+    .option('--folder <folder>', 'where keys, ledgers and models go; must be new or empty', 'demo-run')
+    .option('--json', 'one JSON document at the end, nothing else on stdout')
+    .addHelpText('after', '\nExample: parley demo')
+    .action(async (options) => (await import('./simulation/demo-command.ts')).demo(options, VERSION));
+  coordinatorCommands(program);
+  tenantCommands(program);
+  clientCommands(program);
+  taskCommands(program);
+  ledgerCommands(program);
+  program
+    .command('predict')
+    .description('score customers here, with a released model; no row leaves this machine')
+    .requiredOption('--model <folder>', 'model folder of a training task')
+    .option('--segments <folder>', 'model folder of a segmentation task: adds the segment')
+    .option('--customer <json>', 'one customer as a JSON object')
+    .option('--input <file>', 'CSV or Parquet file of customers')
+    .option('--output <file>', 'CSV to write: the input with score and segment')
+    .option('--backend <name>', 'tfjs-node-gpu, webgpu, wasm or cpu')
+    .option('--json', 'answers as JSON')
+    .addHelpText('after', '\nExample: parley predict --model models/churn --input customers.csv --output scored.csv')
+    .action(async (options) => (await import('./client/predict-command.ts')).predict(options));
+  program
+    .command('simulate')
+    .description('the same coordinator and clients in one process: to size a plan before anyone commits to it')
+    .argument('<settings>', 'task settings, JSON')
+    .requiredOption('--tenants <number>', 'how many; the customers are dealt out among them', wholeNumber)
+    .option('--data <file>', 'CSV or Parquet file of customers; the telco example when left out')
+    .option('--secure-sum <protocol>', 'instead of the one in the settings; "plain" protects nobody and says so')
+    .option('--backend <name>', 'tfjs-node-gpu, webgpu, wasm or cpu')
+    .option('--json', 'the outcome as JSON')
+    .addHelpText('after', '\nExample: parley simulate task.json --tenants 20 --secure-sum plain')
+    .action(async (settings, options) =>
+      (await import('./simulation/simulate-command.ts')).simulate(settings, options),
+    );
+  for (const command of program.commands) inherit(command);
+  return program;
+}
+
+/** Subcommands throw instead of exiting, so that one place decides about codes. */
+function inherit(command: Command): void {
+  command.exitOverride();
+  for (const inner of command.commands) inherit(inner);
+}
+
+function coordinatorCommands(program: Command): void {
+  program
+    .command('coordinator')
+    .description('run the server of a federation')
+    .option('--folder <folder>', 'keys, ledger and facts', 'coordinator-data')
+    .option('--host <host>', 'address to listen on', '127.0.0.1')
+    .option('--port <port>', 'port to listen on; 0 for any free one', wholeNumber, 7400)
+    .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
+    .option('--json', 'log lines as JSON (they are when stdout is no terminal)')
+    .addHelpText('after', '\nExample: parley coordinator --folder /var/lib/parley --port 7400')
+    .action(async (options) => (await import('./coordinator/serve-command.ts')).runCoordinator(options, VERSION));
+}
+
+function tenantCommands(program: Command): void {
+  const tenant = program.command('tenant').description('invite tenants, compare fingerprints');
+  operator(tenant.command('invite'))
+    .description('a one-time code for a business unit to join with')
+    .argument('<name>', 'its name: a-z, 0-9 and -')
+    .addHelpText('after', '\nExample: parley tenant invite fiber-monthly --folder coordinator-data')
+    .action(async (name, options) => (await import('./coordinator/operator-commands.ts')).invite(name, options));
+  tenant
+    .command('fingerprint')
+    .description("this tenant's fingerprint, to read out to the others; makes the key when there is none")
+    .option('--folder <folder>', "the client's folder", '.')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample: parley tenant fingerprint --folder fiber-monthly')
+    .action(async (options) => (await import('./client/client-commands.ts')).showFingerprint(options));
+}
+
+function clientCommands(program: Command): void {
+  const client = program
+    .command('client')
+    .description("run a tenant's client beside its data")
+    .option('--folder <folder>', 'policy.json, key, budget and models', '.')
+    .option('--code <code>', 'one-time code, the first time')
+    .option('--backend <name>', 'tfjs-node-gpu, webgpu, wasm or cpu; the best there is when left out')
+    .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
+    .option('--json', 'log lines as JSON (they are when stdout is no terminal)')
+    .addHelpText('after', '\nExample: parley client --folder fiber-monthly --code 3f2a-…')
+    .action(async (options) => (await import('./client/client-commands.ts')).runClient(options, VERSION));
+  client
+    .command('init')
+    .description('write a key and a policy to start from')
+    .requiredOption('--tenant <name>', 'the name you were invited under')
+    .requiredOption('--coordinator <url>', 'where the coordinator listens')
+    .requiredOption('--fingerprint <fingerprint>', "the coordinator's, as the operator read it out")
+    .requiredOption('--data <file>', 'CSV or Parquet file of your customers')
+    .option('--to <folder>', 'where to write', '.')
+    .option('--json', 'as JSON')
+    .addHelpText(
+      'after',
+      '\nExample: parley client init --tenant fiber-monthly --coordinator http://10.0.0.7:7400 --fingerprint … --data customers.csv --to fiber-monthly',
+    )
+    .action(async (options) => (await import('./client/client-commands.ts')).initClient(options));
+}
+
+function taskCommands(program: Command): void {
+  const task = program.command('task').description('check, start, watch and stop tasks');
+  task
+    .command('check')
+    .description('what a plan would cost and need, before anything runs')
+    .argument('<settings>', 'task settings, JSON')
+    .option('--tenants <number>', 'roster size to assume', wholeNumber)
+    .option('--coordinator <url>', 'take the roster of this coordinator')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample: parley task check churn.json --tenants 5')
+    .action(async (settings, options) =>
+      (await import('./coordinator/operator-commands.ts')).checkTask(settings, options),
+    );
+  operator(task.command('start'))
+    .description('sign a plan and propose it to every tenant')
+    .argument('<settings>', 'task settings, JSON')
+    .option('--watch', 'follow it to its end')
+    .addHelpText('after', '\nExample: parley task start churn.json --watch')
+    .action(async (settings, options) =>
+      (await import('./coordinator/operator-commands.ts')).startTask(settings, options),
+    );
+  task
+    .command('status')
+    .description('how a task stands; all of them when no id is given')
+    .argument('[id]', 'task id, or the beginning of it')
+    .option('--coordinator <url>', 'where the coordinator listens', DEFAULT_URL)
+    .option('--watch', 'follow it to its end')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample: parley task status 3f2a --watch')
+    .action(async (id, options) => (await import('./coordinator/operator-commands.ts')).taskStatus(id, options));
+  operator(task.command('stop'))
+    .description('stop a task; what it has charged stays charged')
+    .argument('<id>', 'task id, or the beginning of it')
+    .addHelpText('after', '\nExample: parley task stop 3f2a')
+    .action(async (id, options) => (await import('./coordinator/operator-commands.ts')).stopTask(id, options));
+}
+
+function ledgerCommands(program: Command): void {
+  const ledger = program.command('ledger').description('read and verify the ledger');
+  const source = (command: Command): Command =>
+    command
+      .argument('[file]', 'an export; read from the coordinator when left out')
+      .option('--coordinator <url>', 'where the coordinator listens', DEFAULT_URL)
+      .option('--json', 'as JSON');
+  source(ledger.command('show'))
+    .description('the entries, one line each')
+    .option('--export <file>', 'write an export that can be verified offline')
+    .addHelpText('after', '\nExample: parley ledger show --export ledger.json')
+    .action(async (file, options) => (await import('./client/ledger-commands.ts')).showLedger(file, options));
+  source(ledger.command('verify'))
+    .description('check the chain, the signature, every charge, and every ε against its events')
+    .option(
+      '--fingerprint <fingerprint>',
+      "the coordinator's; without it the key in the export is believed, and said so",
+    )
+    .addHelpText('after', '\nExample: parley ledger verify ledger.json --fingerprint 3f2a-…')
+    .action(async (file, options) => (await import('./client/ledger-commands.ts')).verifyLedger(file, options));
+}
+
+/** Options of commands that need the operator's token. */
+function operator(command: Command): Command {
+  return command
+    .option('--coordinator <url>', 'where the coordinator listens', DEFAULT_URL)
+    .option(
+      '--folder <folder>',
+      "the coordinator's folder, for the operator's token; or set PARLEY_OPERATOR_TOKEN",
+      'coordinator-data',
+    )
+    .option('--json', 'as JSON');
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new CommandError(EXIT.usage, `"${text}" is not a whole number`);
+  return value;
+}
+
+function report(error: unknown, asJson: boolean): ExitCode {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const code = error instanceof CommandError ? error.code : codeOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  if (asJson) console.error(JSON.stringify({ error: message, exitCode: code }));
+  else console.error(code === EXIT.failed && error instanceof Error ? (error.stack ?? message) : `parley: ${message}`);
+  return code;
+}
+
+/** Errors of the world outside, by what a person can do about them. */
+function codeOf(error: unknown): ExitCode {
+  const { code, errcode } = error as { code?: string; errcode?: number };
+  if (code === 'EADDRINUSE' || code === 'ECONNREFUSED' || code === 'EACCES') return EXIT.network;
+  // SQLITE_FULL 13, SQLITE_IOERR 10, SQLITE_READONLY 8, SQLITE_CORRUPT 11, SQLITE_CANTOPEN 14, SQLITE_NOTADB 26
+  if (code === 'ENOSPC' || code === 'EROFS' || [8, 10, 11, 13, 14, 26].includes((errcode ?? 0) & 0xff))
+    return EXIT.storage;
+  if (code === 'ENOENT') return EXIT.input;
+  return EXIT.failed;
+}
+
+const exitCodes = `
+Exit codes: 0 done · 1 unexpected · 2 command line · 3 unreadable input (file, line, field) · 4 refused (plan, policy,
+budget, code, version) · 5 network · 6 does not verify · 7 storage`;

@@ -1,0 +1,178 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { CommandError, EXIT } from '../aggregation/exit.ts';
+import { fingerprint } from '../aggregation/identity.ts';
+import { openLog } from '../aggregation/log.ts';
+import type { Plan } from '../aggregation/plan.ts';
+import { writeModel } from '../models/artifact.ts';
+import { type BackendName, startBackend } from '../models/backend.ts';
+import { secureRandom } from '../privacy/random.ts';
+import { openClientStore } from './client-store.ts';
+import { stayConnected } from './connect.ts';
+import { enrol } from './enrol.ts';
+import { identityIn, modelsFolder, policyFile, storeFile } from './folder.ts';
+import { type ClientEvent, createParticipant } from './participant.ts';
+import { type Policy, PolicyUnreadable, policySchema, readPolicy } from './policy.ts';
+import { readSnapshot } from './rows.ts';
+
+/** `parley tenant fingerprint` */
+export function showFingerprint({ folder, json }: { folder: string; json?: boolean }): void {
+  const print = fingerprint(identityIn(folder).publicKey);
+  console.log(json ? JSON.stringify({ fingerprint: print }) : print);
+}
+
+export interface InitOptions {
+  readonly tenant: string;
+  readonly coordinator: string;
+  readonly fingerprint: string;
+  readonly data: string;
+  readonly to: string;
+  readonly json?: boolean;
+}
+
+/** `parley client init`: a policy that accepts little, to be widened by hand. */
+export function initClient(options: InitOptions): void {
+  const file = policyFile(options.to);
+  if (existsSync(file))
+    throw new CommandError(EXIT.usage, `${file} exists already; edit it, or choose another folder with --to`);
+  const print = fingerprint(identityIn(options.to).publicKey);
+  const policy: Policy = {
+    tenant: options.tenant,
+    coordinator: { url: options.coordinator, fingerprint: options.fingerprint },
+    data: relative(options.to, resolve(options.data)),
+    peers: {},
+    accept: {
+      work: ['train', 'segment', 'evaluate'],
+      secureSum: ['threshold-he'],
+      mode: ['record-distributed'],
+      maxEpsilon: 2,
+      maxDelta: 1e-5,
+      minCohort: 3,
+      minColluders: 1,
+    },
+    budget: { training: { epsilon: 4, delta: 1e-5 }, 'held-out': { epsilon: 4, delta: 1e-5 } },
+  };
+  const parsed = policySchema.safeParse(policy);
+  if (!parsed.success)
+    throw new CommandError(
+      EXIT.usage,
+      parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('\n'),
+    );
+  writeFileSync(file, `${JSON.stringify(policy, null, 2)}\n`, { flag: 'wx' });
+  console.log(
+    options.json
+      ? JSON.stringify({ policy: file, fingerprint: print })
+      : `${file} is written. Your fingerprint, for the others:\n  ${print}\nAdd theirs under "peers" (compare them by voice), then: parley client --folder ${options.to} --code CODE`,
+  );
+}
+
+export interface ClientOptions {
+  readonly folder: string;
+  readonly code?: string;
+  readonly backend?: BackendName;
+  readonly logLevel: string;
+  readonly json?: boolean;
+}
+
+/** `parley client`: takes part until it is told to stop, or refused for good. */
+export async function runClient(options: ClientOptions, version: string): Promise<void> {
+  const policy = policyOf(options.folder);
+  const identity = identityIn(options.folder);
+  const log = openLog(options.logLevel, options.json === true);
+  const backend = await startBackend(options.backend);
+  log.info(
+    {
+      tenant: policy.tenant,
+      backend: backend.name,
+      fingerprint: fingerprint(identity.publicKey),
+      ...passedOver(backend),
+    },
+    'client starts',
+  );
+  if (options.code !== undefined)
+    await enrol(identity, policy.tenant, options.code, policy.coordinator.url, policy.coordinator.fingerprint);
+  const store = openClientStore(storeFile(options.folder));
+  const participant = createParticipant({
+    identity,
+    policy,
+    store,
+    backend,
+    random: secureRandom(),
+    clock: Date.now,
+    sleep: (ms) => sleep(ms),
+    snapshot: () => readSnapshot(policy.data),
+    version,
+    onEvent: (event) => follow(event, options.folder, log),
+  });
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  const refused = await stayConnected(participant, policy.coordinator.url, {
+    signal: stop.signal,
+    sleep: (ms) => sleep(ms),
+  });
+  await participant.idle();
+  participant.forget();
+  store.close();
+  if (refused !== undefined) throw new CommandError(EXIT.refused, refused);
+}
+
+function policyOf(folder: string): Policy {
+  try {
+    return readPolicy(policyFile(folder));
+  } catch (error) {
+    if (error instanceof PolicyUnreadable) throw new CommandError(EXIT.input, error.message);
+    throw error;
+  }
+}
+
+const passedOver = (backend: { passedOver?: unknown }): object =>
+  backend.passedOver === undefined ? {} : { passedOver: backend.passedOver };
+
+function follow(event: ClientEvent, folder: string, log: Logger): void {
+  switch (event.type) {
+    case 'accepted':
+      return log.info(
+        { task: event.task, name: event.plan.settings.name, epsilon: event.plan.derived.epsilon },
+        'task accepted',
+      );
+    case 'declined':
+      return log.warn({ task: event.task, because: event.because, reason: event.reason }, 'task declined');
+    case 'round-opened':
+      return log.debug({ task: event.task, round: event.round }, 'round opened');
+    case 'finished':
+      return void keepModel(event, folder, log);
+    case 'refused':
+      return log.warn({ about: event.about, reason: event.reason }, 'refused');
+    case 'left':
+      return log.error({ reason: event.reason }, 'takes no further part');
+    default:
+      return log.info(event, event.type);
+  }
+}
+
+/** The released model, as this tenant computed it itself. An evaluation releases none. */
+async function keepModel(
+  { task, plan, parameters }: Extract<ClientEvent, { type: 'finished' }>,
+  folder: string,
+  log: Logger,
+): Promise<void> {
+  const spec = specOf(plan);
+  if (spec === undefined) return log.info({ task }, 'task finished');
+  const { privacy, features, name } = plan.settings;
+  const guarantee = {
+    ...plan.derived.epsilon,
+    delta: privacy.delta,
+    unit: privacy.unit,
+    neighbouring: privacy.neighbouring,
+  };
+  const target = resolve(modelsFolder(folder), `${name}-${task.slice(0, 8)}`);
+  await writeModel(target, { spec, schema: features, parameters, taskHash: task, guarantee });
+  return log.info({ task, model: target }, 'task finished');
+}
+
+function specOf({ settings: { work } }: Plan) {
+  if (work.kind === 'train') return work.model;
+  return work.kind === 'segment' ? ({ kind: 'k-means', clusters: work.clusters } as const) : undefined;
+}

@@ -1,0 +1,31 @@
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { PlanRefused } from '../../aggregation/plan.ts';
+import { EnrolmentRefused } from '../enrolment.ts';
+
+/** RFC 9457 problem details: what is wrong and where, never anything of the inside. */
+export function sendProblem(
+  reply: FastifyReply,
+  status: number,
+  title: string,
+  detail: string,
+  field?: string,
+): FastifyReply {
+  return reply
+    .code(status)
+    .type('application/problem+json')
+    .send({ type: 'about:blank', title, status, detail, ...(field === undefined ? {} : { field }) });
+}
+
+export function answerWithProblems(app: FastifyInstance): void {
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(reply, 404, 'Not found', `there is nothing at ${request.url}; see /docs`),
+  );
+  app.setErrorHandler((error, request, reply) => {
+    if (error instanceof PlanRefused) return sendProblem(reply, 422, 'Plan refused', error.message, error.field);
+    if (error instanceof EnrolmentRefused) return sendProblem(reply, 403, 'Enrolment refused', error.message);
+    const { statusCode, message } = error as { statusCode?: number; message: string };
+    if (statusCode !== undefined && statusCode < 500) return sendProblem(reply, statusCode, 'Bad request', message);
+    request.log.error({ err: error }, 'request failed');
+    return sendProblem(reply, 500, 'Internal error', 'the coordinator met an error; its log says more');
+  });
+}

@@ -1,0 +1,178 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { fingerprint } from '../../aggregation/identity.ts';
+import { hex } from '../../aggregation/plan.ts';
+import { PROTOCOL } from '../../aggregation/wire.ts';
+import { toLayersJson } from '../../models/artifact.ts';
+import { artifactOf } from '../artifact-of.ts';
+import type { Conductor } from '../conductor.ts';
+import type { Coordinator } from '../coordinator.ts';
+import { resultOf, viewOf } from '../task-view.ts';
+import { sendProblem } from './problem.ts';
+
+/**
+ * What everybody may read: who is in the federation, what was planned, what it cost, what was released.
+ * Response schemas are allow-lists: a field that is not declared is not sent.
+ */
+const taskParams = json(z.object({ task: z.string().regex(/^[0-9a-f]{64}$/) }));
+const epsilon = z.object({ release: z.number(), coalition: z.number(), floor: z.number() });
+const taskSchema = z.object({
+  id: z.string(),
+  name: z.string(),
+  kind: z.string(),
+  phase: z.string(),
+  reason: z.string().optional(),
+  steps: z.number(),
+  rounds: z.number(),
+  charges: z.number(),
+  openings: z.number(),
+  accepted: z.array(z.string()),
+  declined: z.record(z.string(), z.object({ cause: z.string(), reason: z.string() })),
+  connected: z.array(z.string()),
+  bytesUp: z.number(),
+  model: z.string(),
+  privacy: z.object({
+    unit: z.string(),
+    neighbouring: z.string(),
+    delta: z.number(),
+    epsilon,
+    epsilonSoFar: z.number(),
+  }),
+});
+
+/** A zod schema as Fastify wants it. */
+export function json(schema: z.ZodType): object {
+  return z.toJSONSchema(schema, { target: 'draft-7', io: 'input' });
+}
+
+export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, version: string): void {
+  const find = (task: string): Conductor | undefined => coordinator.task(task);
+  const ok = (schema: z.ZodType, summary: string) => ({ summary, response: { 200: json(schema) } });
+
+  app.get('/healthz', { schema: ok(z.object({ status: z.string(), version: z.string() }), 'Is it up?') }, () => ({
+    status: 'ok',
+    version,
+  }));
+
+  const federation = z.object({
+    federation: z.string(),
+    fingerprint: z.string(),
+    key: z.string(),
+    version: z.string(),
+    protocol: z.number(),
+    tenants: z.array(z.object({ tenant: z.string(), fingerprint: z.string(), connected: z.boolean() })),
+  });
+  app.get('/federation', { schema: ok(federation, 'Who is in it') }, () => ({
+    federation: coordinator.federation,
+    fingerprint: fingerprint(coordinator.publicKey),
+    key: hex(coordinator.publicKey),
+    version,
+    protocol: PROTOCOL,
+    tenants: coordinator.enrolment.roster().map(({ tenant, key }) => ({
+      tenant,
+      fingerprint: fingerprint(Buffer.from(key, 'hex')),
+      connected: coordinator.present().has(tenant),
+    })),
+  }));
+
+  app.get('/tasks', { schema: ok(z.array(taskSchema), 'All tasks') }, () =>
+    coordinator.tasks().map((conductor) => viewOf(conductor, coordinator.present())),
+  );
+  app.get<{ Params: { task: string } }>(
+    '/tasks/:task',
+    { schema: { ...ok(taskSchema, 'One task'), params: taskParams } },
+    (request, reply) => {
+      const conductor = find(request.params.task);
+      return conductor ? viewOf(conductor, coordinator.present()) : unknownTask(reply);
+    },
+  );
+  app.get<{ Params: { task: string } }>(
+    '/tasks/:task/plan',
+    { schema: { summary: 'The signed plan', params: taskParams } },
+    (request, reply) => {
+      const conductor = find(request.params.task);
+      return conductor ? { plan: conductor.plan, signature: hex(conductor.signature) } : unknownTask(reply);
+    },
+  );
+  const rounds = z.array(z.object({ round: z.number(), contributions: z.number(), model: z.string() }));
+  app.get<{ Params: { task: string } }>(
+    '/tasks/:task/rounds',
+    { schema: { ...ok(rounds, 'Sums opened so far'), params: taskParams } },
+    (request, reply) => {
+      const conductor = find(request.params.task);
+      if (conductor === undefined) return unknownTask(reply);
+      return coordinator.store
+        .sums(conductor.id, 0)
+        .map(({ round, contributions, model }) => ({ round, contributions, model }));
+    },
+  );
+  app.get<{ Params: { task: string } }>(
+    '/tasks/:task/result',
+    { schema: { summary: 'Segment profiles, or evaluation metrics, each with its ±', params: taskParams } },
+    (request, reply) => {
+      const conductor = find(request.params.task);
+      const result = conductor && resultOf(conductor);
+      return result ?? sendProblem(reply, 404, 'Not found', 'this task has no result of its own, or not yet');
+    },
+  );
+  modelRoutes(app, find);
+  app.get<{ Params: { hash: string } }>(
+    '/parameters/:hash',
+    {
+      schema: {
+        summary: 'Parameters that a ledger entry releases: float64, little-endian',
+        params: json(z.object({ hash: z.string().regex(/^[0-9a-f]{64}$/) })),
+      },
+    },
+    (request, reply) => {
+      const bytes = coordinator.store.parameters(request.params.hash);
+      if (bytes === undefined)
+        return sendProblem(reply, 404, 'Not found', 'no parameters with this hash were released');
+      return reply.type('application/octet-stream').send(Buffer.from(bytes));
+    },
+  );
+
+  app.get<{ Querystring: { from: number } }>(
+    '/ledger',
+    {
+      schema: {
+        summary: 'Ledger entries as canonical JSON, and the signed head',
+        querystring: json(z.object({ from: z.int().min(0).default(0) })),
+      },
+    },
+    (request) => {
+      const { entries, checkpoint, signature } = coordinator.ledger.newsSince(request.query.from);
+      return {
+        entries: entries.map((text) => JSON.parse(text)),
+        checkpoint,
+        signature: hex(signature),
+        key: hex(coordinator.publicKey),
+      };
+    },
+  );
+}
+
+/** The released model in TensorFlow.js layers format: point `tf.loadLayersModel` at model.json. */
+function modelRoutes(app: FastifyInstance, find: (task: string) => Conductor | undefined): void {
+  app.get<{ Params: { task: string } }>(
+    '/tasks/:task/model/model.json',
+    { schema: { summary: 'The released model', params: taskParams } },
+    (request, reply) => {
+      const artifact = artifactOf(find(request.params.task));
+      return artifact
+        ? toLayersJson(artifact).model
+        : sendProblem(reply, 404, 'Not found', 'no model was released by this task');
+    },
+  );
+  app.get<{ Params: { task: string } }>(
+    '/tasks/:task/model/weights.bin',
+    { schema: { summary: 'Its weights', params: taskParams } },
+    (request, reply) => {
+      const artifact = artifactOf(find(request.params.task));
+      if (artifact === undefined) return sendProblem(reply, 404, 'Not found', 'no model was released by this task');
+      return reply.type('application/octet-stream').send(Buffer.from(toLayersJson(artifact).weights));
+    },
+  );
+}
+
+const unknownTask = (reply: Parameters<typeof sendProblem>[0]) => sendProblem(reply, 404, 'Not found', 'no such task');

@@ -1,0 +1,180 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CommandError, EXIT } from '../aggregation/exit.ts';
+import { makePlan, type Plan, PlanRefused, type Roster, type Settings, shapeOf } from '../aggregation/plan.ts';
+import { sumNoise } from '../aggregation/progress.ts';
+import { protocolNamed } from '../aggregation/protocols.ts';
+import { readSettings } from './settings-file.ts';
+import type { TaskView } from './task-view.ts';
+
+/** What an operator types: `parley tenant invite`, `parley task check | start | status | stop`. */
+export interface OperatorOptions {
+  readonly coordinator: string;
+  readonly folder: string;
+  readonly json?: boolean;
+}
+
+export async function invite(tenant: string, options: OperatorOptions): Promise<void> {
+  const answer = (await post('/invitations', { tenant }, options)) as { code: string; coordinator: string };
+  if (options.json) return console.log(JSON.stringify(answer));
+  return console.log(`One-time code for ${tenant}, valid for seven days (shown once):
+  ${answer.code}
+The coordinator's fingerprint, for the tenant's policy (read it out, do not mail it with the code):
+  ${answer.coordinator}`);
+}
+
+export async function checkTask(
+  file: string,
+  options: { tenants?: number; coordinator?: string; json?: boolean },
+): Promise<void> {
+  const settings = readSettings(file);
+  if ((options.tenants === undefined) === (options.coordinator === undefined))
+    throw new CommandError(EXIT.usage, 'give --tenants with a number, or --coordinator to take its roster');
+  const roster = options.tenants === undefined ? await rosterOf(options.coordinator!) : imagined(options.tenants);
+  const plan = planned(settings, roster);
+  console.log(options.json ? JSON.stringify({ ...plan.derived, ...costs(plan) }) : describe(plan));
+}
+
+function planned(settings: Settings, roster: Roster): Plan {
+  try {
+    return makePlan(settings, roster, '0'.repeat(64), 0);
+  } catch (error) {
+    if (error instanceof PlanRefused) throw new CommandError(EXIT.refused, error.message);
+    throw error;
+  }
+}
+
+function costs(plan: Plan): { bits: { needed: number; available: number }; bytesPerRound: number; noiseOfSum: number } {
+  const protocol = protocolNamed(plan.settings.secureSum.protocol);
+  const { needed, available } = protocol.budget(shapeOf(plan));
+  return {
+    bits: { needed, available },
+    bytesPerRound: protocol.bytesPerRound(shapeOf(plan)),
+    noiseOfSum: sumNoise(plan),
+  };
+}
+
+function describe(plan: Plan): string {
+  const { derived, settings, roster } = plan;
+  const { privacy, secureSum } = settings;
+  const { bits, bytesPerRound, noiseOfSum } = costs(plan);
+  const { release, coalition, floor } = derived.epsilon;
+  return `${settings.name}: ${settings.work.kind}, ${roster.length} tenants, ${derived.dimension} coordinates (${derived.path} path)
+  unit            one ${privacy.unit}, ${privacy.neighbouring}, in ${privacy.tenantsPerCustomer} tenant
+  ε at δ ${privacy.delta}     release ${release.toFixed(3)} · coalition ${coalition.toFixed(3)} · floor ${floor.toFixed(3)}
+  noise           z = ${derived.noiseMultiplier.toFixed(4)}, share σ = ${derived.shareStdDev} grid steps, ${noiseOfSum.toFixed(3)} per coordinate of a sum
+  openings        ${derived.openings} calibrated, spare ones included
+  secure sum      ${secureSum.protocol}, ${derived.threshold} openers, cohort ≥ ${secureSum.minCohort}, withstands ${secureSum.colluders} colluders
+  bit budget      ${bits.needed.toFixed(2)} of ${bits.available.toFixed(2)} bits
+  bytes up        ${bytesPerRound} per tenant and round`;
+}
+
+/** Tenants that do not exist, to size a plan for. */
+function imagined(tenants: number): Roster {
+  return Array.from({ length: tenants }, (_, i) => ({
+    tenant: `tenant-${String(i + 1).padStart(3, '0')}`,
+    key: createHash('sha256').update(`imagined ${i}`).digest('hex'),
+  }));
+}
+
+async function rosterOf(coordinator: string): Promise<Roster> {
+  const { tenants } = (await get('/federation', coordinator)) as { tenants: { tenant: string; fingerprint: string }[] };
+  return tenants.map(({ tenant, fingerprint }) => ({
+    tenant,
+    key: createHash('sha256').update(fingerprint).digest('hex'),
+  }));
+}
+
+export async function startTask(file: string, options: OperatorOptions & { watch?: boolean }): Promise<void> {
+  const view = (await post('/tasks', readSettings(file), options)) as TaskView;
+  if (options.watch) return watch(view.id, options);
+  return console.log(
+    options.json ? JSON.stringify(view) : `task ${view.id} proposed; parley task status ${view.id.slice(0, 8)} --watch`,
+  );
+}
+
+export async function stopTask(id: string, options: OperatorOptions): Promise<void> {
+  const view = (await post(`/tasks/${await fullId(id, options.coordinator)}/stop`, {}, options)) as TaskView;
+  console.log(options.json ? JSON.stringify(view) : line(view));
+}
+
+export async function taskStatus(
+  id: string | undefined,
+  options: { coordinator: string; watch?: boolean; json?: boolean },
+): Promise<void> {
+  if (id === undefined) {
+    const views = (await get('/tasks', options.coordinator)) as TaskView[];
+    console.log(options.json ? JSON.stringify(views) : views.map(line).join('\n') || 'no tasks yet');
+  } else if (options.watch) await watch(await fullId(id, options.coordinator), options);
+  else {
+    const view = (await get(`/tasks/${await fullId(id, options.coordinator)}`, options.coordinator)) as TaskView;
+    console.log(options.json ? JSON.stringify(view) : [line(view), ...declines(view)].join('\n'));
+  }
+}
+
+async function watch(id: string, options: { coordinator: string; json?: boolean }): Promise<void> {
+  for (let shown = ''; ; await sleep(250)) {
+    const view = (await get(`/tasks/${id}`, options.coordinator)) as TaskView;
+    const now = line(view);
+    const isOver = view.phase === 'finished' || view.phase === 'stopped';
+    if (!options.json && now !== shown) console.log(now);
+    shown = now;
+    if (!isOver) continue;
+    if (options.json) console.log(JSON.stringify(view));
+    else for (const declined of declines(view)) console.log(declined);
+    if (view.phase === 'stopped') throw new CommandError(EXIT.refused, `the task was stopped: ${view.reason}`);
+    return;
+  }
+}
+
+function line(view: TaskView): string {
+  const { coalition } = view.privacy.epsilon;
+  return `${view.id.slice(0, 8)}  ${view.name.padEnd(18)} ${view.phase.padEnd(8)} ${view.steps}/${view.rounds} rounds  ε ${view.privacy.epsilonSoFar.toFixed(3)} of ${coalition.toFixed(3)}  ${view.connected.length} connected${view.reason === undefined ? '' : `  (${view.reason})`}`;
+}
+
+const declines = (view: TaskView): string[] =>
+  Object.entries(view.declined).map(
+    ([tenant, { cause, reason }]) => `          ${tenant} declined (${cause}): ${reason}`,
+  );
+
+async function fullId(id: string, coordinator: string): Promise<string> {
+  const views = (await get('/tasks', coordinator)) as TaskView[];
+  const found = views.filter((view) => view.id.startsWith(id));
+  if (found.length === 1) return found[0]!.id;
+  throw new CommandError(
+    EXIT.usage,
+    found.length === 0 ? `no task begins with ${id}` : `${found.length} tasks begin with ${id}; give more of it`,
+  );
+}
+
+const get = (path: string, coordinator: string): Promise<unknown> => request(`${coordinator}${path}`, {});
+
+function post(path: string, body: object, options: OperatorOptions): Promise<unknown> {
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${tokenOf(options.folder)}` };
+  return request(`${options.coordinator}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+}
+
+function tokenOf(folder: string): string {
+  const fromEnvironment = process.env['PARLEY_OPERATOR_TOKEN'];
+  if (fromEnvironment !== undefined) return fromEnvironment;
+  const file = join(folder, 'operator.token');
+  if (existsSync(file)) return readFileSync(file, 'utf8').trim();
+  throw new CommandError(
+    EXIT.usage,
+    `${file} is not there; give --folder with the coordinator's folder, or set PARLEY_OPERATOR_TOKEN`,
+  );
+}
+
+async function request(url: string, init: RequestInit): Promise<unknown> {
+  let response: Response;
+  try {
+    response = await fetch(url, init);
+  } catch {
+    throw new CommandError(EXIT.network, `nobody answers at ${new URL(url).origin}; is the coordinator running?`);
+  }
+  const answer = (await response.json().catch(() => ({}))) as { detail?: string };
+  if (!response.ok) throw new CommandError(EXIT.refused, answer.detail ?? `${url} answered ${response.status}`);
+  return answer;
+}

@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import Fastify, { type FastifyBaseLogger } from 'fastify';
+import { WebSocketServer } from 'ws';
+import { createIdentity, fingerprint, type Identity, readIdentity } from '../aggregation/identity.ts';
+import { webSocketLink } from '../aggregation/websocket-link.ts';
+import { MAX_FRAME } from '../aggregation/wire.ts';
+import { type Coordinator, type CoordinatorEvent, openCoordinator } from './coordinator.ts';
+import { openEventStore } from './event-store.ts';
+import { enrolmentRoutes } from './http/enrolment-routes.ts';
+import { operatorRoutes } from './http/operator-routes.ts';
+import { answerWithProblems } from './http/problem.ts';
+import { publicRoutes } from './http/public-routes.ts';
+
+/**
+ * A coordinator on a port: HTTP for people and auditors, one WebSocket path for clients, a folder for everything
+ * it must not forget.
+ *
+ *   folder/identity.pem     the federation's key (0600)
+ *   folder/operator.token   what the operator's commands show (0600)
+ *   folder/events.db        facts, ledger, roster
+ */
+export interface Serving {
+  readonly coordinator: Coordinator;
+  /** http://host:port */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+export interface ServeOptions {
+  readonly folder: string;
+  readonly host: string;
+  /** 0 for any free one */
+  readonly port: number;
+  readonly version: string;
+  readonly log: FastifyBaseLogger;
+}
+
+const TICK_MS = 100;
+
+export async function serve(options: ServeOptions): Promise<Serving> {
+  const { folder, log, version } = options;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const identity = identityIn(folder);
+  const token = operatorToken(folder);
+  const store = openEventStore(join(folder, 'events.db'));
+  const onEvent = (event: CoordinatorEvent): void => logEvent(log, event);
+  const coordinator = await openCoordinator({ store, identity, clock: Date.now, version, onEvent });
+
+  const app = Fastify({ loggerInstance: log, disableRequestLogging: true, bodyLimit: 4 * 2 ** 20 });
+  answerWithProblems(app);
+  await app.register(helmet, { contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } } });
+  await app.register(rateLimit, { max: 1000, timeWindow: '1 minute' });
+  await app.register(swagger, { openapi: { info: { title: 'Parley coordinator', version } } });
+  await app.register(swaggerUi, { routePrefix: '/docs' });
+  await app.register(async (scope) => publicRoutes(scope, coordinator, version));
+  await app.register(async (scope) => enrolmentRoutes(scope, coordinator));
+  await app.register(async (scope) => operatorRoutes(scope, coordinator, token));
+
+  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_FRAME });
+  app.server.on('upgrade', (request, socket, head) => {
+    if (new URL(request.url ?? '/', 'http://localhost').pathname !== '/federation') return socket.destroy();
+    return sockets.handleUpgrade(request, socket, head, (ws) => coordinator.connect(webSocketLink(ws)));
+  });
+  const url = await app.listen({ host: options.host, port: options.port });
+  const ticking = setInterval(() => void coordinator.tick(), TICK_MS);
+  log.info({ url, fingerprint: fingerprint(identity.publicKey) }, 'coordinator is up');
+
+  return {
+    coordinator,
+    url,
+    async close() {
+      clearInterval(ticking);
+      for (const socket of sockets.clients) socket.terminate();
+      await app.close();
+      coordinator.close();
+    },
+  };
+}
+
+function identityIn(folder: string): Identity {
+  const file = join(folder, 'identity.pem');
+  if (existsSync(file)) return readIdentity(readFileSync(file, 'utf8'));
+  const identity = createIdentity();
+  writeSecret(file, identity.exportPem());
+  return identity;
+}
+
+/** @returns the token in the folder, made the first time */
+export function operatorToken(folder: string): string {
+  const file = join(folder, 'operator.token');
+  if (!existsSync(file)) writeSecret(file, `${randomBytes(32).toString('base64url')}\n`);
+  return readFileSync(file, 'utf8').trim();
+}
+
+function writeSecret(file: string, text: string): void {
+  writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
+  chmodSync(file, 0o600);
+}
+
+function logEvent(log: FastifyBaseLogger, event: CoordinatorEvent): void {
+  switch (event.type) {
+    case 'tenant-connected':
+    case 'tenant-left':
+      return log.info({ tenant: event.tenant }, event.type);
+    case 'refused-connection':
+      return log.warn({ reason: event.reason }, event.type);
+    case 'task-failed':
+      return log.error({ task: event.task, err: event.error }, event.type);
+    case 'task-changed':
+      return log.debug({ task: event.task }, event.type);
+  }
+}

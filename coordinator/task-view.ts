@@ -1,0 +1,98 @@
+import { chargedEvent, type Plan, roundsOf } from '../aggregation/plan.ts';
+import { clusterShape, sumNoise } from '../aggregation/progress.ts';
+import type { TenantId } from '../aggregation/secure-sum.ts';
+import { type Metrics, metricsFromHistogram } from '../models/evaluation.ts';
+import { profile, type Segment } from '../models/profile.ts';
+import { TRUNCATION_DELTA_FRACTION } from '../privacy/guarantee.ts';
+import { epsilonSpent } from '../privacy/rdp.ts';
+import type { Conductor } from './conductor.ts';
+import type { Decline } from './task.ts';
+
+/** What anyone may know about a task: nothing in here is about one tenant's data. */
+export interface TaskView {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: Plan['settings']['work']['kind'];
+  readonly phase: 'proposed' | 'running' | 'finished' | 'stopped';
+  /** why it ended early */
+  readonly reason?: string;
+  /** sums opened, of those needed */
+  readonly steps: number;
+  readonly rounds: number;
+  /** openings charged to the ledger, failed ones included, of those the noise was calibrated for */
+  readonly charges: number;
+  readonly openings: number;
+  readonly accepted: readonly TenantId[];
+  readonly declined: Readonly<Record<TenantId, Decline>>;
+  readonly connected: readonly TenantId[];
+  readonly bytesUp: number;
+  /** hash of the current parameters, of the released ones when finished */
+  readonly model: string;
+  readonly privacy: {
+    readonly unit: string;
+    readonly neighbouring: string;
+    readonly delta: number;
+    /** planned, all openings used */
+    readonly epsilon: { readonly release: number; readonly coalition: number; readonly floor: number };
+    /** charged so far, in the eyes of a coalition */
+    readonly epsilonSoFar: number;
+  };
+}
+
+/** What a finished task has to say besides its model. */
+export type TaskResult =
+  | { readonly kind: 'segments'; readonly segments: readonly Segment[]; readonly tooSmall: number }
+  | { readonly kind: 'metrics'; readonly metrics: Metrics };
+
+export function viewOf(conductor: Conductor, present: ReadonlySet<TenantId>): TaskView {
+  const { plan, state } = conductor;
+  const { settings, derived, roster } = plan;
+  const running = state.phase === 'running' ? state : undefined;
+  const over = state.phase === 'finished' || state.phase === 'stopped' ? state : undefined;
+  const charges = running?.charges ?? over?.charges ?? 0;
+  return {
+    id: conductor.id,
+    name: settings.name,
+    kind: settings.work.kind,
+    phase: state.phase,
+    ...(state.phase === 'stopped' ? { reason: state.reason } : {}),
+    steps: conductor.progress.steps,
+    rounds: roundsOf(plan),
+    charges,
+    openings: derived.openings,
+    accepted: 'accepted' in state ? state.accepted : [],
+    declined: 'declined' in state ? state.declined : {},
+    connected: roster.map(({ tenant }) => tenant).filter((tenant) => present.has(tenant)),
+    bytesUp: conductor.bytesUp,
+    model: state.phase === 'stopped' ? '' : state.model,
+    privacy: {
+      unit: settings.privacy.unit,
+      neighbouring: settings.privacy.neighbouring,
+      delta: settings.privacy.delta,
+      epsilon: derived.epsilon,
+      epsilonSoFar: epsilonOf(plan, charges),
+    },
+  };
+}
+
+/** Coalition ε of this many openings of a plan. */
+export function epsilonOf(plan: Plan, charges: number): number {
+  if (charges === 0) return 0;
+  const delta = plan.settings.privacy.delta * (1 - TRUNCATION_DELTA_FRACTION);
+  return epsilonSpent([{ type: 'SelfComposed', event: chargedEvent(plan), count: charges }], delta).epsilon;
+}
+
+/** @returns undefined while the task is not finished, and for tasks whose model says it all */
+export function resultOf(conductor: Conductor): TaskResult | undefined {
+  const { plan, progress, state } = conductor;
+  if (state.phase !== 'finished') return undefined;
+  const noise = sumNoise(plan, conductor.lastContributions);
+  switch (plan.settings.work.kind) {
+    case 'train':
+      return undefined;
+    case 'segment':
+      return { kind: 'segments', ...profile(progress.lastSum, noise, plan.settings.features, clusterShape(plan)) };
+    case 'evaluate':
+      return { kind: 'metrics', metrics: metricsFromHistogram(progress.lastSum, noise, 1) };
+  }
+}

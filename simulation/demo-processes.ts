@@ -1,0 +1,212 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { fingerprint } from '../aggregation/identity.ts';
+import type { Settings } from '../aggregation/plan.ts';
+import { openClientStore } from '../client/client-store.ts';
+import { identityIn, modelsFolder, policyFile, storeFile } from '../client/folder.ts';
+import { type Policy, readPolicy } from '../client/policy.ts';
+import { paidSoFar } from '../client/spending.ts';
+import type { TaskResult, TaskView } from '../coordinator/task-view.ts';
+import type { Table } from '../models/encode.ts';
+
+/** The processes of the demonstration, driven as people would: with the `parley` command and over HTTP. */
+export interface Processes {
+  readonly pids: readonly number[];
+  propose(settings: Settings): Promise<string>;
+  watch(task: string): AsyncGenerator<TaskView>;
+  result(task: string): Promise<TaskResult>;
+  parameters(hash: string): Promise<Float64Array>;
+  /** What one customer paid over all tasks, as its unit counts it. */
+  total(): { training: number; heldOut: number; delta: number };
+  verifyLedger(): Promise<{ entries: number; signedBy: string }>;
+  modelFolder(unit: string, task: TaskView): string;
+  scoreCommand(model: string, segments: string): string;
+  stop(): Promise<void>;
+}
+
+const PARLEY = fileURLToPath(new URL('../parley.js', import.meta.url));
+
+export async function startProcesses(folder: string, tables: ReadonlyMap<string, Table>): Promise<Processes> {
+  const children: ChildProcess[] = [];
+  const start = (name: string, args: readonly string[]): ChildProcess => {
+    const child = spawn(process.execPath, [PARLEY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stderr!.pipe(createWriteStream(join(folder, `${name}.log`)));
+    children.push(child);
+    return child;
+  };
+  const stop = async (): Promise<void> => {
+    const ends = children.filter((child) => child.exitCode === null).map((child) => once(child, 'exit'));
+    for (const child of children) child.kill('SIGTERM');
+    await Promise.race([Promise.all(ends), sleep(5_000)]);
+    for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
+  };
+  try {
+    const url = await listening(
+      start('coordinator', ['coordinator', '--folder', join(folder, 'coordinator'), '--port', '0', '--json']),
+    );
+    const token = readFileSync(join(folder, 'coordinator', 'operator.token'), 'utf8').trim();
+    const http = client(url, token);
+    const { fingerprint: pinned } = (await http.get('/federation')) as { fingerprint: string };
+    writeUnits(folder, tables, url, pinned);
+    for (const unit of tables.keys()) {
+      const { code } = (await http.post('/invitations', { tenant: unit })) as { code: string };
+      start(unit, ['client', '--folder', unitFolder(folder, unit), '--code', code, '--json']);
+    }
+    await everyoneConnected(http, tables.size, children);
+    return processes(folder, [...tables.keys()], http, url, pinned, children, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+const unitFolder = (folder: string, unit: string): string => join(folder, 'units', unit);
+
+/** The coordinator says on stdout where it listens. */
+async function listening(child: ChildProcess): Promise<string> {
+  const gone = once(child, 'exit').then(() => {
+    throw new Error('the coordinator did not start; see coordinator.log');
+  });
+  const [line] = (await Promise.race([once(child.stdout!, 'data'), gone])) as [Buffer];
+  gone.catch(() => {});
+  return (JSON.parse(line.toString()) as { url: string }).url;
+}
+
+/** Every unit's own files: key, customers, policy. Fingerprints are compared here, where all files are made. */
+function writeUnits(folder: string, tables: ReadonlyMap<string, Table>, url: string, coordinator: string): void {
+  const prints = new Map(
+    [...tables.keys()].map((unit) => [unit, fingerprint(identityIn(unitFolder(folder, unit)).publicKey)]),
+  );
+  for (const [unit, table] of tables) {
+    mkdirSync(unitFolder(folder, unit), { recursive: true });
+    writeFileSync(join(unitFolder(folder, unit), 'customers.csv'), csv(table));
+    const peers = Object.fromEntries([...prints].filter(([other]) => other !== unit));
+    writeFileSync(
+      policyFile(unitFolder(folder, unit)),
+      `${JSON.stringify(policyFor(unit, peers, url, coordinator), null, 2)}\n`,
+    );
+  }
+}
+
+function policyFor(tenant: string, peers: Record<string, string>, url: string, coordinator: string): Policy {
+  return {
+    tenant,
+    coordinator: { url, fingerprint: coordinator },
+    data: 'customers.csv',
+    peers,
+    accept: {
+      work: ['train', 'segment', 'evaluate'],
+      secureSum: ['threshold-he'],
+      mode: ['record-distributed'],
+      maxEpsilon: 2,
+      maxDelta: 1e-5,
+      minCohort: 4,
+      minColluders: 1,
+    },
+    budget: { training: { epsilon: 3, delta: 1e-5 }, 'held-out': { epsilon: 2, delta: 1e-5 } },
+  };
+}
+
+function csv({ columns, rows }: Table): string {
+  const cell = (value: string | null): string =>
+    value === null ? '' : /[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+  return `${[columns, ...rows].map((cells) => cells.map(cell).join(',')).join('\n')}\n`;
+}
+
+interface Http {
+  get(path: string): Promise<unknown>;
+  post(path: string, body: object): Promise<unknown>;
+  bytes(path: string): Promise<ArrayBuffer>;
+}
+
+function client(url: string, token: string): Http {
+  const ask = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const response = await fetch(`${url}${path}`, init);
+    if (!response.ok) throw new Error(`${path}: ${await response.text()}`);
+    return response;
+  };
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
+  return {
+    get: async (path) => (await ask(path)).json(),
+    post: async (path, body) => (await ask(path, { method: 'POST', headers, body: JSON.stringify(body) })).json(),
+    bytes: async (path) => (await ask(path)).arrayBuffer(),
+  };
+}
+
+async function everyoneConnected(http: Http, units: number, children: readonly ChildProcess[]): Promise<void> {
+  for (;;) {
+    const { tenants } = (await http.get('/federation')) as { tenants: { connected: boolean }[] };
+    if (tenants.filter(({ connected }) => connected).length === units) return;
+    if (children.some((child) => child.exitCode !== null))
+      throw new Error('a client did not start; see its log in the demo folder');
+    await sleep(50);
+  }
+}
+
+function processes(
+  folder: string,
+  units: readonly string[],
+  http: Http,
+  url: string,
+  pinned: string,
+  children: readonly ChildProcess[],
+  stop: () => Promise<void>,
+): Processes {
+  return {
+    pids: children.map((child) => child.pid!),
+    propose: async (settings) => ((await http.post('/tasks', settings)) as TaskView).id,
+    async *watch(task) {
+      for (;;) {
+        yield (await http.get(`/tasks/${task}`)) as TaskView;
+        await sleep(150);
+      }
+    },
+    result: async (task) => (await http.get(`/tasks/${task}/result`)) as TaskResult,
+    parameters: async (hash) => new Float64Array(await http.bytes(`/parameters/${hash}`)),
+    total() {
+      const own = unitFolder(folder, units[0]!);
+      const policy = readPolicy(policyFile(own));
+      const store = openClientStore(storeFile(own));
+      const training = paidSoFar(store, policy, 'training');
+      const heldOut = paidSoFar(store, policy, 'held-out');
+      store.close();
+      return { training, heldOut, delta: policy.budget.training.delta };
+    },
+    async verifyLedger() {
+      const child = spawn(process.execPath, [
+        PARLEY,
+        'ledger',
+        'verify',
+        '--coordinator',
+        url,
+        '--fingerprint',
+        pinned,
+        '--json',
+      ]);
+      let text = '';
+      let errors = '';
+      child.stdout.on('data', (data: Buffer) => {
+        text += data;
+      });
+      child.stderr.on('data', (data: Buffer) => {
+        errors += data;
+      });
+      const [code] = (await once(child, 'close')) as [number];
+      if (code !== 0) throw new Error(`the ledger does not verify: ${errors}`);
+      return JSON.parse(text) as { entries: number; signedBy: string };
+    },
+    modelFolder: (unit, task) => {
+      const models = modelsFolder(unitFolder(folder, unit));
+      const found = readdirSync(models).find((name) => name === `${task.name}-${task.id.slice(0, 8)}`);
+      if (found === undefined) throw new Error(`${unit} kept no model of task ${task.name}`);
+      return relative(process.cwd(), resolve(models, found));
+    },
+    scoreCommand: (model, segments) =>
+      `npx parley predict --model ${model} --segments ${segments} --input ${relative(process.cwd(), join(unitFolder(folder, 'fiber-monthly'), 'customers.csv'))} --output scored.csv`,
+    stop,
+  };
+}
