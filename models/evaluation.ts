@@ -25,8 +25,8 @@ export interface Metric {
   readonly plusMinus: number;
 }
 
-/** Bins of the score for each label; every plan's number must be a multiple of 10. */
-export const defaultBins = 20;
+/** Bins of the score for each label; every plan's number must be a multiple of 8. */
+export const defaultBins = 16;
 
 /** Norm of one customer's vector. */
 export const evaluationNorm = 1;
@@ -61,7 +61,7 @@ export function customerScores(
  * @param scores - one per customer
  * @param labels - 0 or 1 per customer
  * @param slots - the batch's size, at least the number of customers; slots above read as zero
- * @throws RangeError when the customers do not fit, or bins is not a positive multiple of 10
+ * @throws RangeError when the customers do not fit, or bins is not a positive multiple of 8
  */
 export function histogramVectors(
   scores: Float32Array,
@@ -90,7 +90,7 @@ export function histogramVectors(
  * @param histogram - noisy counts in customers, length 2 · bins
  * @param noiseStdDev - σ of each count; 0 gives half-widths of 0
  * @param seed - of the bootstrap, an integer
- * @throws RangeError when the length is not twice a multiple of 10
+ * @throws RangeError when the length is not twice a multiple of 8
  */
 export function metricsFromHistogram(histogram: Float64Array, noiseStdDev: number, seed: number): Metrics {
   checkBins(histogram.length / 2);

@@ -10,12 +10,12 @@ export interface MetricValues {
   readonly accuracy: number;
   readonly recall: number;
   readonly f1: number;
-  /** expected calibration error: mean |share of positives − mean score| over ten equal ranges of scores */
+  /** expected calibration error: mean |share of positives − mean score| over eight equal ranges of scores */
   readonly calibrationError: number;
 }
 
 /** Ranges of scores in the calibration error. */
-export const calibrationGroups = 10;
+export const calibrationGroups = 8;
 
 /** Customers with one score, or with scores in one bin: a tie. May be negative where noise is in it. */
 interface Tie {
