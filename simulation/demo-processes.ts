@@ -21,11 +21,19 @@ export interface Processes {
   result(task: string): Promise<TaskResult>;
   parameters(hash: string): Promise<Float64Array>;
   /** What one customer paid over all tasks, as its unit counts it. */
-  total(): { training: number; heldOut: number; delta: number };
+  total(): Total;
   verifyLedger(): Promise<{ entries: number; signedBy: string }>;
   modelFolder(unit: string, task: TaskView): string;
   scoreCommand(model: string, segments: string): string;
   stop(): Promise<void>;
+}
+
+/** ε of one customer over all tasks, and what its unit allows. */
+export interface Total {
+  readonly training: number;
+  readonly heldOut: number;
+  readonly delta: number;
+  readonly limit: { readonly training: number; readonly heldOut: number };
 }
 
 const PARLEY = fileURLToPath(new URL('../parley.js', import.meta.url));
@@ -41,7 +49,7 @@ export async function startProcesses(folder: string, tables: ReadonlyMap<string,
   const stop = async (): Promise<void> => {
     const ends = children.filter((child) => child.exitCode === null).map((child) => once(child, 'exit'));
     for (const child of children) child.kill('SIGTERM');
-    await Promise.race([Promise.all(ends), sleep(5_000)]);
+    await Promise.race([Promise.all(ends), sleep(5_000, undefined, { ref: false })]);
     for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
   };
   try {
@@ -174,7 +182,8 @@ function processes(
       const training = paidSoFar(store, policy, 'training');
       const heldOut = paidSoFar(store, policy, 'held-out');
       store.close();
-      return { training, heldOut, delta: policy.budget.training.delta };
+      const limit = { training: policy.budget.training.epsilon, heldOut: policy.budget['held-out'].epsilon };
+      return { training, heldOut, delta: policy.budget.training.delta, limit };
     },
     async verifyLedger() {
       const child = spawn(process.execPath, [

@@ -1,6 +1,7 @@
 import type { TaskResult, TaskView } from '../coordinator/task-view.ts';
 import type { Metric, Metrics } from '../models/evaluation.ts';
 import type { Estimate } from '../models/profile.ts';
+import type { Total } from './demo-processes.ts';
 import type { Reference } from './reference.ts';
 
 /** What the demonstration prints at its end. Every figure that carries noise stands with its ±. */
@@ -56,10 +57,7 @@ export function describeSegments({ segments, tooSmall }: Extract<TaskResult, { k
   return lines.join('\n');
 }
 
-export function describeSpending(
-  total: { training: number; heldOut: number; delta: number },
-  tasks: readonly TaskView[],
-): string {
+export function describeSpending(total: Total, tasks: readonly TaskView[]): string {
   const lines = tasks.map(({ name, privacy, charges, openings }) => {
     const { release, coalition, floor } = privacy.epsilon;
     return `  ${name.padEnd(18)} ${release.toFixed(3).padStart(7)}  ${coalition.toFixed(3).padStart(9)}  ${floor.toFixed(3).padStart(6)}   ${privacy.epsilonSoFar.toFixed(3).padStart(7)}   ${charges} of ${openings}`;
@@ -68,5 +66,5 @@ export function describeSpending(
 ε at δ ${total.delta}, one customer added or removed, in one unit:
   ${'task'.padEnd(18)} release  coalition   floor   charged   openings
 ${lines.join('\n')}
-  One customer's total over all tasks, composed: trained on ε ${total.training.toFixed(3)} of 3, held out ε ${total.heldOut.toFixed(3)} of 2 (coalition)`;
+  One customer's total over all tasks, composed: trained on ε ${total.training.toFixed(3)} of ${total.limit.training}, held out ε ${total.heldOut.toFixed(3)} of ${total.limit.heldOut} (coalition)`;
 }

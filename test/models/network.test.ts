@@ -70,9 +70,10 @@ function someRows(count: number, seed: number): { rows: number[][]; labels: numb
   return { rows, labels: rows.map(() => Number(uniform() < 0.4)) };
 }
 
+/** Small enough that no probability comes near 0 or 1, where float32 has few digits left for δ. */
 function someParameters(net: Network, seed: number): Float64Array {
   const gaussian = gaussianFrom(seed);
-  return Float64Array.from({ length: dimensionOf(net) }, gaussian);
+  return Float64Array.from({ length: dimensionOf(net) }, () => 0.5 * gaussian());
 }
 
 function batchOf(rows: number[][], labels: number[], size = rows.length): Batch {

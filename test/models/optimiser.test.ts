@@ -10,10 +10,11 @@ describe('step', () => {
   });
 
   test('the order of operations is fixed to the last bit', () => {
-    // 0.1 − 0.3 · (0.7 ÷ 3) differs in the last bit from 0.1 − (0.3 · 0.7) ÷ 3
-    const [next] = step(Float64Array.of(0.1), Float64Array.of(0.7), { learningRate: 0.3, expectedBatch: 3 });
-    expect(next).toBe(0.1 - 0.3 * (0.7 / 3));
-    expect(next).not.toBe(0.1 - (0.3 * 0.7) / 3);
+    const [next] = step(Float64Array.of(0.1), Float64Array.of(1.1), { learningRate: 0.1, expectedBatch: 7 });
+    expect(next).toBe(0.1 - 0.1 * (1.1 / 7));
+    // what other orders give
+    expect(next).not.toBe(0.1 - (0.1 * 1.1) / 7);
+    expect(next).not.toBe(0.1 - (0.1 / 7) * 1.1);
   });
 
   test('what it was given stays as it was', () => {
