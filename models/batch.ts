@@ -23,7 +23,7 @@ export interface Batch {
 /**
  * Lays out the drawn customers in a batch of always `maxBatch` slots.
  *
- * @param customers - numbers of customers in `encoded`; may be empty
+ * @param customers - numbers of customers in `encoded`, −1 for a slot without one; may be empty
  * @throws RangeError when more than `maxBatch` customers are given, or `encoded` has no labels
  */
 export function padBatch(encoded: Encoded, customers: Int32Array, maxBatch: number): Batch {
@@ -35,7 +35,7 @@ export function padBatch(encoded: Encoded, customers: Int32Array, maxBatch: numb
   const batchLabels = new Float32Array(rows);
   const weights = new Float32Array(rows);
   for (const [slot, customer] of customers.entries()) {
-    if (customer < 0) continue; // a place without a customer
+    if (customer < 0) continue;
     for (const [offset, row] of rowsOfCustomer(encoded, customer).entries()) {
       const at = slot * maxRows + offset;
       inputs.set(encoded.inputs.subarray(row * width, (row + 1) * width), at * width);

@@ -75,7 +75,7 @@ export function assignments(centres: Float64Array, encoded: Encoded): Int32Array
  * What each of the drawn customers adds to a round's sum.
  *
  * @param parameters - the cells of this round
- * @param customers - numbers in `encoded`, at most `maxBatch`; the slots above them read as zero
+ * @param customers - numbers in `encoded`, −1 for a slot without one; at most `maxBatch`, the slots above read as zero
  */
 export function clusterVectors(
   shape: KMeansShape,
@@ -95,7 +95,7 @@ export function clusterVectors(
     read(index, into) {
       into.fill(0);
       const customer = customers[index];
-      if (customer === undefined) return;
+      if (customer === undefined || customer < 0) return;
       readMean(encoded, customer, point);
       const at = nearestCentre(parameters, point, 0, width) * block;
       into[at] = 1;

@@ -31,7 +31,7 @@ describe('exact metrics', () => {
     const scores = Float32Array.of(0.125, 0.5, 0.375, 0.75, 0.75, 0.875, 0.25, 0.5);
     const labels = Float32Array.of(0, 0, 1, 1, 0, 1, 0, 1);
     const metrics = exactMetrics(scores, labels);
-    expect(metrics.rocAuc).toBeCloseTo(0.8125, 12);
+    expect(metrics.rocAuc).toBe(0.75);
     expect(metrics.prAuc).toBeCloseTo(0.7333333333333333, 12);
     expect(metrics.accuracy).toBe(0.625);
     expect(metrics.recall).toBe(0.75);
@@ -49,7 +49,10 @@ describe('exact metrics', () => {
     fc.assert(
       fc.property(pairs, (list) => {
         const [forth, back] = [measure(list), measure([...list].reverse())];
-        for (const name of names) expect(back[name]).toBeCloseTo(forth[name], 9);
+        for (const name of names) {
+          // NaN, where there is nothing to divide by, is equal to itself
+          if (!Object.is(back[name], forth[name])) expect(back[name]).toBeCloseTo(forth[name], 9);
+        }
       }),
     );
   });

@@ -100,6 +100,11 @@ describe('cluster vectors', () => {
     expect(into.every((value) => value === 0)).toBe(true);
   });
 
+  test('a slot without a customer is zero', () => {
+    const encoded = encodedOf([[0.5, 0.5]], [1]);
+    expect([...sumOf(clusterVectors(shape, start, encoded, Int32Array.of(-1, -1), 2))]).toEqual(Array(48).fill(0));
+  });
+
   test('a customer with several rows is their mean, its label the share of positive ones', () => {
     const two = {
       ...encodedOf(

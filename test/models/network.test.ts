@@ -269,6 +269,14 @@ describe('batch', () => {
     );
   });
 
+  test('customers stand in the slots they were given, and -1 is an empty one', () => {
+    const { rows, labels } = someRows(2, 1);
+    const batch = padBatch(encodedOf(rows, labels), Int32Array.of(-1, 1, -1, 0), 5);
+    expect([...batch.weights]).toEqual([0, 1, 0, 1, 0]);
+    expect([...batch.inputs.subarray(3, 6)]).toEqual(rows[1]!.map(Math.fround));
+    expect([...batch.inputs.subarray(6, 9)]).toEqual([0, 0, 0]);
+  });
+
   test('more customers than it has slots are refused', () => {
     expect(() => batchOf(someRows(3, 1).rows, [0, 1, 0], 2)).toThrow('at most 2 customers');
   });
