@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { CommandError, EXIT, type ExitCode } from './aggregation/exit.ts';
+import { CommandError, EXIT, type ExitCode, isStorageError } from './aggregation/exit.ts';
 import packageJson from './package.json' with { type: 'json' };
 
 /**
@@ -217,11 +217,9 @@ function report(error: unknown, asJson: boolean): ExitCode {
 
 /** Errors of the world outside, by what a person can do about them. */
 function codeOf(error: unknown): ExitCode {
-  const { code, errcode } = error as { code?: string; errcode?: number };
+  if (isStorageError(error)) return EXIT.storage;
+  const { code } = (error ?? {}) as { code?: string };
   if (code === 'EADDRINUSE' || code === 'ECONNREFUSED' || code === 'EACCES') return EXIT.network;
-  // SQLITE_FULL 13, SQLITE_IOERR 10, SQLITE_READONLY 8, SQLITE_CORRUPT 11, SQLITE_CANTOPEN 14, SQLITE_NOTADB 26
-  if (code === 'ENOSPC' || code === 'EROFS' || [8, 10, 11, 13, 14, 26].includes((errcode ?? 0) & 0xff))
-    return EXIT.storage;
   if (code === 'ENOENT') return EXIT.input;
   return EXIT.failed;
 }

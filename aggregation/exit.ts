@@ -18,6 +18,15 @@ export const EXIT = {
 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+// SQLite: READONLY 8, IOERR 10, CORRUPT 11, FULL 13, CANTOPEN 14, NOTADB 26
+const STORAGE_ERRCODES: readonly number[] = [8, 10, 11, 13, 14, 26];
+
+/** Is the disk full, read-only or damaged? What was acknowledged before is safe; nothing more can be promised. */
+export function isStorageError(error: unknown): boolean {
+  const { code, errcode } = (error ?? {}) as { code?: string; errcode?: number };
+  return code === 'ENOSPC' || code === 'EROFS' || code === 'EDQUOT' || STORAGE_ERRCODES.includes((errcode ?? 0) & 0xff);
+}
+
 /** An error whose message is meant for the person at the keyboard, with the way out, and a code for scripts. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';

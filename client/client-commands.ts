@@ -110,7 +110,8 @@ export async function runClient(options: ClientOptions, version: string): Promis
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   const refused = await stayConnected(participant, policy.coordinator.url, {
     signal: stop.signal,
-    sleep: (ms) => sleep(ms),
+    sleep: (ms) => sleep(ms, undefined, { signal: stop.signal }).catch(() => {}),
+    onRetry: (inMs) => log.warn({ coordinator: policy.coordinator.url, inMs }, 'no connection; trying again'),
   });
   await participant.idle();
   participant.forget();

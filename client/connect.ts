@@ -10,7 +10,11 @@ import type { Participant } from './participant.ts';
 export async function stayConnected(
   participant: Participant,
   url: string,
-  { signal, sleep }: { signal: AbortSignal; sleep: (ms: number) => Promise<void> },
+  {
+    signal,
+    sleep,
+    onRetry,
+  }: { signal: AbortSignal; sleep: (ms: number) => Promise<void>; onRetry: (inMs: number) => void },
 ): Promise<string | undefined> {
   for (let pauseMs = 100; !signal.aborted; pauseMs = Math.min(pauseMs * 2, 10_000)) {
     const socket = new WebSocket(federationUrl(url), { perMessageDeflate: false, maxPayload: MAX_FRAME });
@@ -24,7 +28,9 @@ export async function stayConnected(
     const reason = await taken;
     signal.removeEventListener('abort', stop);
     if (reason !== undefined) return reason;
-    if (!signal.aborted) await sleep(pauseMs);
+    if (signal.aborted) break;
+    onRetry(pauseMs);
+    await sleep(pauseMs);
   }
   return undefined;
 }

@@ -23,7 +23,7 @@ import { parameterHash } from '../models/model.ts';
 import type { RandomSource } from '../privacy/random.ts';
 import type { ClientStore } from './client-store.ts';
 import type { Customers } from './contribution.ts';
-import { takeInLedger } from './ledger-view.ts';
+import { LedgerBroken, takeInLedger } from './ledger-view.ts';
 import { objection, type Policy } from './policy.ts';
 import type { Snapshot } from './rows.ts';
 import { followLedger, setAside, wouldPay } from './spending.ts';
@@ -67,7 +67,11 @@ export type ClientEvent =
   | { readonly type: 'left'; readonly reason: string };
 
 export interface Participant {
-  /** Takes part over this connection until it closes. @returns why it ended; undefined when the other side just went away */
+  /**
+   * Takes part over this connection until it closes.
+   * @returns why it will not be taken up again; undefined when the other side just went away
+   * @throws what broke on this side: storage, above all
+   */
   take(link: Link): Promise<string | undefined>;
   /** When everything received so far has been dealt with. */
   idle(): Promise<void>;
@@ -331,12 +335,13 @@ export function createParticipant(world: ClientWorld): Participant {
 
   return {
     take: (link) =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
         const leave = (error: unknown): void => {
-          const reason = error instanceof Error ? error.message : String(error);
-          tell({ type: 'left', reason });
+          const isRefusal = error instanceof WireRefused || error instanceof LedgerBroken;
+          tell({ type: 'left', reason: error instanceof Error ? error.message : String(error) });
           link.close();
-          resolve(reason);
+          if (isRefusal) resolve(error.message);
+          else reject(error); // a full disk, a bug: nothing more is done until a person has looked
         };
         link.onClose(() => resolve(undefined));
         link.onFrame((frame) => {

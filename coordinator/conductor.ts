@@ -1,4 +1,5 @@
 import { Packr } from 'msgpackr';
+import { isStorageError } from '../aggregation/exit.ts';
 import {
   chargedEvent,
   hex,
@@ -197,6 +198,8 @@ export class Conductor {
 
   #broken(error: unknown): void {
     this.#world.failed(this.id, error);
+    // a full disk stops the process, not the task: after a restart it goes on from what is stored
+    if (isStorageError(error)) return;
     try {
       if (!this.isOver) this.#stop('coordinator-error');
     } catch (second) {

@@ -7,11 +7,18 @@ export async function runCoordinator(
   version: string,
 ): Promise<void> {
   const log = openLog(options.logLevel, options.json === true);
-  const serving = await serve({ ...options, version, log });
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => {});
+  const serving = await serve({ ...options, version, log, onFailure: failed.reject });
   console.log(JSON.stringify({ url: serving.url, pid: process.pid }));
-  await new Promise<void>((resolve) => {
+  const told = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
-  log.info('coordinator stops');
-  await serving.close();
+  try {
+    // what is broken here (a full disk, above all) ends the process: everything acknowledged is on disk, a restart goes on
+    await Promise.race([told, failed.promise]);
+  } finally {
+    log.info('coordinator stops');
+    await serving.close();
+  }
 }

@@ -7,6 +7,7 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import Fastify, { type FastifyBaseLogger } from 'fastify';
 import { WebSocketServer } from 'ws';
+import { isStorageError } from '../aggregation/exit.ts';
 import { createIdentity, fingerprint, type Identity, readIdentity } from '../aggregation/identity.ts';
 import { webSocketLink } from '../aggregation/websocket-link.ts';
 import { MAX_FRAME } from '../aggregation/wire.ts';
@@ -39,6 +40,8 @@ export interface ServeOptions {
   readonly port: number;
   readonly version: string;
   readonly log: FastifyBaseLogger;
+  /** storage is broken: nothing can be promised any more */
+  readonly onFailure: (error: unknown) => void;
 }
 
 const TICK_MS = 100;
@@ -49,7 +52,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const identity = identityIn(folder);
   const token = operatorToken(folder);
   const store = openEventStore(join(folder, 'events.db'));
-  const onEvent = (event: CoordinatorEvent): void => logEvent(log, event);
+  const onEvent = (event: CoordinatorEvent): void => {
+    logEvent(log, event);
+    if (event.type === 'task-failed' && isStorageError(event.error)) options.onFailure(event.error);
+  };
   const coordinator = await openCoordinator({ store, identity, clock: Date.now, version, onEvent });
 
   const app = Fastify({ loggerInstance: log, disableRequestLogging: true, bodyLimit: 4 * 2 ** 20 });

@@ -47,6 +47,8 @@ export interface FederationOptions {
   readonly world?: (world: ClientWorld) => ClientWorld;
   readonly onCoordinatorEvent?: (event: CoordinatorEvent) => void;
   readonly onClientEvent?: (tenant: TenantId, event: ClientEvent) => void;
+  /** a client that broke: its store, or a bug */
+  readonly onClientFailure?: (tenant: TenantId, error: unknown) => void;
   readonly coordinatorStore?: string;
 }
 
@@ -148,7 +150,7 @@ function simulatedTenant(
     disconnect: () => disconnect(),
     connect: () => {
       const [here, there] = memoryLinks();
-      void participant.take(here);
+      participant.take(here).catch((error: unknown) => options.onClientFailure?.(name, error));
       coordinator.connect(there);
       disconnect = () => here.close();
     },
