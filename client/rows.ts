@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { Table } from '../models/encode.ts';
 
@@ -52,7 +52,8 @@ async function withDatabase<T>(work: (query: Query) => Promise<T>): Promise<T> {
   }
 }
 
-const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+/** A path as DuckDB takes it: literally, or `customers*.csv` would be read as several files, of which one was hashed. */
+const quoted = (path: string): string => `'${path.replaceAll(/[*?[]/g, '[$&]').replaceAll("'", "''")}'`;
 
 function readParquet(file: string): Promise<Table> {
   return withDatabase(async (query) => {
@@ -65,34 +66,81 @@ function readParquet(file: string): Promise<Table> {
   });
 }
 
+const DIALECT = `all_varchar = true, delim = ',', quote = '"', escape = '"', comment = '', skip = 0,
+  null_padding = false, strict_mode = true, allow_quoted_nulls = false, parallel = false`;
+
 /**
  * Strict CSV (RFC 4180): a header, the same number of cells in every line, quotes that close.
  * DuckDB keeps the lines it cannot read in a table of its own; their numbers are reported, not their text.
  */
 function readCsv(file: string): Promise<Table> {
   return withDatabase(async (query) => {
-    const source = `read_csv(${quoted(file)}, all_varchar = true, header = true, delim = ',', quote = '"', escape = '"',
-      null_padding = false, strict_mode = true, nullstr = ['', 'NA'], allow_quoted_nulls = false, store_rejects = true,
-      rejects_limit = 0, parallel = false)`;
     let table: { columns: string[]; rows: (string | null)[][] };
+    let header: (string | null)[] | undefined;
     try {
-      table = await query(`select * from ${source}`);
+      const names = `select * from read_csv(${quoted(file)}, ${DIALECT}, header = false, nullstr = '', ignore_errors = true)`;
+      header = (await query(`${names} limit 1`)).rows[0];
+      const rows = `read_csv(${quoted(file)}, ${DIALECT}, header = true, nullstr = ['', 'NA'], store_rejects = true, rejects_limit = 0)`;
+      table = await query(`select * from ${rows}`);
     } catch {
-      throw new RowsUnreadable(`${file}: not a CSV file with a header line and comma-separated cells`);
+      throw new RowsUnreadable(
+        `${file}${placeOfBrokenQuote(file)}; a header line and comma-separated cells are needed, lines ending alike`,
+      );
     }
     const { rows: rejected } = await query(
-      'select line, column_name, error_type from reject_errors order by line limit 20',
+      'select distinct line, column_name, error_type from reject_errors order by line limit 20',
     );
     if (rejected.length > 0) throw new RowsUnreadable(describeRejects(file, rejected));
-    return { file, ...table, line: (row) => 2 + row + newlinesBefore(table.rows, row) };
+    const columns = columnNames(file, header, table.columns);
+    let lines: readonly number[] | undefined;
+    const line = (row: number): number => {
+      lines ??= scan(readFileSync(file, 'utf8'), columns.length > 1).records;
+      return lines[row + 1]!;
+    };
+    return { file, columns, rows: table.rows, line };
   });
 }
 
-/** A quoted cell may span lines; the rows after it start that much further down. */
-function newlinesBefore(rows: (string | null)[][], row: number): number {
-  let count = 0;
-  for (const cells of rows.slice(0, row)) for (const cell of cells) count += cell?.match(/\n/g)?.length ?? 0;
-  return count;
+/** The header as it is written: DuckDB would give the second of two equal names another one. */
+function columnNames(file: string, header: (string | null)[] | undefined, given: readonly string[]): string[] {
+  if (header === undefined) throw new RowsUnreadable(`${file}: the file is empty; a header line is needed`);
+  const columns = header.map((name, i) => name ?? given[i]!);
+  const twice = columns.find((name, i) => columns.indexOf(name) !== i);
+  if (twice !== undefined) throw new RowsUnreadable(`${file}:1: column "${twice}" is there twice`);
+  return columns;
+}
+
+interface Scan {
+  /** the line each record starts on, the header's first; a quoted cell may span lines */
+  readonly records: readonly number[];
+  /** where a quote was opened that never closes, or closes before its cell ends */
+  readonly brokenQuote: number | undefined;
+}
+
+/** Where records start. Only for messages: the cells themselves are DuckDB's to read. */
+function scan(text: string, skipsBlank: boolean): Scan {
+  const records: number[] = [];
+  let brokenQuote: number | undefined;
+  let line = 1;
+  const record = /(?:"[^"]*(?:""[^"]*)*"(?=[,\r\n]|$)|[^"\r\n,][^\r\n,]*|,)*(\r\n|\n|\r)?/y;
+  for (let at = text.startsWith('\ufeff') ? 1 : 0; at < text.length; at = record.lastIndex) {
+    record.lastIndex = at;
+    const found = record.exec(text)!;
+    if (found[1] === undefined && record.lastIndex < text.length) {
+      brokenQuote = line + newlines(found[0]);
+      break;
+    }
+    if (!skipsBlank || found[0] !== found[1]) records.push(line);
+    line += newlines(found[0]);
+  }
+  return { records, brokenQuote };
+}
+
+const newlines = (text: string): number => text.match(/\r\n|\n|\r/g)?.length ?? 0;
+
+function placeOfBrokenQuote(file: string): string {
+  const { brokenQuote } = scan(readFileSync(file, 'utf8'), true);
+  return brokenQuote === undefined ? ': not a CSV file' : `:${brokenQuote}: the line has a quote that is not closed`;
 }
 
 const REJECTS: Readonly<Record<string, string>> = {
