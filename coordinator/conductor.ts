@@ -410,6 +410,7 @@ export class Conductor {
         if (this.#state.keyed && this.#protocol.keying.length > 0)
           await this.#epochOf(this.#state).keyed(this.#keyingHeard(this.#state));
       }
+      if (!this.isOver) this.#commit([{ type: 'resumed', at: this.#world.clock() }]);
       await this.#proceed();
     });
   }
@@ -419,8 +420,8 @@ export class Conductor {
     return heard(this.#statements({ epoch: state.epoch, round: 0, stage: last.name, attempt: 1 }));
   }
 
-  #ask({ stage, attempt, tenants, openers }: Extract<Move, { type: 'ask' }>): void {
-    this.#commit([inRound({ type: 'asked', stage, attempt, asked: tenants, at: this.#world.clock() })]);
+  #ask({ stage, attempt, tenants, openers, patient }: Extract<Move, { type: 'ask' }>): void {
+    this.#commit([inRound({ type: 'asked', stage, attempt, asked: tenants, at: this.#world.clock(), patient })]);
     const state = this.#running();
     for (const tenant of tenants) this.#sendAsk(state, tenant, stage, attempt, openers);
   }
@@ -503,8 +504,9 @@ export class Conductor {
   #catchUp(tenant: TenantId, round: number): void {
     for (const sum of this.#world.store.sums(this.id, round)) this.#sendOpened(tenant, sum);
     const state = this.#state;
-    if (state.phase !== 'running' || state.conversation?.phase !== 'asking') return;
-    this.#sendKeyed(tenant);
+    if (state.phase !== 'running') return;
+    this.#sendKeyed(tenant); // between rounds too: the next one asks only whom it finds with keys
+    if (state.conversation?.phase !== 'asking') return;
     const { asked, said, stage, attempt } = state.conversation;
     if (!asked.includes(tenant) || said.has(tenant)) return;
     const opens = stagesOf(state, this.#rules)[stage]!.gate === 'open';

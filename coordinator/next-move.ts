@@ -23,6 +23,8 @@ export type Move =
       readonly attempt: number;
       readonly tenants: readonly TenantId[];
       readonly openers: readonly TenantId[];
+      /** nobody is there: after a restart, say */
+      readonly patient: boolean;
     }
   | { readonly type: 'conclude-keying'; readonly stage: Stage }
   | { readonly type: 'charge'; readonly stage: Stage }
@@ -52,7 +54,7 @@ export function nextMove(
     case 'closed':
       return afterStage(state, conversation, rules, present, openers);
     case 'lapsed':
-      return again(conversation, present, openers);
+      return again(state, conversation, present, openers);
     default:
       return undefined; // asking: the tenants' turn
   }
@@ -86,14 +88,16 @@ function afterStage(
   const next = stages[stage + 1];
   if (stage >= 0 && stages[stage]!.gate === 'contribute' && charge === undefined)
     return { type: 'charge', stage: stages[stage]! };
-  if (next?.gate === 'open') return askToOpen(stage + 1, 1, cohort, present, openers);
-  if (next !== undefined) return { type: 'ask', stage: stage + 1, attempt: 1, tenants: cohort, openers: [] };
+  const patient = present.size === 0;
+  if (next?.gate === 'open') return askToOpen(stage + 1, 1, able(state, cohort), present, openers);
+  if (next !== undefined) return { type: 'ask', stage: stage + 1, attempt: 1, tenants: cohort, openers: [], patient };
   if (!state.keyed) return { type: 'conclude-keying', stage: stages[stage]! };
   const contribute = stages.find(({ gate }) => gate === 'contribute')!;
   const share = stages[stage]!.gate === 'open' ? { stage: stages[stage]!, attempt } : undefined;
   return { type: 'open', contribute, share };
 }
 
+/** Those who are there; when they are too few, the others have the stage's grace to come back: the sum is paid for. */
 function askToOpen(
   stage: number,
   attempt: number,
@@ -101,17 +105,24 @@ function askToOpen(
   present: ReadonlySet<TenantId>,
   openers: Openers,
 ): Move {
-  const asked = openers(cohort.filter((tenant) => present.has(tenant)));
+  const here = openers(cohort.filter((tenant) => present.has(tenant)));
+  const asked = here.length > 0 ? here : openers(cohort);
   if (asked.length === 0) return { type: 'abandon', reason: 'openers-lost' };
-  return { type: 'ask', stage, attempt, tenants: asked, openers: asked };
+  return { type: 'ask', stage, attempt, tenants: asked, openers: asked, patient: present.size === 0 };
 }
 
-/** An opener was lost: others are asked for the same sum. */
+/** An opener was lost: others are asked for the same sum, never the very same set. */
 function again(
-  { stage, attempt, charge }: Extract<RoundState, { phase: 'lapsed' }>,
+  state: Running,
+  { stage, attempt, charge, silent }: Extract<RoundState, { phase: 'lapsed' }>,
   present: ReadonlySet<TenantId>,
   openers: Openers,
 ): Move {
   if (charge === undefined) return { type: 'abandon', reason: 'tenant-lost' };
-  return askToOpen(stage, attempt + 1, charge.cohort, present, openers);
+  const others = able(state, charge.cohort).filter((tenant) => !silent.includes(tenant));
+  return askToOpen(stage, attempt + 1, others, present, openers);
 }
+
+/** Who declined the task, or said that it cannot answer in this epoch, will not open anything. */
+const able = ({ accepted, members }: Running, cohort: readonly TenantId[]): TenantId[] =>
+  cohort.filter((tenant) => accepted.includes(tenant) && members.includes(tenant));

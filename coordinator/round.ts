@@ -24,6 +24,8 @@ export type RoundState =
       readonly askedAt: number;
       readonly asked: readonly TenantId[];
       readonly said: ReadonlyMap<TenantId, Hash>;
+      /** those asked were not there, or the coordinator was away: the whole stage timeout is theirs to come back */
+      readonly patient: boolean;
       readonly charge?: Charge;
     }
   | {
@@ -33,7 +35,14 @@ export type RoundState =
       readonly cohort: readonly TenantId[];
       readonly charge?: Charge;
     }
-  | { readonly phase: 'lapsed'; readonly stage: number; readonly attempt: number; readonly charge?: Charge }
+  | {
+      readonly phase: 'lapsed';
+      readonly stage: number;
+      readonly attempt: number;
+      /** who did not answer: asking the very same tenants again would be refused by those who did */
+      readonly silent: readonly TenantId[];
+      readonly charge?: Charge;
+    }
   | { readonly phase: 'done'; readonly charge?: Charge }
   | { readonly phase: 'abandoned'; readonly reason: AbandonReason; readonly charge?: Charge };
 
@@ -54,7 +63,10 @@ export type RoundFact =
       readonly attempt: number;
       readonly asked: readonly TenantId[];
       readonly at: number;
+      readonly patient?: boolean;
     }
+  /** the coordinator was away; while it was, nobody could answer */
+  | { readonly type: 'resumed'; readonly at: number }
   | { readonly type: 'said'; readonly tenant: TenantId; readonly hash: Hash }
   | { readonly type: 'withdrew'; readonly tenant: TenantId }
   | { readonly type: 'closed' }
@@ -118,6 +130,7 @@ function isDue(
 ): boolean {
   const waited = at - state.askedAt;
   if (waited >= rules.stageTimeoutMs) return true;
+  if (state.patient) return false;
   const silent = state.asked.filter((tenant) => !state.said.has(tenant));
   return waited >= rules.graceMs && silent.every((tenant) => !present.has(tenant));
 }
@@ -154,19 +167,24 @@ export function advance(state: RoundState, fact: RoundFact, rules: RoundRules): 
     case 'asked':
       return asking(state, fact, rules);
     case 'said':
-      if (state.phase !== 'asking' || !state.asked.includes(fact.tenant)) throw impossible(state, fact);
+      if (!isSilent(state, fact.tenant)) throw impossible(state, fact);
       return { ...state, said: new Map(state.said).set(fact.tenant, fact.hash) };
     case 'withdrew':
-      if (state.phase !== 'asking') throw impossible(state, fact);
+      if (!isSilent(state, fact.tenant)) throw impossible(state, fact);
       return { ...state, asked: state.asked.filter((tenant) => tenant !== fact.tenant) };
     case 'closed': {
       if (state.phase !== 'asking') throw impossible(state, fact);
       const { stage, attempt, said, charge } = state;
       return { phase: 'closed', stage, attempt, cohort: [...said.keys()].sort(), ...kept(charge) };
     }
-    case 'lapsed':
+    case 'resumed':
+      return state.phase === 'asking' ? { ...state, askedAt: fact.at, patient: true } : state;
+    case 'lapsed': {
       if (state.phase !== 'asking') throw impossible(state, fact);
-      return { phase: 'lapsed', stage: state.stage, attempt: state.attempt, ...kept(state.charge) };
+      const { stage, attempt, asked, said, charge } = state;
+      const silent = asked.filter((tenant) => !said.has(tenant));
+      return { phase: 'lapsed', stage, attempt, silent, ...kept(charge) };
+    }
     case 'charged':
       if (state.phase !== 'closed' || state.charge !== undefined) throw impossible(state, fact);
       if (rules.stages[state.stage]?.gate !== 'contribute') throw impossible(state, fact);
@@ -189,12 +207,26 @@ function asking(state: RoundState, fact: Extract<RoundFact, { type: 'asked' }>, 
   const next = state.phase === 'closed' && fact.stage === state.stage + 1 && fact.attempt === 1;
   const stage = rules.stages[fact.stage];
   if (!(again || next) || stage === undefined) throw impossible(state, fact);
+  if (again && fact.attempt > stage.attempts) throw impossible(state, fact);
   // charge before opening: a crash may cost budget, never privacy
   if (stage.gate === 'open' && state.charge === undefined)
     throw new Error('nobody may be asked to open before the charge is in the ledger');
   const { asked, attempt, at } = fact;
-  return { phase: 'asking', stage: fact.stage, attempt, askedAt: at, asked, said: new Map(), ...kept(state.charge) };
+  const patient = fact.patient ?? false;
+  return {
+    phase: 'asking',
+    stage: fact.stage,
+    attempt,
+    askedAt: at,
+    asked,
+    said: new Map(),
+    patient,
+    ...kept(state.charge),
+  };
 }
+
+const isSilent = (state: RoundState, tenant: TenantId): state is Asking =>
+  state.phase === 'asking' && state.asked.includes(tenant) && !state.said.has(tenant);
 
 const kept = (charge: Charge | undefined): { charge?: Charge } => (charge === undefined ? {} : { charge });
 

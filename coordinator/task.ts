@@ -64,6 +64,8 @@ export type TaskFact =
   | ({ readonly type: 'declined'; readonly tenant: TenantId } & Decline)
   | { readonly type: 'begun' }
   | { readonly type: 'waiting'; readonly at: number }
+  /** the coordinator is back: while it was away nobody could answer, so no patience was used up */
+  | { readonly type: 'resumed'; readonly at: number }
   | { readonly type: 'epoch-begun'; readonly epoch: number; readonly members: readonly TenantId[] }
   | { readonly type: 'round-begun'; readonly round: number; readonly present: readonly TenantId[] }
   | { readonly type: 'in-round'; readonly fact: round.RoundFact }
@@ -140,7 +142,7 @@ function answer(
 ): readonly TaskFact[] | TaskRefusal {
   const { tenant } = message;
   if (!rules.roster.includes(tenant)) return 'unknown-tenant';
-  if (tenant in state.declined) return 'already-answered';
+  if (Object.hasOwn(state.declined, tenant)) return 'already-answered';
   if (message.type === 'decline') return [{ type: 'declined', tenant, cause: message.cause, reason: message.reason }];
   if (state.accepted.includes(tenant)) return []; // a client that came back says so again
   const accepted: TaskFact = { type: 'accepted', tenant };
@@ -200,10 +202,14 @@ const roundRules = (state: Running, rules: TaskRules): round.RoundRules => ({
 
 /** @throws Error when the store holds a fact this state cannot follow */
 export function advance(state: TaskState, fact: TaskFact, rules: TaskRules): TaskState {
-  if (fact.type === 'proposed') return { ...initial, proposedAt: fact.at, model: fact.model };
+  if (fact.type === 'proposed') {
+    if (state !== initial) throw impossible(state, fact);
+    return { ...initial, proposedAt: fact.at, model: fact.model };
+  }
   if (state.phase === 'finished' || state.phase === 'stopped') throw impossible(state, fact);
   switch (fact.type) {
     case 'accepted':
+      if (state.accepted.includes(fact.tenant)) throw impossible(state, fact);
       return { ...state, accepted: [...state.accepted, fact.tenant].sort() };
     case 'declined':
       return {
@@ -214,6 +220,8 @@ export function advance(state: TaskState, fact: TaskFact, rules: TaskRules): Tas
     case 'begun':
       if (state.phase !== 'proposed') throw impossible(state, fact);
       return begun(state);
+    case 'resumed':
+      return state.phase === 'proposed' ? { ...state, proposedAt: fact.at } : resumed(state, fact.at, rules);
     case 'stopped':
       return { phase: 'stopped', reason: fact.reason, charges: 0, rounds: 0, ...counts(state) };
     default:
@@ -224,6 +232,15 @@ export function advance(state: TaskState, fact: TaskFact, rules: TaskRules): Tas
 
 const counts = (state: TaskState): { charges: number; rounds: number } | object =>
   state.phase === 'running' ? { charges: state.charges, rounds: state.round } : {};
+
+function resumed(state: Running, at: number, rules: TaskRules): Running {
+  const { conversation, waitingSince } = state;
+  return {
+    ...state,
+    waitingSince: waitingSince === undefined ? undefined : at,
+    conversation: conversation && round.advance(conversation, { type: 'resumed', at }, roundRules(state, rules)),
+  };
+}
 
 function begun({ accepted, declined, model }: Proposed): Running {
   const nothing = { epoch: 0, parties: [], members: [], keyed: false, round: 0, steps: 0, charges: 0 };
