@@ -133,6 +133,7 @@ export class Conductor {
     message: Extract<FromClient, { type: 'accept' | 'decline' | 'say' | 'cannot' }>,
   ): Promise<void> {
     return this.#enqueue(async () => {
+      if (message.type === 'accept' && this.#state.phase === 'finished') return this.#tellEnd(tenant, message.round);
       if (message.type === 'say') this.#hear(tenant, message);
       else this.#apply(tenant, message.type, decide(this.#state, { ...message, tenant }, this.#rules));
       if (message.type === 'accept') this.#catchUp(tenant, message.round);
@@ -158,7 +159,24 @@ export class Conductor {
 
   /** What a tenant that connects needs to take part: the plan, and what it starts from. */
   propose(tenant: TenantId): void {
-    if (this.isOver || !this.#keys.has(tenant)) return;
+    if (!this.isOver && this.#keys.has(tenant)) this.#sendPlan(tenant);
+  }
+
+  /** For a tenant that was away when the task ended: without this it would wait for its model for ever. */
+  recall(tenant: TenantId): void {
+    const state = this.#state;
+    if (state.phase === 'stopped' && this.#keys.has(tenant)) this.#endFor([tenant], 'stopped', state.reason);
+    if (state.phase === 'finished' && state.accepted.includes(tenant)) this.#sendPlan(tenant);
+  }
+
+  /** It accepts again, which says what it has taken in; the rest follows, and the end. */
+  #tellEnd(tenant: TenantId, round: number): void {
+    if (this.#state.phase !== 'finished' || !this.#state.accepted.includes(tenant)) return;
+    for (const sum of this.#world.store.sums(this.id, round)) this.#sendOpened(tenant, sum);
+    this.#endFor([tenant], 'finished', '');
+  }
+
+  #sendPlan(tenant: TenantId): void {
     const { store, send } = this.#world;
     const start = this.plan.settings.work.kind === 'evaluate' ? this.plan.settings.work.parameters : this.#startHash();
     send(tenant, {
@@ -502,9 +520,9 @@ export class Conductor {
 
   /** A tenant that was away takes in what was opened meanwhile, and is asked again what it may have missed. */
   #catchUp(tenant: TenantId, round: number): void {
-    for (const sum of this.#world.store.sums(this.id, round)) this.#sendOpened(tenant, sum);
     const state = this.#state;
-    if (state.phase !== 'running') return;
+    if (state.phase !== 'running' || !state.accepted.includes(tenant)) return;
+    for (const sum of this.#world.store.sums(this.id, round)) this.#sendOpened(tenant, sum);
     this.#sendKeyed(tenant); // between rounds too: the next one asks only whom it finds with keys
     if (state.conversation?.phase !== 'asking') return;
     const { asked, said, stage, attempt } = state.conversation;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Identity, isSignedBy } from '../aggregation/identity.ts';
 import type { Link } from '../aggregation/link.ts';
-import { hex, makePlan, type Plan, planSchema, type Settings, taskId } from '../aggregation/plan.ts';
+import { hex, makePlan, type Plan, PlanRefused, planSchema, type Settings, taskId } from '../aggregation/plan.ts';
 import { startParameters } from '../aggregation/progress.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
 import { digest } from '../aggregation/transcript.ts';
@@ -15,6 +15,7 @@ import {
   vectorFrom,
 } from '../aggregation/wire.ts';
 import { WireRefused } from '../aggregation/wire-check.ts';
+import type { LedgerEntry } from '../privacy/ledger.ts';
 import { Conductor, recordProposal, type Unsent, type World } from './conductor.ts';
 import { type Enrolment, openEnrolment } from './enrolment.ts';
 import type { EventStore } from './event-store.ts';
@@ -154,7 +155,17 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     sessions.set(message.tenant, session);
     send(session, { type: 'welcome', tenant: message.tenant });
     tell({ type: 'tenant-connected', tenant: message.tenant });
-    for (const conductor of conductors.values()) conductor.propose(message.tenant);
+    const ended = endedSince(session.ledger);
+    for (const conductor of conductors.values()) {
+      conductor.propose(message.tenant);
+      if (ended.has(conductor.id)) conductor.recall(message.tenant);
+    }
+  }
+
+  /** Tasks whose end a client with this many entries has not seen. */
+  function endedSince(entry: number): Set<string> {
+    const entries = store.ledger(entry).map((text) => JSON.parse(text) as LedgerEntry);
+    return new Set(entries.filter(({ kind }) => kind === 'finish' || kind === 'stop').map(({ task }) => task));
   }
 
   function checkAnswer(tenant: TenantId, message: Extract<FromClient, { type: 'accept' | 'decline' }>): void {
@@ -186,7 +197,8 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   function startOf({ settings }: Plan): Float64Array {
     if (settings.work.kind !== 'evaluate') return startParameters(settings);
     const bytes = store.parameters(settings.work.parameters);
-    if (bytes === undefined) throw new Error(`no model with hash ${settings.work.parameters} was released here`);
+    if (bytes === undefined)
+      throw new PlanRefused('work.parameters', `no model with hash ${settings.work.parameters} was released here`);
     return vectorFrom(bytes, bytes.length / 8);
   }
 

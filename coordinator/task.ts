@@ -15,7 +15,13 @@ import * as round from './round.ts';
 export type TaskState =
   | Proposed
   | Running
-  | { readonly phase: 'finished'; readonly model: round.Hash; readonly charges: number; readonly rounds: number }
+  | {
+      readonly phase: 'finished';
+      readonly accepted: readonly TenantId[];
+      readonly model: round.Hash;
+      readonly charges: number;
+      readonly rounds: number;
+    }
   | { readonly phase: 'stopped'; readonly reason: StopReason; readonly charges: number; readonly rounds: number };
 
 export interface Proposed {
@@ -282,11 +288,19 @@ function advanceRunning(state: Running, fact: TaskFact, rules: TaskRules): TaskS
       return { ...state, steps: state.steps + 1, model: fact.model, conversation: undefined, failures: 0 };
     case 'finished':
       if (state.steps !== rules.steps) throw impossible(state, fact);
-      return { phase: 'finished', model: state.model, charges: state.charges, rounds: state.round };
+      return finished(state);
     default:
       throw impossible(state, fact);
   }
 }
+
+const finished = ({ accepted, model, charges, round: rounds }: Running): TaskState => ({
+  phase: 'finished',
+  accepted,
+  model,
+  charges,
+  rounds,
+});
 
 /** A protocol without keys is keyed at once. */
 const keying = (members: readonly TenantId[], rules: TaskRules): Pick<Running, 'keyed' | 'conversation'> =>
