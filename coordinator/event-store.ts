@@ -1,4 +1,5 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
 import type { TaskFact } from './task.ts';
 
@@ -75,6 +76,7 @@ export interface Invitation {
 }
 
 const SCHEMA_VERSION = 1;
+const SQLITE_BUSY = 5;
 
 const SCHEMA = `
   create table if not exists task (id text primary key, plan text not null, signature blob not null) strict;
@@ -100,8 +102,16 @@ const SCHEMA = `
 /** @param path - a file, or ':memory:' for a federation that lives as long as its process */
 export function openEventStore(path: string): EventStore {
   const db = new DatabaseSync(path);
-  db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on;');
-  checkVersion(db, path);
+  try {
+    // exclusive: two coordinators on one store would each go on from a state that the other has left
+    db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full;');
+    checkVersion(db, path);
+  } catch (error) {
+    db.close();
+    throw (error as { errcode?: number }).errcode === SQLITE_BUSY
+      ? new CommandError(EXIT.storage, `${path} is in use by another coordinator`)
+      : error;
+  }
   db.exec(SCHEMA);
   const sql = (text: string): StatementSync => db.prepare(text);
 
@@ -137,7 +147,7 @@ export function openEventStore(path: string): EventStore {
         db.exec('commit');
         return result;
       } catch (error) {
-        db.exec('rollback');
+        if (db.isTransaction) db.exec('rollback'); // on a full disk SQLite has rolled back itself
         throw error;
       }
     },

@@ -70,10 +70,14 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_FRAME });
   app.server.on('upgrade', (request, socket, head) => {
-    if (new URL(request.url ?? '/', 'http://localhost').pathname !== '/federation') return socket.destroy();
+    if (request.url?.split('?')[0] !== '/federation') return socket.destroy();
     return sockets.handleUpgrade(request, socket, head, (ws) => coordinator.connect(webSocketLink(ws)));
   });
-  const url = await app.listen({ host: options.host, port: options.port });
+  const url = await app.listen({ host: options.host, port: options.port }).catch(async (error: unknown) => {
+    await app.close();
+    coordinator.close();
+    throw error;
+  });
   const ticking = setInterval(() => void coordinator.tick(), TICK_MS);
   log.info({ url, fingerprint: fingerprint(identity.publicKey) }, 'coordinator is up');
 
