@@ -19,6 +19,7 @@ import {
 import { samplingRate } from '../privacy/poisson.ts';
 import { protocolNamed } from './protocols.ts';
 import type { SecureSumName, SumShape } from './secure-sum.ts';
+import { MOST_MEMBERS } from './threshold-he/parameters.ts';
 import { digest, sha256 } from './transcript.ts';
 
 /**
@@ -210,6 +211,7 @@ function derive(settings: Settings, roster: Roster): Plan['derived'] {
   checkRoster(roster);
   checkWork(settings);
   const threshold = thresholdFor(roster.length, secureSum);
+  checkProtocol(secureSum.protocol, roster.length, threshold);
   const { dimension, clipNorm } = vectorOf(settings);
   const path = pathFor(dimension, privacy.maxBatch);
   const bound = sensitivity(path, privacy.gridSteps, dimension);
@@ -278,6 +280,15 @@ function thresholdFor(tenants: number, { minCohort, colluders }: Settings['secur
       `${tenants} tenants with ${colluders} colluders need ${threshold} openers, more than ${colluders} and at most minCohort = ${minCohort}`,
     );
   return threshold;
+}
+
+/** What the protocol would refuse when its first keys are made, refused before anything is signed. */
+function checkProtocol(protocol: SecureSumName, tenants: number, threshold: number): void {
+  if (protocol !== 'threshold-he') return;
+  if (threshold < 2)
+    throw new PlanRefused('secureSum.protocol', `one opener alone would see everything; ${protocol} needs two tenants`);
+  if (tenants > MOST_MEMBERS)
+    throw new PlanRefused('secureSum.protocol', `${protocol} serves ${MOST_MEMBERS} tenants, ${tenants} are enrolled`);
 }
 
 function vectorOf({ work, features }: Settings): { dimension: number; clipNorm: number } {
