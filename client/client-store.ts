@@ -13,6 +13,8 @@ export interface ClientStore {
   addLedger(entries: readonly LedgerEntry[], head: LedgerHead): void;
   ledgerEntry(task: string, round: number, kind: 'charge' | 'release'): LedgerEntry | undefined;
   ledger(): LedgerEntry[];
+  /** Has the ledger ended this task? */
+  isOver(task: string): boolean;
   /** undefined before the first task */
   budget(): Budget | undefined;
   setBudget(budget: Budget): void;
@@ -72,6 +74,7 @@ export function openClientStore(path: string): ClientStore {
   const set = db.prepare('insert into kept values (?, ?) on conflict (name) do update set value = excluded.value');
   const addEntry = db.prepare('insert into ledger values (?, ?, ?, ?, ?)');
   const findEntry = db.prepare('select entry from ledger where task = ? and round = ? and kind = ?');
+  const findEnd = db.prepare("select seq from ledger where task = ? and kind in ('finish', 'stop') limit 1");
   const allEntries = db.prepare('select entry from ledger order by seq');
   const task = db.prepare('select plan, data from task where id = ?');
   const addTask = db.prepare('insert or ignore into task values (?, ?, ?)');
@@ -96,6 +99,7 @@ export function openClientStore(path: string): ClientStore {
       const row = findEntry.get(id, number, kind);
       return row === undefined ? undefined : (JSON.parse(row.entry as string) as LedgerEntry);
     },
+    isOver: (id) => findEnd.get(id) !== undefined,
     ledger: () => allEntries.all().map((row) => JSON.parse(row.entry as string) as LedgerEntry),
     budget: () => {
       const text = kept('budget');

@@ -12,6 +12,14 @@ export class LedgerBroken extends Error {
   override readonly name = 'LedgerBroken';
 }
 
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new LedgerBroken('a ledger entry that is not JSON');
+  }
+}
+
 /**
  * Verifies news against the stored head and the coordinator's signature, and moves the head.
  * @param coordinatorKey - 32 bytes, pinned
@@ -23,7 +31,7 @@ export function takeInLedger(store: ClientStore, news: LedgerNews, coordinatorKe
   const { checkpoint, signature } = news;
   if (!isSignedBy(coordinatorKey, Buffer.from(checkpointText(checkpoint)), signature))
     throw new LedgerBroken("the coordinator's signature on the ledger's head does not verify");
-  const candidates = news.entries.map((text) => JSON.parse(text) as unknown);
+  const candidates = news.entries.map(parsed);
   const verdict = verifyChain(candidates, from);
   if (!verdict.intact)
     throw new LedgerBroken(`the ledger does not continue at entry ${verdict.seq}: ${verdict.problem}`);

@@ -186,6 +186,8 @@ export function createParticipant(world: ClientWorld): Participant {
   /** Everything that must hold before this tenant takes part. @throws Declined */
   async function admit(plan: Plan, task: string, parameters: Uint8Array): Promise<TaskSession> {
     checkIdentity(plan);
+    // its unused openings were given back: nobody would pay for another round
+    if (store.isOver(task)) throw new Declined('broken-promise', 'the ledger has ended this task');
     const before = store.accepted(task);
     try {
       checkPlan(plan);

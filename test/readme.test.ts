@@ -1,0 +1,131 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { splitByUnit, telcoTable } from '../simulation/telco.ts';
+
+/** The README is the product's face: its links lead somewhere, and its commands run, in their order, as they stand there. */
+const root = fileURLToPath(new URL('..', import.meta.url));
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+const commands = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)]
+  .flatMap(([, block]) => block!.trim().split('\n'))
+  .filter((line) => line.startsWith('npx parley '))
+  .map((line) => line.slice('npx parley '.length));
+
+test('every link in the README leads to a file', () => {
+  const links = [...readme.matchAll(/\]\((?!http)([^)#]+)\)/g)].map(([, target]) => target!);
+  expect(links.length).toBeGreaterThan(5);
+  for (const link of links) expect(existsSync(join(root, link)), link).toBe(true);
+});
+
+test('every package of the project has its reason in the README', () => {
+  const { dependencies, devDependencies, optionalDependencies } = JSON.parse(
+    readFileSync(join(root, 'package.json'), 'utf8'),
+  );
+  for (const name of Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies })) {
+    const [scope, last] = name.split('/');
+    const isNamed =
+      readme.includes(`\`${name}\``) ||
+      readme.includes(`\`${scope}/*\``) ||
+      readme.includes(`-${last?.replace('tfjs-', '')}\``);
+    expect(isNamed || name.startsWith('@types/'), name).toBe(true);
+  }
+});
+
+// ---- the commands of "For real", run for five units
+
+const folder = mkdtempSync(join(tmpdir(), 'parley-readme-'));
+const port = 20_000 + (process.pid % 20_000);
+const units = ['north', 'south', 'east', 'west', 'centre'];
+const running: ChildProcess[] = [];
+const said = new Map<string, string>();
+
+beforeAll(async () => {
+  symlinkSync(join(root, 'simulation'), join(folder, 'simulation'));
+  const tables = [...splitByUnit(await telcoTable()).values()];
+  for (const [i, unit] of units.entries()) {
+    const { columns, rows } = tables[i]!;
+    const lines = [columns, ...rows].map((cells) => cells.map((cell) => (cell === null ? '' : cell)).join(','));
+    writeFileSync(join(folder, `${unit}.csv`), `${lines.join('\n')}\n`);
+  }
+});
+
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function start(command: string): ChildProcess {
+  // words in single quotes stay together, as in a shell
+  const words = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!);
+  return spawn(
+    process.execPath,
+    [join(root, 'parley.js'), ...words.map((word) => word.replace('7400', String(port)))],
+    { cwd: folder },
+  );
+}
+
+async function run(command: string): Promise<string> {
+  const withPort = /^(tenant invite|task start|task status|ledger show)/.test(command)
+    ? `${command} --coordinator http://127.0.0.1:${port}`
+    : command;
+  const child = start(withPort);
+  let out = '';
+  for (const stream of [child.stdout!, child.stderr!])
+    stream.on('data', (data: Buffer) => {
+      out += data;
+    });
+  const [code] = (await once(child, 'close')) as [number];
+  expect(code, `${command}\n${out}`).toBe(0);
+  return out;
+}
+
+async function background(command: string, until: RegExp): Promise<void> {
+  const child = start(command);
+  running.push(child);
+  await new Promise<void>((resolve, reject) => {
+    let out = '';
+    const look = (data: Buffer): void => {
+      out += data;
+      if (until.test(out)) resolve();
+    };
+    child.stdout!.on('data', look);
+    child.stderr!.on('data', look);
+    child.on('exit', () => reject(new Error(`${command} ended:\n${out}`)));
+  });
+}
+
+const fingerprintIn = (text: string): string => text.match(/([0-9a-f]{4}-){9}[0-9a-f]{4}/)![0];
+const codeIn = (text: string): string => text.match(/\b([0-9a-f]{4}-){7}[0-9a-f]{4}\b/)![0];
+const forUnit = (command: string, unit: string): string => command.replaceAll('north', unit);
+
+test('the commands of "For real" run as they stand, from the first key to a verified ledger', {
+  timeout: 120_000,
+}, async () => {
+  const [coordinator, invite, init, print, client, ...rest] = commands;
+  await background(coordinator!, /listening|url/);
+  for (const unit of units) said.set(unit, await run(forUnit(invite!, unit)));
+  const hub = said.get('north')!.match(/([0-9a-f]{4}-){9}[0-9a-f]{4}/)![0];
+  for (const unit of units) await run(forUnit(init!, unit).replace('FINGERPRINT', hub));
+  const prints = new Map<string, string>();
+  for (const unit of units) prints.set(unit, fingerprintIn(await run(forUnit(print!, unit))));
+  for (const unit of units) {
+    const file = join(folder, unit, 'policy.json');
+    const policy = JSON.parse(readFileSync(file, 'utf8'));
+    policy.peers = Object.fromEntries([...prints].filter(([other]) => other !== unit));
+    writeFileSync(file, JSON.stringify(policy));
+  }
+  for (const unit of units)
+    await background(forUnit(client!, unit).replace('CODE', codeIn(said.get(unit)!)), /"?connected"?/);
+  for (const command of rest) {
+    const model = existsSync(join(folder, 'north', 'models'))
+      ? join('north', 'models', readdirSync(join(folder, 'north', 'models'))[0]!)
+      : '';
+    said.set(command, await run(command.replace('FINGERPRINT', hub).replace('MODEL', model)));
+  }
+  expect([...said.values()].join('\n')).toContain('ledger verified');
+  expect(readFileSync(join(folder, 'scored.csv'), 'utf8').split('\n')[0]).toMatch(/,score$/);
+});
