@@ -100,6 +100,8 @@ export class Conductor {
   /** what the stage being asked has heard; the same for all who are asked */
   #heardHash: { key: string; hash: Uint8Array } | undefined;
   #queue: Promise<void> = Promise.resolve();
+  /** who accepted over the connection it has now, and so was sent what it had missed; nobody else is asked anything */
+  readonly #caughtUp = new Set<TenantId>();
 
   /** Takes up a task from the store; for a new one, its `proposed` fact is already there. */
   constructor(plan: Plan, signature: Uint8Array, world: World) {
@@ -137,6 +139,7 @@ export class Conductor {
       if (message.type === 'say') this.#hear(tenant, message);
       else this.#apply(tenant, message.type, decide(this.#state, { ...message, tenant }, this.#rules));
       if (message.type === 'accept') this.#catchUp(tenant, message.round);
+      if (message.type === 'decline') this.#caughtUp.delete(tenant);
       await this.#proceed();
     });
   }
@@ -145,7 +148,7 @@ export class Conductor {
     return this.#enqueue(async () => {
       const facts = decide(
         this.#state,
-        { type: 'tick', at: this.#world.clock(), present: this.#world.present() },
+        { type: 'tick', at: this.#world.clock(), present: this.#present() },
         this.#rules,
       );
       if (typeof facts !== 'string' && facts.length > 0) this.#commit(facts);
@@ -159,6 +162,7 @@ export class Conductor {
 
   /** What a tenant that connects needs to take part: the plan, and what it starts from. */
   propose(tenant: TenantId): void {
+    this.#caughtUp.delete(tenant);
     if (!this.isOver && this.#keys.has(tenant)) this.#sendPlan(tenant);
   }
 
@@ -356,10 +360,14 @@ export class Conductor {
 
   async #proceed(): Promise<void> {
     for (;;) {
-      const move = nextMove(this.#state, this.#rules, this.#world.present(), this.#openers);
+      const move = nextMove(this.#state, this.#rules, this.#present(), this.#openers);
       if (move === undefined) return;
       await this.#make(move);
     }
+  }
+
+  #present(): ReadonlySet<TenantId> {
+    return new Set([...this.#world.present()].filter((tenant) => this.#caughtUp.has(tenant)));
   }
 
   readonly #openers = (present: readonly TenantId[]): readonly TenantId[] =>
@@ -521,7 +529,9 @@ export class Conductor {
   /** A tenant that was away takes in what was opened meanwhile, and is asked again what it may have missed. */
   #catchUp(tenant: TenantId, round: number): void {
     const state = this.#state;
-    if (state.phase !== 'running' || !state.accepted.includes(tenant)) return;
+    if (!('accepted' in state) || !state.accepted.includes(tenant)) return;
+    this.#caughtUp.add(tenant);
+    if (state.phase !== 'running') return;
     for (const sum of this.#world.store.sums(this.id, round)) this.#sendOpened(tenant, sum);
     this.#sendKeyed(tenant); // between rounds too: the next one asks only whom it finds with keys
     if (state.conversation?.phase !== 'asking') return;
