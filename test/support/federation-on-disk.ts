@@ -8,7 +8,7 @@ import { type ClientEvent, createParticipant, type Participant } from '../../cli
 import type { Policy } from '../../client/policy.ts';
 import { type Coordinator, type CoordinatorEvent, openCoordinator } from '../../coordinator/coordinator.ts';
 import type { Enrolment } from '../../coordinator/enrolment.ts';
-import { openEventStore } from '../../coordinator/event-store.ts';
+import { type EventStore, openEventStore } from '../../coordinator/event-store.ts';
 import type { Backend } from '../../models/backend.ts';
 import { secureRandom } from '../../privacy/random.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
@@ -96,22 +96,30 @@ export interface Life {
 export async function startLife(
   file: string,
   identity: Identity,
-  onEvent: (event: CoordinatorEvent, life: Life) => void = () => {},
+  onEvent: (event: CoordinatorEvent, life: Pick<Life, 'crash'> & { readonly store: EventStore }) => void = () => {},
 ): Promise<Life> {
   const store = openEventStore(file);
   const links = new Map<TenantId, { close(): void }>();
   let lives = true;
+  let ticking: NodeJS.Timeout | undefined;
+  const crash = (): void => {
+    if (!lives) return;
+    lives = false;
+    clearInterval(ticking);
+    for (const link of links.values()) link.close();
+    store.close();
+  };
   const coordinator = await openCoordinator({
     store,
     identity,
     clock: Date.now,
     version: 'test',
     onEvent: (event) => {
-      if (lives && life !== undefined) onEvent(event, life);
+      if (lives) onEvent(event, { store, crash });
     },
   });
-  const ticking = setInterval(() => void coordinator.tick(), 10);
-  const life: Life = {
+  if (lives) ticking = setInterval(() => void coordinator.tick(), 10);
+  return {
     coordinator,
     connect(tenants, names = tenants.names) {
       for (const name of names) {
@@ -126,13 +134,6 @@ export async function startLife(
       for (const end = Date.now() + timeoutMs; !isTrue(); await sleep(5))
         if (Date.now() > end) throw new Error('waited in vain');
     },
-    crash() {
-      if (!lives) return;
-      lives = false;
-      clearInterval(ticking);
-      for (const link of links.values()) link.close();
-      store.close();
-    },
+    crash,
   };
-  return life;
 }
