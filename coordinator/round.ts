@@ -117,7 +117,10 @@ export function decide(state: RoundState, message: RoundMessage, rules: RoundRul
   if (!state.asked.includes(message.tenant)) return 'not-asked';
   if (state.said.has(message.tenant)) return 'already-said';
   const said = { type: 'said', tenant: message.tenant, hash: message.hash } as const;
-  return state.said.size + 1 === state.asked.length ? [said, { type: 'closed' }] : [said];
+  if (state.said.size + 1 < state.asked.length) return [said];
+  // everyone asked has spoken; but some may have withdrawn before
+  const enough = stage.answers === 'all' || state.asked.length >= rules.minCohort;
+  return [said, enough ? { type: 'closed' } : { type: 'abandoned', reason: 'too-few-tenants' }];
 }
 
 type Asking = Extract<RoundState, { phase: 'asking' }>;
@@ -174,7 +177,9 @@ export function advance(state: RoundState, fact: RoundFact, rules: RoundRules): 
       return { ...state, asked: state.asked.filter((tenant) => tenant !== fact.tenant) };
     case 'closed': {
       if (state.phase !== 'asking') throw impossible(state, fact);
-      const { stage, attempt, said, charge } = state;
+      const { stage, attempt, said, asked, charge } = state;
+      const needed = rules.stages[stage]!.answers === 'all' ? asked.length : rules.minCohort;
+      if (said.size < needed) throw impossible(state, fact);
       return { phase: 'closed', stage, attempt, cohort: [...said.keys()].sort(), ...kept(charge) };
     }
     case 'resumed':
