@@ -11,7 +11,7 @@ export interface ClientStore {
   ledgerHead(): LedgerHead;
   /** Appends verified entries, and moves the head with them. */
   addLedger(entries: readonly LedgerEntry[], head: LedgerHead): void;
-  ledgerEntry(task: string, round: number, kind: 'charge' | 'release'): LedgerEntry | undefined;
+  ledgerEntry(task: string, round: number, kind: 'charge' | 'release' | 'abort'): LedgerEntry | undefined;
   ledger(): LedgerEntry[];
   /** Has the ledger ended this task? */
   isOver(task: string): boolean;
@@ -28,7 +28,7 @@ export interface ClientStore {
   setRound(task: string, round: number, answered: AnsweredRound): void;
   pinned(name: string): string | undefined;
   pin(name: string, value: string): void;
-  /** All of it, or nothing of it. */
+  /** All of it, or nothing of it. One inside another is part of the outer one. */
   commit<T>(work: () => T): T;
   close(): void;
 }
@@ -118,13 +118,14 @@ export function openClientStore(path: string): ClientStore {
     pinned: kept,
     pin: (name, value) => void set.run(name, value),
     commit(work) {
+      if (db.isTransaction) return work();
       db.exec('begin immediate');
       try {
         const result = work();
         db.exec('commit');
         return result;
       } catch (error) {
-        db.exec('rollback');
+        if (db.isTransaction) db.exec('rollback'); // SQLite has rolled back by itself when the disk is full
         throw error;
       }
     },

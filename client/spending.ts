@@ -1,5 +1,14 @@
 import { chargedEvent, type Plan, poolOf, taskId } from '../aggregation/plan.ts';
-import { commit, openBudget, release, reserve, spentSoFar, withLimits, wouldSpend } from '../privacy/budget.ts';
+import {
+  type Budget,
+  commit,
+  openBudget,
+  release,
+  reserve,
+  spentSoFar,
+  withLimits,
+  wouldSpend,
+} from '../privacy/budget.ts';
 import type { LedgerEntry } from '../privacy/ledger.ts';
 import type { ClientStore } from './client-store.ts';
 import type { Policy } from './policy.ts';
@@ -17,7 +26,7 @@ import type { Policy } from './policy.ts';
  */
 
 /** The store's budget, opened with the policy's limits the first time and held to them ever after. */
-function budgetOf(store: ClientStore, policy: Policy): ReturnType<typeof openBudget> {
+function budgetOf(store: ClientStore, policy: Policy): Budget {
   const stored = store.budget();
   // the policy may have been tightened or widened since: limits are the tenant's, what is spent stays
   return stored === undefined ? openBudget(policy.budget) : withLimits(stored, policy.budget);
@@ -49,11 +58,13 @@ export function paidSoFar(store: ClientStore, policy: Policy, pool: 'training' |
  * Opens the cost of a round, before the contribution leaves. Durable when it returns.
  * @throws Error when the round was answered before, or the plan's openings are used up
  */
-export function openRound(store: ClientStore, plan: Plan, round: number, cohort: string): void {
+export function openRound(store: ClientStore, policy: Policy, plan: Plan, round: number, cohort: string): void {
   const task = taskId(plan);
   if (round <= store.lastRound(task)) throw new Error(`round ${round} was answered before; a retry is a new round`);
   if (openRounds(store, task) >= plan.derived.openings)
     throw new Error(`all ${plan.derived.openings} openings of the plan are used up`);
+  if (reserved(budgetOf(store, policy), plan) <= undecided(store, task))
+    throw new Error('nothing is set aside for this task any more: the ledger says that it is over');
   store.commit(() => store.setRound(task, round, { cohort, sumHash: '', openerSets: [], cost: 'open' }));
 }
 
@@ -83,7 +94,8 @@ export function followLedger(
 function settle(store: ClientStore, policy: Policy, plan: Plan, round: number, cost: 'spent' | 'returned'): void {
   const task = taskId(plan);
   const answered = store.round(task, round);
-  if (answered?.cost !== 'open') return; // not this tenant's round, or settled: an abort after a charge changes nothing
+  // not this tenant's round, or settled: an abort after a charge changes nothing, a charge after an abort costs all the same
+  if (answered === undefined || answered.cost === 'spent' || answered.cost === cost) return;
   store.commit(() => {
     if (cost === 'spent') store.setBudget(commit(budgetOf(store, policy), spending(plan, 1)));
     store.setRound(task, round, { ...answered, cost });
@@ -93,10 +105,17 @@ function settle(store: ClientStore, policy: Policy, plan: Plan, round: number, c
 /** A round whose fate the ledger never told stays paid for. */
 function giveBack(store: ClientStore, policy: Policy, plan: Plan): void {
   const task = taskId(plan);
-  const held = budgetOf(store, policy)
-    .pools.find((pool) => pool.name === poolOf(plan))
-    ?.held.find((one) => one.task === task);
-  const unknown = store.rounds(task).filter(({ cost }) => cost === 'open').length;
-  const unused = (held?.reserved ?? 0) - unknown;
+  const unused = reserved(budgetOf(store, policy), plan) - undecided(store, task);
   if (unused > 0) store.commit(() => store.setBudget(release(budgetOf(store, policy), spending(plan, unused))));
+}
+
+/** Openings of the plan that are set aside, and not spent yet. */
+function reserved({ pools }: Budget, plan: Plan): number {
+  const held = pools.find((pool) => pool.name === poolOf(plan))?.held.find((one) => one.task === taskId(plan));
+  return held?.reserved ?? 0;
+}
+
+/** Rounds this tenant contributed to and the ledger has not decided about. */
+function undecided(store: ClientStore, task: string): number {
+  return store.rounds(task).filter(({ cost }) => cost === 'open').length;
 }

@@ -213,8 +213,7 @@ export class TaskSession {
     const model = progressHash(this.plan, this.#progress, roundsOf(this.plan));
     if (ask.model !== model)
       throw new Declined('broken-promise', `round ${ask.round} starts from a model that this tenant did not compute`);
-    if (ask.round <= this.#world.store.lastRound(this.id))
-      throw new Declined('broken-promise', `round ${ask.round} was answered before; a retry must be a new round`);
+    this.#checkUnanswered(ask.round);
     const protocol = epoch.keys.round(transcriptOf(this.#occasion(ask)));
     const startedAt = this.#world.clock();
     const vector = this.#vector();
@@ -222,6 +221,11 @@ export class TaskSession {
     this.#round = { number: ask.round, startedAt, protocol, vector, heard: new Map(), cohort: [] };
     this.#answers.clear();
     return this.#round;
+  }
+
+  #checkUnanswered(round: number): void {
+    if (round <= this.#world.store.lastRound(this.id))
+      throw new Declined('broken-promise', `round ${round} was answered before; a retry must be a new round`);
   }
 
   /** Fresh noise for every round, a retry included: the share that was drawn is used up here, and the next one drawn. */
@@ -246,10 +250,12 @@ export class TaskSession {
   async #contribute(index: number, round: Round, heard: HeardAll): Promise<Said> {
     const cohort = index === 0 ? this.plan.roster.map(({ tenant }) => tenant) : [...heard.keys()].sort();
     this.#checkCohort(cohort);
+    this.#checkUnanswered(round.number);
     round.cohort = cohort;
     const values = await round.vector;
     const sealed = await round.protocol.contribute(values, heard);
-    this.#refusing('budget', () => openRound(this.#world.store, this.plan, round.number, cohortHash(cohort)));
+    const { store, policy } = this.#world;
+    this.#refusing('budget', () => openRound(store, policy, this.plan, round.number, cohortHash(cohort)));
     await this.#uploadTime(round.startedAt);
     return sealed;
   }
@@ -294,6 +300,8 @@ export class TaskSession {
     const event = canonicalize(chargedEvent(this.plan));
     if (charge?.kind !== 'charge')
       throw new Declined('broken-promise', `round ${round}: asked to open before the ledger charges it`);
+    if (this.#world.store.ledgerEntry(this.id, round, 'abort') !== undefined)
+      throw new Declined('broken-promise', `round ${round}: the ledger aborted this round`);
     if (charge.sumHash !== sumHash || charge.contributions !== contributions || canonicalize(charge.event) !== event)
       throw new Declined(
         'broken-promise',
