@@ -145,8 +145,9 @@ export function createParticipant(world: ClientWorld): Participant {
 
   function news(ledger: LedgerNews): void {
     if (coordinatorKey === undefined) throw new WireRefused('news before a greeting');
-    const entries = takeInLedger(store, ledger, coordinatorKey);
-    followLedger(store, policy, entries, planOf);
+    const key = coordinatorKey;
+    // together: a client killed between the two would have seen a charge, and never counted it as settled
+    store.commit(() => followLedger(store, policy, takeInLedger(store, ledger, key), planOf));
   }
 
   // ---- a new task
@@ -196,7 +197,7 @@ export function createParticipant(world: ClientWorld): Participant {
     }
     const against = objection(policy, plan);
     if (against !== undefined) throw new Declined('policy', against);
-    checkHoldout(plan);
+    const holdout = checkHoldout(plan);
     const start = startOf(plan, parameters);
     if (before === undefined) checkBudget(plan);
     const { customers, hash } = await load(plan);
@@ -204,6 +205,7 @@ export function createParticipant(world: ClientWorld): Participant {
       throw new Declined('data', 'the data file is not the one this task was accepted with');
     if (before === undefined)
       store.commit(() => {
+        store.pin('holdout', holdout); // by the task that is accepted: a plan that is declined settles nothing
         store.accept(task, { plan: planText(plan), data: hash });
         setAside(store, policy, plan);
       });
@@ -219,14 +221,17 @@ export function createParticipant(world: ClientWorld): Participant {
       throw new Declined('policy', 'the plan belongs to another federation');
   }
 
-  /** Who is held out must be the same in every task, or a customer would pay from two pools and be counted in one. */
-  function checkHoldout(plan: Plan): void {
+  /**
+   * Who is held out must be the same in every task, or a customer would pay from two pools and be counted in one.
+   * @returns the rule
+   */
+  function checkHoldout(plan: Plan): string {
     const { holdout, customer } = plan.settings.features;
     const rule = canonicalize({ holdout, customer })!;
     const pinned = store.pinned('holdout');
-    if (pinned === undefined) store.pin('holdout', rule);
-    else if (pinned !== rule)
+    if (pinned !== undefined && pinned !== rule)
       throw new Declined('policy', 'customers are held out by another rule than in earlier tasks');
+    return rule;
   }
 
   function checkBudget(plan: Plan): void {
@@ -338,7 +343,9 @@ export function createParticipant(world: ClientWorld): Participant {
   return {
     take: (link) =>
       new Promise((resolve, reject) => {
+        let left = false;
         const leave = (error: unknown): void => {
+          left = true;
           const isRefusal = error instanceof WireRefused || error instanceof LedgerBroken;
           tell({ type: 'left', reason: error instanceof Error ? error.message : String(error) });
           link.close();
@@ -347,7 +354,9 @@ export function createParticipant(world: ClientWorld): Participant {
         };
         link.onClose(() => resolve(undefined));
         link.onFrame((frame) => {
-          queue = queue.then(() => handle(link, decodeFromCoordinator(frame, coordinatorKey))).catch(leave);
+          queue = queue
+            .then(() => (left ? undefined : handle(link, decodeFromCoordinator(frame, coordinatorKey))))
+            .catch(leave);
         });
       }),
     idle: () => queue,
