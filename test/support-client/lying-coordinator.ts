@@ -45,7 +45,7 @@ export interface LyingCoordinator {
   readonly identity: Identity;
   tenant(name: TenantId): Victim;
   run(settings: Settings): Conductor;
-  /** @throws Error when it does not become true within ten seconds */
+  /** @throws Error when it does not become true within four seconds */
   until(condition: () => boolean, what?: string): Promise<void>;
   over(conductor: Conductor): Promise<void>;
   close(): void;
@@ -126,7 +126,7 @@ export async function startLying(options: LyingOptions): Promise<LyingCoordinato
   const ticking = setInterval(() => void coordinator.tick(), 10);
 
   const until = async (condition: () => boolean, what = 'it'): Promise<void> => {
-    for (const end = performance.now() + 10_000; !condition(); await sleep(2))
+    for (const end = performance.now() + 4_000; !condition(); await sleep(2))
       if (performance.now() > end) throw new Error(`${what} did not happen`);
   };
   return {
@@ -205,7 +205,7 @@ function victim(
       });
       nearTenant.onClose(() => nearCoordinator.close());
       nearCoordinator.onClose(() => nearTenant.close());
-      void participant.take(atTenant);
+      participant.take(atTenant).catch(() => {}); // its event tells
       coordinator.connect(atCoordinator);
       disconnect = () => atTenant.close();
     },
