@@ -1,0 +1,303 @@
+import canonicalize from 'canonicalize';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { createIdentity } from '../../aggregation/identity.ts';
+import { hex, type Plan, planDigest } from '../../aggregation/plan.ts';
+import { digest } from '../../aggregation/transcript.ts';
+import { encodeFromCoordinator, type FromCoordinator, PROTOCOL, vectorBytes } from '../../aggregation/wire.ts';
+import { createParticipant } from '../../client/participant.ts';
+import { type Backend, startBackend } from '../../models/backend.ts';
+import { parameterHash } from '../../models/model.ts';
+import { memoryLinks } from '../../simulation/memory-link.ts';
+import { replayRandom } from '../privacy/replay-random.ts';
+import { startLying } from '../support-client/lying-coordinator.ts';
+import { afterOneLie, expectRefused, type Outcome, VICTIM } from '../support-client/one-lie.ts';
+import { toyEvaluation, toySettings } from '../support-client/toy-task.ts';
+
+/*
+ * Before anything is asked: who greets, and what is proposed. A plan may be signed by the right key and still promise what
+ * its own settings do not give.
+ */
+let backend: Backend;
+beforeAll(async () => {
+  backend = await startBackend('cpu');
+});
+
+type Proposal = Extract<FromCoordinator, { type: 'plan' }>;
+
+const proposalInstead = (change: (proposal: Proposal, outcome: Pick<Outcome, 'federation'>) => Proposal) =>
+  afterOneLie({
+    backend,
+    instead: ({ type }) => type === 'plan',
+    lie: (proposal: Proposal, scene) => [change(proposal, scene)],
+  });
+
+/** A plan changed and signed again: the coordinator means it. */
+const planInstead = (change: (plan: Plan) => unknown) =>
+  proposalInstead((proposal, { federation }) => {
+    const plan = structuredClone(JSON.parse(proposal.plan)) as Plan;
+    const text = canonicalize(change(plan) ?? plan)!;
+    return { ...proposal, plan: text, signature: federation.identity.sign(planDigest(text)) };
+  });
+
+/** Sets a field that `Plan` has as read-only. */
+const set = (object: object, field: string, value: unknown): void => {
+  (object as Record<string, unknown>)[field] = value;
+};
+
+describe('a signed plan that promises what its settings do not give is declined', () => {
+  test.each([
+    ['less noise', 'shareStdDev', (plan: Plan) => Math.floor(plan.derived.shareStdDev / 2)],
+    ['a smaller ε', 'epsilon', (plan: Plan) => ({ ...plan.derived.epsilon, coalition: 0.1 })],
+    ['fewer openers', 'threshold', (plan: Plan) => plan.derived.threshold - 1],
+    ['more openings', 'openings', (plan: Plan) => plan.derived.openings + 10],
+    ['a smaller sensitivity', 'sensitivity', (plan: Plan) => plan.derived.sensitivity / 2],
+    ['a rarer sampling', 'rate', (plan: Plan) => plan.derived.rate / 2],
+    ['another clip norm', 'clipNorm', () => 100],
+    ['the other path', 'path', () => 'ghost'],
+    ['another noise multiplier', 'noiseMultiplier', () => 0.1],
+    ['another dimension', 'dimension', (plan: Plan) => plan.derived.dimension + 1],
+    ['another lane', 'maxMagnitude', (plan: Plan) => plan.derived.maxMagnitude * 2],
+  ])('%s', async (_, field, value) => {
+    const outcome = await planInstead((plan) => set(plan.derived, field, value(plan)));
+    expectRefused(outcome, new RegExp(`derived\\.${field}: the plan says`));
+    expect(outcome.end).toMatchObject({ type: 'declined', because: 'policy' });
+  });
+
+  test('a roster in which this tenant has another key', async () => {
+    const outcome = await planInstead((plan) => {
+      set(plan.roster.find(({ tenant }) => tenant === VICTIM)!, 'key', hex(createIdentity().publicKey));
+    });
+    expectRefused(outcome, /the roster does not list this tenant with its key/);
+  });
+  test('a roster without this tenant', async () => {
+    const outcome = await planInstead((plan) =>
+      set(
+        plan,
+        'roster',
+        plan.roster.filter(({ tenant }) => tenant !== VICTIM),
+      ),
+    );
+    expectRefused(outcome, /the roster does not list this tenant/);
+  });
+  test('a plan of another federation', async () => {
+    expectRefused(await planInstead((plan) => set(plan, 'federation', 'a'.repeat(64))), /another federation/);
+  });
+  test('start parameters that are not the plan’s', async () => {
+    const elsewhere = await proposalInstead((plan) => ({ ...plan, parameters: vectorBytes(Float64Array.of(0, 1e-9)) }));
+    expectRefused(elsewhere, /the parameters sent are not those of the plan/);
+    const odd = await proposalInstead((plan) => ({ ...plan, parameters: new Uint8Array(7) }));
+    expectRefused(odd, /the parameters sent are not those of the plan/);
+    const infinite = await proposalInstead((plan) => ({
+      ...plan,
+      parameters: vectorBytes(Float64Array.of(0, Number.NaN)),
+    }));
+    expectRefused(infinite, /must be finite/);
+  });
+  test('customers held out by another rule than before', async () => {
+    const federation = await startLying({ backend });
+    const first = federation.run(toySettings({ protocol: 'plain', rounds: 1 }));
+    await federation.over(first);
+    expect(first.state.phase).toBe('finished');
+    const second = federation.run(toySettings({ protocol: 'plain', rounds: 1, holdout: { oneIn: 3 } }));
+    await federation.over(second);
+    federation.close();
+    const { events, said } = federation.tenant(VICTIM);
+    expect(events.find(({ type }) => type === 'declined')).toMatchObject({
+      reason: /held out by another rule than in earlier tasks/,
+    });
+    expect(said.filter((m) => m.type === 'say' && m.task === second.id)).toEqual([]);
+  });
+  test('a plan that was declined settles no rule for those that follow', async () => {
+    const federation = await startLying({
+      backend,
+      policy: (policy) => ({ ...policy, accept: { ...policy.accept, maxEpsilon: 1 } }),
+    });
+    await federation.over(
+      federation.run(toySettings({ protocol: 'plain', rounds: 1, epsilon: 2, holdout: { oneIn: 3 } })),
+    );
+    const second = federation.run(toySettings({ protocol: 'plain', rounds: 1, epsilon: 1 }));
+    await federation.over(second);
+    federation.close();
+    expect(second.state.phase).toBe('finished');
+  });
+});
+
+describe('what is no plan of this coordinator ends the conversation', () => {
+  test('an unsigned plan', async () => {
+    const outcome = await proposalInstead((proposal) => ({ ...proposal, signature: new Uint8Array(64) }));
+    expectRefused(outcome, /a plan without the signature of the coordinator/);
+    expect(outcome.end.type).toBe('left');
+  });
+  test('a plan with another’s signature', async () => {
+    const outcome = await proposalInstead((proposal, { federation }) => ({
+      ...proposal,
+      signature: federation.tenant('bob').identity.sign(planDigest(proposal.plan)),
+    }));
+    expectRefused(outcome, /a plan without the signature/);
+  });
+  test('a plan whose bytes are not canonical: it would have two hashes', async () => {
+    const outcome = await proposalInstead((proposal, { federation }) => {
+      const plan = ` ${proposal.plan}`;
+      return { ...proposal, plan, signature: federation.identity.sign(planDigest(plan)) };
+    });
+    expectRefused(outcome, /not canonical JSON/);
+  });
+  test('a plan with a field this version does not know, and one that is no JSON', async () => {
+    const extra = await planInstead((plan) => set(plan.settings.privacy, 'shuffled', true));
+    expectRefused(extra, /not a plan this version understands: settings\.privacy/);
+    const none = await proposalInstead((proposal, { federation }) => ({
+      ...proposal,
+      plan: 'no plan',
+      signature: federation.identity.sign(planDigest('no plan')),
+    }));
+    expectRefused(none, /a plan that is not JSON/);
+  });
+});
+
+describe('who greets', () => {
+  const helloInstead = (change: (hello: Extract<FromCoordinator, { type: 'hello' }>) => object) =>
+    greeted((hello, identity) => encodeFromCoordinator({ ...hello, ...change(hello) } as FromCoordinator, identity));
+
+  /** A tenant that is greeted with this frame. @returns why it left, and what it sent */
+  async function greeted(
+    frame: (
+      hello: Extract<FromCoordinator, { type: 'hello' }>,
+      identity: ReturnType<typeof createIdentity>,
+    ) => Uint8Array,
+  ): Promise<{ reason: string | undefined; sent: Uint8Array[] }> {
+    const federation = await startLying({ backend, tenants: [VICTIM, 'bob', 'cleo'] });
+    const { world } = federation.tenant(VICTIM);
+    const [here, there] = memoryLinks();
+    const sent: Uint8Array[] = [];
+    there.onFrame((bytes) => sent.push(bytes));
+    const left = createParticipant(world).take(here);
+    const key = federation.coordinator.publicKey;
+    const hello = {
+      type: 'hello',
+      protocol: PROTOCOL,
+      version: 'test',
+      federation: hex(digest('parley/federation/v1', key)),
+      key,
+      nonce: new Uint8Array(32),
+    } as const;
+    there.send(frame(hello, federation.identity));
+    const end = setTimeout(() => there.close(), 100);
+    const reason = await left;
+    clearTimeout(end);
+    federation.close();
+    return { reason, sent };
+  }
+
+  test('the pinned coordinator is told who this is (control)', async () => {
+    const { reason, sent } = await helloInstead(() => ({}));
+    expect(reason).toBeUndefined();
+    expect(sent).toHaveLength(1);
+  });
+  test('a coordinator with another key is told nothing', async () => {
+    const other = createIdentity();
+    const { reason, sent } = await greeted((hello) =>
+      encodeFromCoordinator(
+        { ...hello, key: other.publicKey, federation: hex(digest('parley/federation/v1', other.publicKey)) },
+        other,
+      ),
+    );
+    expect(reason).toMatch(/the coordinator's key has fingerprint .*, the policy pins/);
+    expect(sent).toEqual([]);
+  });
+  test('the pinned key in a greeting signed by another is told nothing', async () => {
+    const { reason, sent } = await greeted((hello) => encodeFromCoordinator(hello, createIdentity()));
+    expect(reason).toMatch(/signature on "hello" does not verify/);
+    expect(sent).toEqual([]);
+  });
+  test('a federation that is not named after its key is told nothing', async () => {
+    const { reason, sent } = await helloInstead(() => ({ federation: 'a'.repeat(64) }));
+    expect(reason).toMatch(/not named after its key/);
+    expect(sent).toEqual([]);
+  });
+  test('another protocol version is told nothing, and the person is told what to do', async () => {
+    const { reason, sent } = await helloInstead(() => ({ protocol: PROTOCOL + 1, version: '9.9.9' }));
+    expect(reason).toMatch(/\(9\.9\.9\) speaks protocol 2, this client \(test\) 1: install the same version/);
+    expect(sent).toEqual([]);
+  });
+  test('whoever does not greet, or sends bytes, is told nothing', async () => {
+    const early = await greeted((_, identity) => encodeFromCoordinator({ type: 'welcome', tenant: VICTIM }, identity));
+    expect(early).toMatchObject({ reason: 'an unsigned message', sent: [] });
+    for (const bytes of [new Uint8Array(), Buffer.from('GET / HTTP/1.1\r\n'), new Uint8Array(1000).fill(0x93)]) {
+      const { reason, sent } = await greeted(() => bytes);
+      expect(reason).toBeDefined();
+      expect(sent).toEqual([]);
+    }
+  });
+  test('a message after the greeting that another signed ends it', async () => {
+    const outcome = await afterOneLie({
+      backend,
+      instead: ({ type }) => type === 'welcome',
+      lie: (_: never, { victim }) => {
+        victim.deliver(encodeFromCoordinator({ type: 'refused', about: 'x', reason: 'y' }, createIdentity()));
+        return [];
+      },
+    });
+    expectRefused(outcome, /the coordinator's signature on "refused" does not verify/);
+  });
+});
+
+describe('the tenant’s own side', () => {
+  test('replayed randomness is not accepted: it would protect nobody', async () => {
+    const federation = await startLying({ backend, tenants: [VICTIM, 'bob', 'cleo'] });
+    const { world } = federation.tenant(VICTIM);
+    federation.close();
+    expect(() => createParticipant({ ...world, random: replayRandom('a') })).toThrow(/needs secure randomness/);
+  });
+
+  test('a data file that changed after the task was accepted ends the task for this tenant', async () => {
+    const federation = await startLying({ backend });
+    federation.run(toySettings({ rounds: 50 }));
+    const spoken = () => federation.tenant(VICTIM).events.filter(({ type }) => type === 'round-opened').length > 1;
+    await federation.until(spoken, 'a round');
+    const again = federation.tenant(VICTIM).restart((world) => ({
+      ...world,
+      snapshot: async () => ({ ...(await world.snapshot()), hash: 'e'.repeat(64) }),
+    }));
+    again.connect();
+    await federation.until(() => again.events.some(({ type }) => type === 'declined'), 'an objection');
+    await federation.until(() => again.said.length > 1, 'its word');
+    federation.close();
+    expect(again.events.find(({ type }) => type === 'declined')).toMatchObject({
+      because: 'data',
+      reason: /the data file is not the one this task was accepted with/,
+    });
+    expect(again.said.map(({ type }) => type)).toEqual(['identify', 'decline']);
+  });
+
+  test('data that does not fit is declined without a word about it', async () => {
+    const federation = await startLying({
+      backend,
+      table: (tenant) => ({
+        file: tenant,
+        columns: ['months', 'left'],
+        rows: tenant === VICTIM ? [['SECRET', 'yes']] : [['1', 'yes']],
+        line: () => 2,
+      }),
+    });
+    const conductor = federation.run(toySettings({ protocol: 'plain', rounds: 1 }));
+    await federation.over(conductor);
+    federation.close();
+    const { events, said } = federation.tenant(VICTIM);
+    expect(events.find(({ type }) => type === 'declined')).toMatchObject({ because: 'data' });
+    expect(Buffer.from(JSON.stringify(said)).toString()).not.toContain('SECRET');
+    expect(JSON.stringify(events)).not.toContain('SECRET');
+    expect(conductor.state.phase).toBe('finished'); // the others go on
+  });
+
+  test('an evaluation of parameters that fit no model of the plan leaves nothing', async () => {
+    const federation = await startLying({ backend });
+    const wrong = vectorBytes(Float64Array.of(1, 2, 3, 4, 5));
+    const hash = parameterHash(Float64Array.of(1, 2, 3, 4, 5));
+    federation.coordinator.store.putParameters(hash, wrong);
+    const conductor = federation.run(toyEvaluation('a'.repeat(64), hash, 'plain'));
+    await federation.over(conductor);
+    federation.close();
+    expect(conductor.state.phase).toBe('stopped');
+    expect(federation.tenant(VICTIM).said.filter(({ type }) => type === 'say')).toEqual([]);
+  });
+});
