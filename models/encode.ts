@@ -1,7 +1,13 @@
 import { hash } from 'node:crypto';
 import { type Encoded, groupRows } from './encoded.ts';
-import type { NumberFeature } from './schema.ts';
-import { type CategoryFeature, type Feature, type FeatureSchema, featureWidth, inputWidth } from './schema.ts';
+import {
+  type CategoryFeature,
+  type Feature,
+  type FeatureSchema,
+  featureWidth,
+  inputWidth,
+  type NumberFeature,
+} from './schema.ts';
 import { Problems, RowError, TableRefused } from './table-errors.ts';
 
 /** Rows as text, as a reader of files or databases gives them. A cell is missing when null or blank. */

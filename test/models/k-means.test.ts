@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { condense } from '../../models/condense.ts';
 import type { CustomerVectors } from '../../models/customer-vectors.ts';
 import { type Encoded, groupRows } from '../../models/encoded.ts';
 import {
@@ -58,22 +57,6 @@ describe('spread', () => {
       2 * (2 * Math.SQRT2 - 2) - 1,
       2 * (2 * Math.sqrt(3) - 3) - 1,
     ]);
-  });
-});
-
-describe('condense', () => {
-  test('points in groups become the weighted means of the groups, heaviest first', () => {
-    const points = Float64Array.of(0.9, 0.8, -0.9, -0.7, -0.8);
-    const weights = Float64Array.of(1, 3, 10, 10, 20);
-    const [first, second] = condense({ width: 1, points, weights }, 2);
-    expect(first).toBeCloseTo(-0.8, 12);
-    expect(second).toBeCloseTo((0.9 + 3 * 0.8) / 4, 12);
-  });
-
-  test('fewer points than clusters are refused', () => {
-    expect(() => condense({ width: 1, points: Float64Array.of(1), weights: Float64Array.of(1) }, 2)).toThrow(
-      RangeError,
-    );
   });
 });
 
