@@ -25,7 +25,11 @@ export function weightTensors(tf: TensorFlow, net: Network, parameters: Float64A
 }
 
 /** Activations going into each layer, and the probabilities. */
-export function forward(tf: TensorFlow, inputs: Tensor2D, weights: readonly Weights[]) {
+export function forward(
+  tf: TensorFlow,
+  inputs: Tensor2D,
+  weights: readonly Weights[],
+): { readonly activations: Tensor2D[]; readonly probabilities: Tensor2D } {
   const activations = [inputs];
   for (const { kernel, bias } of weights.slice(0, -1)) {
     activations.push(tf.relu(tf.add(tf.matMul(activations.at(-1)!, kernel), bias)));
