@@ -1,6 +1,6 @@
 import { countFloor, type KMeansShape, nextCentres } from '../models/k-means.ts';
 import { initialParameters, parameterHash } from '../models/model.ts';
-import { step } from '../models/optimiser.ts';
+import { emptyAverage, step, type TailAverage, tailAverage } from '../models/optimiser.ts';
 import { inputWidth } from '../models/schema.ts';
 import { dequantize } from '../privacy/grid.ts';
 import type { Plan } from './plan.ts';
@@ -14,14 +14,14 @@ export interface Progress {
   readonly steps: number;
   /** what the next round starts from */
   readonly parameters: Float64Array;
-  /** running sum of the iterates that will be averaged; zeros before the first of them */
-  readonly tail: Float64Array;
+  /** mean of the last iterates, so far */
+  readonly tail: TailAverage;
   /** the last sum, in real units; what a profile or an evaluation is read from */
   readonly lastSum: Float64Array;
 }
 
 export function begin(start: Float64Array): Progress {
-  return { steps: 0, parameters: start, tail: new Float64Array(start.length), lastSum: new Float64Array(0) };
+  return { steps: 0, parameters: start, tail: emptyAverage(start.length), lastSum: new Float64Array(0) };
 }
 
 /** What the task starts from: public, a function of the settings. An evaluation starts from the model it is given. */
@@ -41,7 +41,7 @@ export function takeIn(plan: Plan, before: Progress, sum: Float64Array): Progres
   const lastSum = dequantize(sum, derived.clipNorm, settings.privacy.gridSteps);
   const parameters = next(plan, before.parameters, lastSum);
   const steps = before.steps + 1;
-  const tail = isAveraged(plan, steps) ? before.tail.map((total, i) => total + parameters[i]!) : before.tail;
+  const tail = isAveraged(plan, steps) ? tailAverage(before.tail, parameters) : before.tail;
   return { steps, parameters, tail, lastSum };
 }
 
@@ -73,7 +73,7 @@ const isAveraged = ({ settings: { work } }: Plan, steps: number): boolean =>
 
 /** What is released when all steps are taken: the mean of the last iterates, or the last one. */
 export function released({ settings: { work } }: Plan, { parameters, tail }: Progress): Float64Array {
-  return work.kind === 'train' ? tail.map((total) => total / work.averageLast) : parameters;
+  return work.kind === 'train' ? tail.mean : parameters;
 }
 
 /** Identifies what a round starts from; the last one identifies what was released. */

@@ -65,6 +65,11 @@ async function modelIn(folder: string): Promise<Model> {
   try {
     return await readModel(folder);
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+      throw new CommandError(
+        EXIT.input,
+        `${folder} holds no model; a client keeps released models under models/ in its folder`,
+      );
     throw new CommandError(EXIT.broken, (error as Error).message);
   }
 }

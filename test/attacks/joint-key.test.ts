@@ -32,7 +32,8 @@ function times(a: Poly, b: Poly): Poly {
   return product.map(mod);
 }
 
-const uniform = (): Poly => poly(() => (BigInt(randomInt(2 ** 47)) << 58n) | (BigInt(randomInt(2 ** 30)) << 28n) | BigInt(randomInt(2 ** 28)));
+const uniform = (): Poly =>
+  poly(() => (BigInt(randomInt(2 ** 47)) << 58n) | (BigInt(randomInt(2 ** 30)) << 28n) | BigInt(randomInt(2 ** 28)));
 const ternary = (): Poly => poly(() => BigInt(randomInt(3) - 1));
 const small = (): Poly => poly(() => BigInt(randomInt(13) - 6));
 const flooding = (): Poly => poly(() => BigInt(Math.round((Math.random() * 2 - 1) * 2 * FLOODING)));

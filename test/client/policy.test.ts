@@ -1,0 +1,147 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createIdentity, fingerprint, type Identity } from '../../aggregation/identity.ts';
+import { hex, makePlan, type Plan } from '../../aggregation/plan.ts';
+import { objection, type Policy, PolicyUnreadable, pinnedTenants, readPolicy } from '../../client/policy.ts';
+import { toyPolicy } from '../support-client/lying-coordinator.ts';
+import { toyEvaluation, toySettings } from '../support-client/toy-task.ts';
+
+const names = ['ada', 'bob', 'cleo', 'dan'];
+const identities = new Map<string, Identity>(names.map((name) => [name, createIdentity()]));
+const roster = names.map((tenant) => ({ tenant, key: hex(identities.get(tenant)!.publicKey) }));
+const policy = toyPolicy('ada', identities, fingerprint(createIdentity().publicKey));
+const accepting = (accept: Partial<Policy['accept']>): Policy => ({
+  ...policy,
+  accept: { ...policy.accept, ...accept },
+});
+const planned = (settings = toySettings({ colluders: 1, minCohort: 3 })): Plan =>
+  makePlan(settings, roster, 'f'.repeat(64), 0);
+
+describe('a plan', () => {
+  test('within the policy has nothing against it', () => {
+    expect(objection(policy, planned())).toBeUndefined();
+    const exact = planned().derived.epsilon.coalition;
+    const tight = accepting({ maxEpsilon: exact, maxDelta: 1e-5, minCohort: 3, minColluders: 1, work: ['train'] });
+    expect(objection(tight, planned())).toBeUndefined();
+  });
+
+  test.each([
+    ['kind of work', accepting({ work: ['segment', 'evaluate'] }), 'tasks of kind "train" are not accepted'],
+    ['secure sum', accepting({ secureSum: ['plain'] }), 'the secure sum "threshold-he" is not accepted'],
+    ['mode', accepting({ mode: ['record-local'] }), 'the mode "record-distributed" is not accepted'],
+    ['ε', accepting({ maxEpsilon: 1.9 }), /^coalition ε (2\.000|1\.999) is above 1\.9$/],
+    ['δ', accepting({ maxDelta: 1e-6 }), 'δ 0.00001 is above 0.000001'],
+    ['cohort', accepting({ minCohort: 4 }), 'a cohort of 3 is below 4'],
+    ['colluders', accepting({ minColluders: 2 }), 'the plan withstands 1 colluders, fewer than 2'],
+    [
+      'δ of the budget',
+      { ...policy, budget: { ...policy.budget, training: { epsilon: 20, delta: 1e-6 } } },
+      "δ 0.00001 is above the budget's 0.000001",
+    ],
+    [
+      'peers',
+      { ...policy, peers: { bob: policy.peers['bob']! } },
+      '2 of the roster\'s tenants are pinned in "peers", the plan needs 3: compare fingerprints',
+    ],
+  ] as const)('beyond the policy’s %s is objected to, with the numbers', (_, by, reason) => {
+    expect(objection(by as Policy, planned())).toMatch(reason as string);
+  });
+
+  test('of an evaluation is held to the budget of customers held out', () => {
+    const plan = planned(toyEvaluation('a'.repeat(64), 'b'.repeat(64), 'threshold-he'));
+    const tight: Policy = { ...policy, budget: { ...policy.budget, 'held-out': { epsilon: 20, delta: 1e-7 } } };
+    expect(objection(policy, plan)).toBeUndefined();
+    expect(objection(tight, plan)).toMatch(/above the budget's 1e-7/);
+  });
+});
+
+describe('who counts', () => {
+  test('is this tenant, and peers by name and key together', () => {
+    expect([...pinnedTenants(policy, planned())]).toEqual(names);
+    const { bob, cleo, dan } = policy.peers;
+    // dan's key under bob's name, and a name that is no tenant's
+    const mixed = { ...policy, peers: { bob: dan!, cleo: cleo!, zoe: bob! } };
+    expect([...pinnedTenants(mixed, planned())]).toEqual(['ada', 'cleo']);
+  });
+
+  test('is nobody for names that every object has', () => {
+    const odd = [
+      ...roster.slice(0, 2),
+      { tenant: 'constructor', key: 'a'.repeat(64) },
+      { tenant: 'valueof', key: 'b'.repeat(64) },
+    ];
+    const plan = makePlan(toySettings(), odd, 'f'.repeat(64), 0);
+    expect([...pinnedTenants(policy, plan)]).toEqual(['ada', 'bob']);
+  });
+});
+
+describe('a policy file', () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'parley-policy-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const write = (value: unknown): string => {
+    const file = join(folder, 'policy.json');
+    writeFileSync(file, typeof value === 'string' ? value : JSON.stringify(value));
+    return file;
+  };
+  const unreadable = (file: string): string => {
+    try {
+      readPolicy(file);
+    } catch (error) {
+      expect(error).toBeInstanceOf(PolicyUnreadable);
+      return (error as Error).message;
+    }
+    throw new Error('the policy was read');
+  };
+
+  test('comes back as it was written, with its data beside it', () => {
+    const read = readPolicy(write({ ...policy, data: 'customers.csv' }));
+    expect(read).toEqual({ ...policy, data: join(folder, 'customers.csv') });
+  });
+
+  test.each([
+    ['a missing field', ({ tenant, ...rest }: Policy) => (void tenant, rest), ': tenant: '],
+    [
+      'a missing inner field',
+      (p: Policy) => ({ ...p, accept: { ...p.accept, maxEpsilon: undefined } }),
+      ': accept.maxEpsilon: ',
+    ],
+    ['an unknown field', (p: Policy) => ({ ...p, allow: 'all' }), ': (top): Unrecognized key: "allow"'],
+    [
+      'an unknown inner field',
+      (p: Policy) => ({ ...p, accept: { ...p.accept, maxEpsilom: 9 } }),
+      ': accept: Unrecognized key: "maxEpsilom"',
+    ],
+    ['a wrong fingerprint', (p: Policy) => ({ ...p, peers: { bob: 'beef' } }), ': peers.bob: expected a fingerprint'],
+    ['a wrong name', (p: Policy) => ({ ...p, tenant: 'Ada Inc.' }), ': tenant: use 1 to 32 of a-z, 0-9 and -'],
+    [
+      'a wrong URL',
+      (p: Policy) => ({ ...p, coordinator: { ...p.coordinator, url: 'ftp://x' } }),
+      ': coordinator.url: ',
+    ],
+    [
+      'an ε of zero',
+      (p: Policy) => ({ ...p, budget: { ...p.budget, training: { epsilon: 0, delta: 1e-5 } } }),
+      ': budget.training.epsilon: ',
+    ],
+    ['no kind of work', (p: Policy) => ({ ...p, accept: { ...p.accept, work: [] } }), ': accept.work: '],
+  ])('with %s is refused, naming file and field', (_, change, message) => {
+    const file = write(change(policy));
+    expect(unreadable(file)).toContain(`${file}${message}`);
+  });
+
+  test('with several mistakes names each on a line', () => {
+    const file = write({ ...policy, tenant: 'A', data: '' });
+    expect(unreadable(file).split('\n')).toHaveLength(2);
+  });
+
+  test('that is no JSON, or not there, says so and what to do', () => {
+    const file = write('{ "tenant": ');
+    expect(unreadable(file)).toMatch(`${file}: not JSON: `);
+    expect(unreadable(join(folder, 'none.json'))).toMatch(/no such file; `parley client init` writes one/);
+  });
+});

@@ -1,0 +1,284 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { chargedEvent, makePlan, type Plan, planText, taskId } from '../../aggregation/plan.ts';
+import { type ClientStore, openClientStore } from '../../client/client-store.ts';
+import type { Policy } from '../../client/policy.ts';
+import { followLedger, openRound, paidSoFar, setAside, wouldPay } from '../../client/spending.ts';
+import { type Backend, startBackend } from '../../models/backend.ts';
+import { ACCOUNTED_DELTA_FRACTION } from '../../privacy/guarantee.ts';
+import { appendEntry, EMPTY_LEDGER, type LedgerBody, type LedgerEntry } from '../../privacy/ledger.ts';
+import { epsilonSpent } from '../../privacy/rdp.ts';
+import { dyingPlan, dyingPolicy, type Point } from '../support-client/killed.ts';
+import { startLying } from '../support-client/lying-coordinator.ts';
+import { toySettings } from '../support-client/toy-task.ts';
+
+const policy = dyingPolicy;
+const plan = dyingPlan; // 20 rounds, 21 openings
+const task = taskId(plan);
+const openings = plan.derived.openings;
+
+/** ε of this many openings of the plan, and of nothing else. */
+const epsilonOf = (count: number, of: Plan = plan): number =>
+  count === 0
+    ? 0
+    : epsilonSpent([{ type: 'SelfComposed', event: chargedEvent(of), count }], 1e-5 * ACCOUNTED_DELTA_FRACTION).epsilon;
+
+const charge = (round: number): LedgerBody => ({
+  kind: 'charge',
+  round,
+  event: chargedEvent(plan),
+  sumHash: 'a'.repeat(64),
+  contributions: 3,
+});
+const abort = (round: number): LedgerBody => ({ kind: 'abort', round, reason: 'tenant-lost' });
+const finish: LedgerBody = { kind: 'finish', rounds: 20, modelHash: 'b'.repeat(64) };
+
+let store: ClientStore;
+beforeEach(() => {
+  store = openClientStore(':memory:');
+});
+
+const entries = (...bodies: LedgerBody[]): LedgerEntry[] =>
+  bodies.map((body) => appendEntry(EMPTY_LEDGER, body, { federation: 'f', task, time: 0 }).entry);
+const follow = (...bodies: LedgerBody[]): void => followLedger(store, policy, entries(...bodies), () => plan);
+const accept = (accepted: Plan = plan, by: Policy = policy): void =>
+  store.commit(() => {
+    store.accept(taskId(accepted), { plan: planText(accepted), data: 'd'.repeat(64) });
+    setAside(store, by, accepted);
+  });
+const paid = (from: ClientStore = store): number => paidSoFar(from, policy, 'training');
+const held = (from: ClientStore = store) => {
+  const [one] = from.budget()!.pools.find(({ name }) => name === 'training')!.held;
+  return one === undefined ? { reserved: 0, committed: 0 } : { reserved: one.reserved, committed: one.committed };
+};
+
+describe('a plan that is accepted', () => {
+  test('is set aside whole: all its openings, spare ones included, count as paid at once', () => {
+    accept();
+    expect(held()).toEqual({ reserved: openings, committed: 0 });
+    expect(paid()).toBe(epsilonOf(openings));
+    expect(paid()).toBeCloseTo(plan.derived.epsilon.coalition, 6);
+    expect(paidSoFar(store, policy, 'held-out')).toBe(0); // the other pool pays nothing
+  });
+
+  test('leaves less for the next: two tasks on one budget compose, and the third is too much', () => {
+    const next = (name: string): Plan => makePlan(toySettings({ name, rounds: 20 }), plan.roster, plan.federation, 0);
+    const tight: Policy = { ...policy, budget: { ...policy.budget, training: { epsilon: 3.5, delta: 1e-5 } } };
+    accept(plan, tight);
+    const two = wouldPay(store, tight, next('second'));
+    expect(two.allowed).toBe(true);
+    expect(two.epsilon).toBeGreaterThan(plan.derived.epsilon.coalition);
+    expect(two.epsilon).toBeLessThan(2 * plan.derived.epsilon.coalition); // composed, not added up
+    accept(next('second'), tight);
+    expect(wouldPay(store, tight, next('third')).allowed).toBe(false);
+    expect(() => accept(next('third'), tight)).toThrow(/budget of pool training exceeded/);
+    expect(store.accepted(taskId(next('third')))).toBeUndefined(); // the acceptance went with it
+  });
+
+  test('is not forgotten when the policy’s limits change', () => {
+    accept();
+    const tighter: Policy = { ...policy, budget: { ...policy.budget, training: { epsilon: 0.5, delta: 1e-5 } } };
+    expect(paidSoFar(store, tighter, 'training')).toBe(epsilonOf(openings));
+    expect(
+      wouldPay(store, tighter, makePlan(toySettings({ name: 'x' }), plan.roster, plan.federation, 0)).allowed,
+    ).toBe(false);
+  });
+});
+
+describe('a round', () => {
+  beforeEach(() => accept());
+
+  test('is answered once: the same number, or an older one, is refused', () => {
+    openRound(store, policy, plan, 2, 'cohort');
+    expect(store.round(task, 2)).toEqual({ cohort: 'cohort', sumHash: '', openerSets: [], cost: 'open' });
+    expect(() => openRound(store, policy, plan, 2, 'cohort')).toThrow(/round 2 was answered before/);
+    expect(() => openRound(store, policy, plan, 1, 'cohort')).toThrow(/round 1 was answered before/);
+    openRound(store, policy, plan, 3, 'cohort');
+  });
+
+  test('that is charged is spent: reserved becomes committed, and the total stays', () => {
+    openRound(store, policy, plan, 1, 'cohort');
+    follow(charge(1));
+    expect(store.round(task, 1)?.cost).toBe('spent');
+    expect(held()).toEqual({ reserved: openings - 1, committed: 1 });
+    expect(paid()).toBe(epsilonOf(openings));
+    follow(charge(1)); // told twice, counted once
+    expect(held().committed).toBe(1);
+  });
+
+  test('that is aborted without a charge costs nothing, one aborted after its charge stays paid', () => {
+    openRound(store, policy, plan, 1, 'cohort');
+    follow(abort(1));
+    openRound(store, policy, plan, 2, 'cohort');
+    follow(charge(2), abort(2));
+    follow(finish);
+    expect(held()).toEqual({ reserved: 0, committed: 1 });
+    expect(paid()).toBe(epsilonOf(1));
+  });
+
+  test('that is charged after it was aborted is paid for', () => {
+    openRound(store, policy, plan, 1, 'cohort');
+    follow(abort(1), charge(1), finish);
+    expect(held()).toEqual({ reserved: 0, committed: 1 });
+  });
+
+  test('that others held without this tenant costs its customers nothing', () => {
+    follow(charge(1), finish);
+    expect(paid()).toBe(0);
+  });
+
+  test('whose fate the ledger never tells stays paid for when the task is over', () => {
+    openRound(store, policy, plan, 1, 'cohort');
+    openRound(store, policy, plan, 2, 'cohort');
+    follow(charge(1), finish);
+    expect(held()).toEqual({ reserved: 1, committed: 1 });
+    expect(paid()).toBe(epsilonOf(2));
+  });
+
+  test('is not held beyond the openings that were set aside, aborted rounds aside', () => {
+    for (let round = 1; round <= openings; round++) openRound(store, policy, plan, round, 'cohort');
+    expect(() => openRound(store, policy, plan, openings + 1, 'cohort')).toThrow(
+      /all 21 openings of the plan are used/,
+    );
+    follow(abort(1));
+    openRound(store, policy, plan, openings + 1, 'cohort');
+    expect(() => openRound(store, policy, plan, openings + 2, 'cohort')).toThrow(/all 21 openings/);
+  });
+
+  test.each([
+    ['finish', finish],
+    ['stop', { kind: 'stop', reason: 'stopped-by-operator' }],
+  ] as const)(
+    'is not held after the ledger says %s: what was unused came back, and may be promised again',
+    (_, end) => {
+      openRound(store, policy, plan, 1, 'cohort');
+      follow(charge(1), end);
+      expect(paid()).toBe(epsilonOf(1));
+      expect(() => openRound(store, policy, plan, 2, 'cohort')).toThrow(/nothing is set aside for this task any more/);
+    },
+  );
+
+  test('of a task of others changes nothing here', () => {
+    openRound(store, policy, plan, 1, 'cohort');
+    followLedger(store, policy, entries(charge(1), finish), () => undefined);
+    expect(held()).toEqual({ reserved: openings, committed: 0 });
+  });
+});
+
+describe('a tenant that is killed', () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'parley-killed-'));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  /** Runs a tenant until it dies at this point. @returns its disk, opened again */
+  function killedAt(point: Point): { disk: ClientStore; seen: string[] } {
+    const file = join(folder, `${point}.db`);
+    const script = join(import.meta.dirname, '../support-client/killed.ts');
+    const { signal, stdout, stderr } = spawnSync(process.execPath, [script, file, point], { encoding: 'utf8' });
+    expect(signal, stderr).toBe('SIGKILL');
+    return { disk: openClientStore(file), seen: stdout.trim().split('\n') };
+  }
+
+  test('after it set the plan aside has paid for all of it', () => {
+    const { disk } = killedAt('reserved');
+    expect(disk.accepted(task)).toBeDefined();
+    expect(paid(disk)).toBe(epsilonOf(openings));
+  });
+
+  test('between opening the cost of a round and sending has paid for the round, and does not answer it again', () => {
+    for (const point of ['opened', 'sent'] as const) {
+      const { disk } = killedAt(point);
+      expect(disk.round(task, 1)).toMatchObject({ cost: 'open' });
+      expect(() => openRound(disk, policy, plan, 1, 'another')).toThrow(/answered before/);
+      followLedger(disk, policy, entries(finish), () => plan);
+      expect(held(disk)).toEqual({ reserved: 1, committed: 0 }); // its fate is unknown: paid
+    }
+  });
+
+  test('between noting a charge and counting it has done neither, and does both when it is told again', () => {
+    const { disk } = killedAt('ledger-half');
+    expect(disk.ledgerHead()).toEqual(EMPTY_LEDGER);
+    expect(disk.round(task, 1)).toMatchObject({ cost: 'open' });
+    followLedger(disk, policy, entries(charge(1)), () => plan);
+    expect(held(disk)).toEqual({ reserved: openings - 1, committed: 1 });
+  });
+
+  test('after a charge has spent it', () => {
+    const { disk } = killedAt('charged');
+    expect(disk.round(task, 1)).toMatchObject({ cost: 'spent' });
+    expect(held(disk)).toEqual({ reserved: openings - 1, committed: 1 });
+    expect(disk.ledgerHead().size).toBe(1);
+  });
+
+  test('before its answer to an opening was on disk has not answered', () => {
+    const { disk } = killedAt('share-half');
+    expect(disk.round(task, 1)).toMatchObject({ cost: 'spent', sumHash: '', openerSets: [] });
+  });
+
+  test('later still has all of it', () => {
+    for (const point of ['aborted', 'nowhere'] as const) {
+      const { disk, seen } = killedAt(point);
+      expect(seen).toContain('charged');
+      expect(disk.round(task, 1)).toMatchObject({ cost: 'spent', openerSets: ['ada,bob,cleo'] });
+      expect(disk.round(task, 2)).toMatchObject({ cost: 'returned' });
+      expect(disk.lastRound(task)).toBe(2);
+      expect(paid(disk)).toBe(epsilonOf(openings));
+    }
+  });
+});
+
+describe('a budget that is used up', () => {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await startBackend('cpu');
+  });
+
+  test('is a decline with its reason; the task stops for it, and the ledger says so', async () => {
+    const federation = await startLying({
+      backend,
+      tenants: ['ada', 'bob', 'cleo'],
+      policy: (one) => ({ ...one, budget: { ...one.budget, training: { epsilon: 2.5, delta: 1e-5 } } }),
+    });
+    const first = federation.run(toySettings({ name: 'first', protocol: 'plain' }));
+    await federation.over(first);
+    expect(first.state.phase).toBe('finished');
+    const second = federation.run(toySettings({ name: 'second', protocol: 'plain' }));
+    await federation.over(second);
+    const { events, said } = federation.tenant('ada');
+    const decline = events.find(({ type }) => type === 'declined');
+    expect(decline).toMatchObject({
+      because: 'budget',
+      reason: /with this task training customers would have paid ε \d\.\d{3}, the budget is 2\.5/,
+    });
+    expect(said.find(({ type }) => type === 'decline')).toMatchObject({ cause: 'budget' });
+    expect(second.state).toMatchObject({ phase: 'stopped', reason: 'budget-exhausted' });
+    const last = federation.coordinator.ledger.newsSince(0).entries.map((text) => JSON.parse(text));
+    console.log(last.map((e) => [e.kind, e.task.slice(0,4), e.reason].join()), second.id.slice(0,4));
+    expect(last.at(-1)).toMatchObject({ kind: 'stop', task: second.id, reason: 'budget-exhausted' });
+    federation.close();
+  });
+
+  test('by a task that was stopped is there again: only what was charged stays spent', async () => {
+    const federation = await startLying({ backend, tenants: ['ada', 'bob', 'cleo'] });
+    const long = federation.run(toySettings({ rounds: 300 }));
+    const rounds = () => federation.tenant('ada').events.filter(({ type }) => type === 'round-opened').length;
+    await federation.until(() => rounds() >= 3, 'three rounds');
+    await long.stop('stopped-by-operator');
+    await federation.over(long);
+    const { store: disk, world } = federation.tenant('ada');
+    const charges = federation.coordinator.ledger
+      .newsSince(0)
+      .entries.map((text) => JSON.parse(text) as LedgerEntry)
+      .filter(({ kind }) => kind === 'charge').length;
+    const undecided = disk.rounds(long.id).filter(({ cost }) => cost === 'open').length;
+    expect(paidSoFar(disk, world.policy, 'training')).toBe(epsilonOf(charges + undecided, long.plan));
+    expect(charges).toBeGreaterThanOrEqual(3);
+    expect(paidSoFar(disk, world.policy, 'training')).toBeLessThan(long.plan.derived.epsilon.coalition / 2);
+    federation.close();
+  });
+});
