@@ -104,7 +104,7 @@ describe('a policy file', () => {
   });
 
   test.each([
-    ['a missing field', ({ tenant, ...rest }: Policy) => (void tenant, rest), ': tenant: '],
+    ['a missing field', (p: Policy) => ({ ...p, tenant: undefined }), ': tenant: '],
     [
       'a missing inner field',
       (p: Policy) => ({ ...p, accept: { ...p.accept, maxEpsilon: undefined } }),
