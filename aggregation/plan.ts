@@ -4,8 +4,9 @@ import { customerNorm } from '../models/k-means.ts';
 import { modelSpec, sumDimension } from '../models/model.ts';
 import { featureSchema } from '../models/schema.ts';
 import { calibrateNoiseMultiplier } from '../privacy/calibrate.ts';
+import { MAX_STD_DEV } from '../privacy/discrete-gaussian.ts';
 import type { PrivacyEvent } from '../privacy/event.ts';
-import { pathFor, sensitivity } from '../privacy/grid.ts';
+import { type GridPath, pathFor, sensitivity } from '../privacy/grid.ts';
 import {
   ACCOUNTED_DELTA_FRACTION,
   guarantees,
@@ -47,7 +48,7 @@ const work = z.discriminatedUnion('kind', [
     /** the plan's divisor; public, never the realised batch */
     expectedBatch: count,
     /** L2 bound on one customer's gradient */
-    clipNorm: z.number().positive(),
+    clipNorm: z.number().min(1e-6).max(1e6), // far from where float32 rounds to nothing
   }),
   z.strictObject({ kind: z.literal('segment'), clusters: z.int().min(2).max(64), rounds: count.max(1000) }),
   z.strictObject({
@@ -57,7 +58,7 @@ const work = z.discriminatedUnion('kind', [
     parameters: hash,
     /** task that released them */
     trainedBy: hash,
-    bins: z.int().min(2).max(256),
+    bins: z.int().min(8).max(256).multipleOf(8, 'use a multiple of 8'),
   }),
 ]);
 
@@ -98,13 +99,16 @@ export const settingsSchema = z.strictObject({
   timing: z
     .strictObject({
       /** contributions leave at whole multiples of this after the round starts, however long the work took */
-      uploadEveryMs: z.int().min(1),
+      uploadEveryMs: z.int().min(1).max(60_000),
       /** a stage that has waited this long closes, with those who answered or not at all */
-      stageTimeoutMs: z.int().min(100),
+      stageTimeoutMs: z.int().min(100).max(86_400_000),
       /** a stage that has its minimum waits this much longer for tenants whose connection is gone */
-      graceMs: z.int().min(0),
+      graceMs: z.int().min(0).max(86_400_000),
       /** the task waits this long for enough tenants before it stops */
-      patienceMs: z.int().min(100),
+      patienceMs: z
+        .int()
+        .min(100)
+        .max(30 * 86_400_000),
     })
     .default({ uploadEveryMs: 50, stageTimeoutMs: 20_000, graceMs: 1_000, patienceMs: 120_000 }),
 });
@@ -214,6 +218,7 @@ function derive(settings: Settings, roster: Roster): Plan['derived'] {
   checkProtocol(secureSum.protocol, roster.length, threshold);
   const { dimension, clipNorm } = vectorOf(settings);
   const path = pathFor(dimension, privacy.maxBatch);
+  checkPath(settings, path);
   const bound = sensitivity(path, privacy.gridSteps, dimension);
   const rate = samplingRate(privacy.samplingRate);
   const openings = openingsFor(work.kind === 'evaluate' ? 1 : work.rounds);
@@ -227,6 +232,11 @@ function derive(settings: Settings, roster: Roster): Plan['derived'] {
     minCohort: shares,
     colluders: 0,
   });
+  if (shareStdDev > MAX_STD_DEV)
+    throw new PlanRefused(
+      'privacy.gridSteps',
+      `a noise share of ${shareStdDev} grid steps is beyond the sampler's ${MAX_STD_DEV}; use a coarser grid`,
+    );
   const eventFor = (held: number): PrivacyEvent =>
     planEvent({ shareStdDev, shares: held, sensitivity: bound, dimension, rate, openings });
   const epsilon = guarantees({
@@ -256,8 +266,8 @@ function checkWork({ work, features, privacy }: Settings): void {
     );
   if (work.kind !== 'segment' && features.label === undefined)
     throw new PlanRefused('features.label', `${work.kind} needs a label`);
-  if (work.kind === 'train' && work.model.kind === 'k-means')
-    throw new PlanRefused('work.model', 'k-means is trained by a task of kind segment');
+  if (work.kind !== 'segment' && work.model.kind === 'k-means')
+    throw new PlanRefused('work.model', 'k-means is trained, and described, by a task of kind segment');
   if (work.kind === 'segment' && features.features.some((feature) => feature.kind !== 'number'))
     throw new PlanRefused('features.features', 'segments are formed on numeric features only');
   if (work.kind === 'evaluate' && features.holdout === null)
@@ -303,6 +313,15 @@ function vectorOf({ work, features }: Settings): { dimension: number; clipNorm: 
     case 'evaluate':
       return { dimension: 2 * work.bins, clipNorm: 1 };
   }
+}
+
+/** Large models are clipped in chunks, one row for each customer. */
+function checkPath({ features: { customer }, privacy }: Settings, path: GridPath): void {
+  if (path === 'ghost' && customer !== 'row' && customer.maxRows > 1)
+    throw new PlanRefused(
+      'features.customer.maxRows',
+      `a model of this size with batches of ${privacy.maxBatch} takes one row for each customer`,
+    );
 }
 
 /** The chance that a batch must be cut is paid from δ; see privacy/guarantee.ts. */

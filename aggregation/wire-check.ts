@@ -13,20 +13,31 @@ export class WireRefused extends Error {
  */
 export function checkMsgpack(bytes: Uint8Array): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const end = value(view, 0, 0);
+  const end = value({ view, left: MAX_VALUES }, 0, 0);
   if (end !== bytes.length) throw new WireRefused(`${bytes.length - end} bytes after the message`);
 }
 
 const MAX_DEPTH = 8;
 
+/** Values in one message, nested ones included: an object costs the decoder far more than its byte on the wire. */
+const MAX_VALUES = 120_000;
+
+interface Walk {
+  readonly view: DataView;
+  /** values that may still come */
+  left: number;
+}
+
 /** @returns the offset after the value at `at` */
-function value(view: DataView, at: number, depth: number): number {
+function value(walk: Walk, at: number, depth: number): number {
+  const { view } = walk;
+  if (walk.left-- <= 0) throw new WireRefused(`more than ${MAX_VALUES} values in one message`);
   if (depth > MAX_DEPTH) throw new WireRefused(`nested deeper than ${MAX_DEPTH}`);
   const tag = unsigned(view, at, 1);
   const next = at + 1;
   if (tag <= 0x7f || tag >= 0xe0) return next; // fixint
-  if (tag <= 0x8f) return items(view, next, 2 * (tag & 0x0f), depth); // fixmap
-  if (tag <= 0x9f) return items(view, next, tag & 0x0f, depth); // fixarray
+  if (tag <= 0x8f) return items(walk, next, 2 * (tag & 0x0f), depth); // fixmap
+  if (tag <= 0x9f) return items(walk, next, tag & 0x0f, depth); // fixarray
   if (tag <= 0xbf) return skip(view, next, tag & 0x1f); // fixstr
   switch (tag) {
     case 0xc0: // nil
@@ -55,22 +66,22 @@ function value(view: DataView, at: number, depth: number): number {
     case 0xcb: // float 64
       return skip(view, next, 8);
     case 0xdc: // array 16
-      return items(view, next + 2, unsigned(view, next, 2), depth);
+      return items(walk, next + 2, unsigned(view, next, 2), depth);
     case 0xdd: // array 32
-      return items(view, next + 4, unsigned(view, next, 4), depth);
+      return items(walk, next + 4, unsigned(view, next, 4), depth);
     case 0xde: // map 16
-      return items(view, next + 2, 2 * unsigned(view, next, 2), depth);
+      return items(walk, next + 2, 2 * unsigned(view, next, 2), depth);
     case 0xdf: // map 32
-      return items(view, next + 4, 2 * unsigned(view, next, 4), depth);
+      return items(walk, next + 4, 2 * unsigned(view, next, 4), depth);
     default: // 64-bit integers would become BigInt, extensions would run decoders: neither is in the protocol
       throw new WireRefused(`msgpack type 0x${tag.toString(16)} is not in the protocol`);
   }
 }
 
-function items(view: DataView, at: number, count: number, depth: number): number {
-  if (count > view.byteLength - at) throw new WireRefused('more items announced than bytes sent');
+function items(walk: Walk, at: number, count: number, depth: number): number {
+  if (count > walk.view.byteLength - at) throw new WireRefused('more items announced than bytes sent');
   let end = at;
-  for (let i = 0; i < count; i++) end = value(view, end, depth + 1);
+  for (let i = 0; i < count; i++) end = value(walk, end, depth + 1);
   return end;
 }
 

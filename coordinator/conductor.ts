@@ -471,7 +471,7 @@ export class Conductor {
     const place = this.#bodyPlace(stage.name, 1);
     await this.#epochOf(this.#running()).keyed(heard(this.#statements(place)));
     this.#commit([inRound({ type: 'concluded' })]);
-    for (const tenant of this.#running().members) this.#sendKeyed(tenant);
+    for (const tenant of this.#running().members) if (this.#caughtUp.has(tenant)) this.#sendKeyed(tenant);
   }
 
   #sendKeyed(tenant: TenantId): void {
@@ -515,8 +515,10 @@ export class Conductor {
     this.#said.clear();
     this.#progress = progress;
     this.lastContributions = contributions.size;
+    // who has not caught up since it connected gets this one with the others it missed
     for (const tenant of this.#running().accepted)
-      this.#sendOpened(tenant, { round, sum: vectorBytes(sum), contributions: contributions.size, model });
+      if (this.#caughtUp.has(tenant))
+        this.#sendOpened(tenant, { round, sum: vectorBytes(sum), contributions: contributions.size, model });
   }
 
   #sendOpened(
@@ -530,6 +532,7 @@ export class Conductor {
   #catchUp(tenant: TenantId, round: number): void {
     const state = this.#state;
     if (!('accepted' in state) || !state.accepted.includes(tenant)) return;
+    if (this.#caughtUp.has(tenant)) return; // once per connection
     this.#caughtUp.add(tenant);
     if (state.phase !== 'running') return;
     for (const sum of this.#world.store.sums(this.id, round)) this.#sendOpened(tenant, sum);

@@ -54,7 +54,15 @@ export function keying(context: EpochContext, bgv: Bgv): Keying {
 
   const meet = (announced: HeardAll): void => {
     const keys = readAnnouncements(announced, context, agreement.publicKey);
-    identity = digest('parley/threshold-he/epoch/v1', transcript, String(shape.threshold), ...[...keys].flat());
+    // the parties' numbers follow from `members`: who was told another list confirms another epoch
+    const parties = digest('parley/threshold-he/parties/v1', ...context.members);
+    identity = digest(
+      'parley/threshold-he/epoch/v1',
+      transcript,
+      String(shape.threshold),
+      parties,
+      ...[...keys].flat(),
+    );
     for (const [name, publicKey] of keys) {
       x.set(name, context.members.indexOf(name) + 1);
       if (name === me) continue;

@@ -45,8 +45,8 @@ export interface LyingCoordinator {
   readonly identity: Identity;
   tenant(name: TenantId): Victim;
   run(settings: Settings): Conductor;
-  /** @throws Error when it does not become true within four seconds */
-  until(condition: () => boolean, what?: string): Promise<void>;
+  /** @throws Error when it does not become true in time, four seconds if not said otherwise */
+  until(condition: () => boolean, what?: string, timeoutMs?: number): Promise<void>;
   over(conductor: Conductor): Promise<void>;
   close(): void;
 }
@@ -125,8 +125,8 @@ export async function startLying(options: LyingOptions): Promise<LyingCoordinato
   for (const one of victims.values()) one.connect();
   const ticking = setInterval(() => void coordinator.tick(), 10);
 
-  const until = async (condition: () => boolean, what = 'it'): Promise<void> => {
-    for (const end = performance.now() + 4_000; !condition(); await sleep(2))
+  const until = async (condition: () => boolean, what = 'it', timeoutMs = 4000): Promise<void> => {
+    for (const end = performance.now() + timeoutMs; !condition(); await sleep(2))
       if (performance.now() > end) throw new Error(`${what} did not happen`);
   };
   return {

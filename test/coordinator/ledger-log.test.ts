@@ -1,0 +1,113 @@
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createIdentity, fingerprint, isSignedBy } from '../../aggregation/identity.ts';
+import { openEventStore } from '../../coordinator/event-store.ts';
+import { openLedgerLog } from '../../coordinator/ledger-log.ts';
+import { checkpointText, EMPTY_LEDGER, type LedgerBody, verifyChain } from '../../privacy/ledger.ts';
+import { temporaryFolder } from '../support/folder.ts';
+import { NOWHERE } from '../support/small-task.ts';
+
+const identity = createIdentity();
+const abort = (round: number): LedgerBody => ({ kind: 'abort', round, reason: 'too-few-tenants' });
+
+function begin() {
+  const file = join(temporaryFolder(), 'events.db');
+  const store = openEventStore(file);
+  let isOpen = true;
+  const close = (): void => {
+    if (isOpen) store.close();
+    isOpen = false;
+  };
+  onTestFinished(close);
+  return { file, store, close, log: openLedgerLog(store, identity, NOWHERE) };
+}
+
+const reopen = (file: string) => {
+  const store = openEventStore(file);
+  onTestFinished(() => store.close());
+  return openLedgerLog(store, identity, NOWHERE);
+};
+
+describe('the coordinator’s ledger', () => {
+  test('begins empty', () => {
+    const { log } = begin();
+    expect(log.head).toEqual(EMPTY_LEDGER);
+    expect(log.newsSince(0).entries).toEqual([]);
+  });
+
+  test('gives entries since a head, and its own head signed', () => {
+    const { store, log } = begin();
+    store.commit(() => [1, 2, 3].map((round) => log.append(abort(round), 'task', round)));
+    const all = log.newsSince(0);
+    const verdict = verifyChain(all.entries);
+    expect(verdict).toEqual({ intact: true, head: log.head });
+    expect(log.newsSince(2).entries).toEqual(all.entries.slice(2));
+    expect(all.checkpoint).toEqual({
+      origin: `parley:${fingerprint(identity.publicKey)}`,
+      size: 3,
+      head: log.head.hash,
+    });
+    expect(isSignedBy(identity.publicKey, Buffer.from(checkpointText(all.checkpoint)), all.signature)).toBe(true);
+  });
+
+  test('signs its head anew after every entry', () => {
+    const { store, log } = begin();
+    store.commit(() => log.append(abort(1), 'task', 1));
+    const before = log.newsSince(0);
+    store.commit(() => log.append(abort(2), 'task', 2));
+    const after = log.newsSince(0);
+    expect(after.checkpoint.size).toBe(2);
+    expect(isSignedBy(identity.publicKey, Buffer.from(checkpointText(after.checkpoint)), before.signature)).toBe(false);
+    expect(isSignedBy(identity.publicKey, Buffer.from(checkpointText(after.checkpoint)), after.signature)).toBe(true);
+  });
+
+  test('forgets what was rolled back, its signature included, and goes on from there', () => {
+    const { store, log } = begin();
+    store.commit(() => log.append(abort(1), 'task', 1));
+    const head = log.head;
+    expect(() =>
+      store.commit(() => {
+        log.append(abort(2), 'task', 2);
+        log.newsSince(0);
+        throw new Error('disk full');
+      }),
+    ).toThrow('disk full');
+    log.reload();
+    expect(log.head).toEqual(head);
+    store.commit(() => log.append(abort(3), 'task', 3));
+    const { entries, checkpoint, signature } = log.newsSince(0);
+    expect(verifyChain(entries)).toEqual({ intact: true, head: log.head });
+    expect(isSignedBy(identity.publicKey, Buffer.from(checkpointText(checkpoint)), signature)).toBe(true);
+  });
+
+  test('is the same after a restart', () => {
+    const { file, store, log, close } = begin();
+    store.commit(() => log.append(abort(1), 'task', 1));
+    const { head } = log;
+    close();
+    expect(reopen(file).head).toEqual(head);
+  });
+});
+
+describe('a ledger that someone has touched on the disk is not opened:', () => {
+  test.each([
+    ['an entry changed', 'update ledger set entry = replace(entry, \'"round":2\', \'"round":7\') where seq = 1', 2],
+    ['an entry removed', 'delete from ledger where seq = 1', 1],
+    ['the first entry removed', 'delete from ledger where seq = 0', 0],
+    ['an entry that is none', "update ledger set entry = '{}' where seq = 2", 2],
+    [
+      'a field added',
+      'update ledger set entry = replace(entry, \'"round":2\', \'"norm":1,"round":2\') where seq = 1',
+      1,
+    ],
+  ])('%s', (_, sql, found) => {
+    const { file, store, log, close } = begin();
+    store.commit(() => [1, 2, 3].map((round) => log.append(abort(round), 'task', round)));
+    close();
+    const db = new DatabaseSync(file);
+    expect(db.prepare(sql).run().changes).toBe(1);
+    db.close();
+    expect(() => reopen(file)).toThrow(`the stored ledger does not hold at entry ${found}`);
+  });
+});
