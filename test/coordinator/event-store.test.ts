@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
@@ -153,12 +153,12 @@ test.skipIf(process.platform === 'win32')(
     const file = newFile();
     const script = fileURLToPath(new URL('../support/full-disk.ts', import.meta.url));
     // a limit on the size of files, in KiB, stands in for the disk; the signal that comes with it is ignored
-    const command = `trap '' XFSZ; ulimit -f 200; exec "${process.execPath}" "${script}" "${file}"`;
+    const command = `trap '' XFSZ; ulimit -f 2000; exec "${process.execPath}" "${script}" "${file}"`;
     const { written, errcode } = JSON.parse(execFileSync('bash', ['-c', command], { encoding: 'utf8' })) as {
       written: number;
       errcode: number;
     };
-    expect(written).toBeGreaterThan(5);
+    expect(written).toBeGreaterThan(20);
     expect([10, 13]).toContain(errcode & 0xff); // SQLITE_IOERR, SQLITE_FULL: exit code 7
     const store = open(file);
     const facts = store.facts('task');
@@ -173,18 +173,14 @@ test.skipIf(process.platform === 'win32')(
   },
 );
 
-test('a folder that cannot be written ends the command with the code for storage', () => {
+test('a second coordinator on the same folder ends with the code for storage', () => {
   const folder = temporaryFolder();
   const file = join(folder, 'events.db');
-  open(file).close();
-  writeFileSync(`${file}-wal`, ''); // what stands in the way: a store that another process holds
-  const holder = open(file);
+  open(file);
   const parley = fileURLToPath(new URL('../../parley.js', import.meta.url));
   const { status, stderr } = spawnSync(process.execPath, [parley, 'coordinator', '--folder', folder, '--port', '0'], {
     encoding: 'utf8',
   });
   expect(stderr).toContain('is in use by another coordinator');
   expect(status).toBe(7);
-  chmodSync(folder, 0o700);
-  holder.close();
 });
