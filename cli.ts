@@ -120,11 +120,13 @@ function clientCommands(program: Command): void {
     .requiredOption('--coordinator <url>', 'where the coordinator listens')
     .requiredOption('--fingerprint <fingerprint>', "the coordinator's, as the operator read it out")
     .requiredOption('--data <file>', 'CSV or Parquet file of your customers')
+    .requiredOption('--schema <file>', 'the data contract: who a customer is, and which columns tasks may use')
+    .option('--max-customers <number>', 'an upper bound on your customers that may be known', wholeNumber, 10_000)
     .option('--to <folder>', 'where to write', '.')
     .option('--json', 'as JSON')
     .addHelpText(
       'after',
-      '\nExample: parley client init --tenant fiber-monthly --coordinator http://10.0.0.7:7400 --fingerprint … --data customers.csv --to fiber-monthly',
+      '\nExample: parley client init --tenant fiber-monthly --coordinator http://10.0.0.7:7400 --fingerprint … --data customers.csv --schema schema.json --to fiber-monthly',
     )
     .action(async (options) => (await import('./client/client-commands.ts')).initClient(options));
 }

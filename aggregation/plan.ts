@@ -69,7 +69,6 @@ export const settingsSchema = z.strictObject({
   privacy: z.strictObject({
     /** see DESIGN: shares of the noise that only together protect, or the whole noise at every tenant */
     mode: z.enum(['record-distributed', 'record-local']),
-    unit: z.literal('customer'),
     neighbouring: z.literal('add-or-remove-one'),
     /** tenants one customer may be a customer of, m; every ε is stated for it */
     tenantsPerCustomer: z.literal(1),
@@ -175,6 +174,10 @@ export function shapeOf(plan: Plan): SumShape {
   const { dimension, threshold, maxMagnitude } = plan.derived;
   return { dimension, tenants: plan.roster.length, threshold, maxMagnitude };
 }
+
+/** One customer is all rows with its name in the customer column, or one row where there is no such column. */
+export const unitOf = ({ features }: Settings): 'customer' | 'row-as-customer' =>
+  features.customer === 'row' ? 'row-as-customer' : 'customer';
 
 /** What one opening costs a customer, in the eyes of a coalition: what is charged, budgeted and put in the ledger. */
 export const chargedEvent = (plan: Plan): PrivacyEvent =>

@@ -6,7 +6,7 @@ import type { Said, TenantId } from './secure-sum.ts';
 /**
  * What every signature of a tenant covers.
  *
- *   transcript = SHA-256(federation, roster, task, epoch, round, model)
+ *   transcript = SHA-256(federation, roster, task, epoch, round, model, ledger head)
  *   statement  = (transcript, stage, attempt, from, heard, H(open), H(sealed to each))
  *
  * `heard` is the hash of everything the tenant was shown of the stage before. So two tenants that
@@ -25,6 +25,8 @@ export interface Occasion {
   readonly round: number;
   /** hash of the parameters the round starts from; empty while keys are made */
   readonly model: string;
+  /** head of the ledger when the round, or the epoch, began: tenants that are shown different ledgers sign different things */
+  readonly ledger: string;
 }
 
 /** 32 bytes. */

@@ -83,6 +83,8 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     stage: stageName,
     attempt: natural,
     model: z.string().regex(/^([0-9a-f]{64})?$/),
+    /** the ledger as it stood when this conversation began */
+    head: z.strictObject({ size: natural, hash }),
     members: z.array(tenant).max(200),
     openers: z.array(tenant).max(200),
     /** everything said in the stage before, as far as it concerns the recipient */

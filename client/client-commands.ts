@@ -1,21 +1,23 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import { relative, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { z } from 'zod';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { fingerprint } from '../aggregation/identity.ts';
 import { openLog } from '../aggregation/log.ts';
-import type { Plan } from '../aggregation/plan.ts';
+import { type Plan, unitOf } from '../aggregation/plan.ts';
 import { writeModel } from '../models/artifact.ts';
 import { type BackendName, startBackend } from '../models/backend.ts';
 import { secureRandom } from '../privacy/random.ts';
 import { openClientStore } from './client-store.ts';
 import { stayConnected } from './connect.ts';
+import { checkedSnapshot } from './data-contract.ts';
 import { enrol } from './enrol.ts';
 import { identityIn, modelsFolder, policyFile, storeFile } from './folder.ts';
 import { type ClientEvent, createParticipant } from './participant.ts';
-import { type Policy, PolicyUnreadable, policySchema, readPolicy } from './policy.ts';
-import { readSnapshot } from './rows.ts';
+import { type Policy, PolicyUnreadable, policySchema, readContract, readPolicy } from './policy.ts';
+import type { Snapshot } from './rows.ts';
 
 /** `parley tenant fingerprint` */
 export function showFingerprint({ folder, json }: { folder: string; json?: boolean }): void {
@@ -28,6 +30,8 @@ export interface InitOptions {
   readonly coordinator: string;
   readonly fingerprint: string;
   readonly data: string;
+  readonly schema: string;
+  readonly maxCustomers: number;
   readonly to: string;
   readonly json?: boolean;
 }
@@ -38,10 +42,14 @@ export function initClient(options: InitOptions): void {
   if (existsSync(file))
     throw new CommandError(EXIT.usage, `${file} exists already; edit it, or choose another folder with --to`);
   const print = fingerprint(identityIn(options.to).publicKey);
-  const policy: Policy = {
+  const contract = readContract(options.schema); // unreadable now is better than unreadable later
+  writeFileSync(join(options.to, 'schema.json'), `${JSON.stringify(contract, null, 2)}\n`, { flag: 'wx' });
+  const policy: z.input<typeof policySchema> = {
     tenant: options.tenant,
     coordinator: { url: options.coordinator, fingerprint: options.fingerprint },
     data: relative(options.to, resolve(options.data)),
+    schema: 'schema.json',
+    maxCustomers: options.maxCustomers,
     peers: {},
     accept: {
       work: ['train', 'segment', 'evaluate'],
@@ -51,6 +59,7 @@ export function initClient(options: InitOptions): void {
       maxDelta: 1e-5,
       minCohort: 3,
       minColluders: 1,
+      minUploadEveryMs: 10,
     },
     budget: { training: { epsilon: 4, delta: 1e-5 }, 'held-out': { epsilon: 4, delta: 1e-5 } },
   };
@@ -81,6 +90,7 @@ export async function runClient(options: ClientOptions, version: string): Promis
   const policy = policyOf(options.folder);
   const identity = identityIn(options.folder);
   const log = openLog(options.logLevel, options.json === true);
+  const snapshot = await customersOf(policy);
   const backend = await startBackend(options.backend);
   log.info(
     {
@@ -102,7 +112,7 @@ export async function runClient(options: ClientOptions, version: string): Promis
     random: secureRandom(),
     clock: Date.now,
     sleep: (ms) => sleep(ms),
-    snapshot: () => readSnapshot(policy.data),
+    snapshot: async () => snapshot,
     version,
     onEvent: (event) => follow(event, options.folder, log),
   });
@@ -117,6 +127,16 @@ export async function runClient(options: ClientOptions, version: string): Promis
   participant.forget();
   store.close();
   if (refused !== undefined) throw new CommandError(EXIT.refused, refused);
+}
+
+async function customersOf(policy: Policy): Promise<Snapshot> {
+  try {
+    return await checkedSnapshot(policy);
+  } catch (error) {
+    const { name, message } = error as Error;
+    if (['RowsUnreadable', 'RowError', 'TableRefused'].includes(name)) throw new CommandError(EXIT.input, message);
+    throw error;
+  }
 }
 
 function policyOf(folder: string): Policy {
@@ -165,7 +185,7 @@ async function keepModel(
   const guarantee = {
     ...plan.derived.epsilon,
     delta: privacy.delta,
-    unit: privacy.unit,
+    unit: unitOf(plan.settings),
     neighbouring: privacy.neighbouring,
   };
   const target = resolve(modelsFolder(folder), `${name}-${task.slice(0, 8)}`);

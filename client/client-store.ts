@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import { type Budget, readBudget } from '../privacy/budget.ts';
 import { EMPTY_LEDGER, entryText, type LedgerEntry, type LedgerHead } from '../privacy/ledger.ts';
@@ -13,6 +14,8 @@ export interface ClientStore {
   addLedger(entries: readonly LedgerEntry[], head: LedgerHead): void;
   ledgerEntry(task: string, round: number, kind: 'charge' | 'release' | 'abort'): LedgerEntry | undefined;
   ledger(): LedgerEntry[];
+  /** Hash of the head when the ledger had `size` entries; undefined when this tenant has not seen as many. */
+  ledgerHashAt(size: number): string | undefined;
   /** Has the ledger ended this task? */
   isOver(task: string): boolean;
   /** undefined before the first task */
@@ -22,7 +25,6 @@ export interface ClientStore {
   accepted(task: string): Accepted | undefined;
   accept(task: string, accepted: Accepted): void;
   round(task: string, round: number): AnsweredRound | undefined;
-  rounds(task: string): AnsweredRound[];
   /** Highest round this tenant ever contributed to; 0 before the first. */
   lastRound(task: string): number;
   setRound(task: string, round: number, answered: AnsweredRound): void;
@@ -46,8 +48,6 @@ export interface AnsweredRound {
   readonly sumHash: string;
   /** opener sets it answered, each once */
   readonly openerSets: readonly string[];
-  /** 'open' until the ledger says what became of the round */
-  readonly cost: 'open' | 'spent' | 'returned';
 }
 
 const SCHEMA_VERSION = 1;
@@ -55,7 +55,8 @@ const SCHEMA_VERSION = 1;
 /** @param path - a file, or ':memory:' for a tenant that lives as long as its process */
 export function openClientStore(path: string): ClientStore {
   const db = new DatabaseSync(path);
-  db.exec('pragma journal_mode = wal; pragma synchronous = full;');
+  // exclusive: two processes on one budget would each believe that it is theirs
+  db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full;');
   const found = db.prepare('pragma user_version').get()?.user_version as number;
   if (found > SCHEMA_VERSION) throw new Error(`${path} was written by a newer Parley (schema ${found})`);
   db.exec(`
@@ -74,12 +75,12 @@ export function openClientStore(path: string): ClientStore {
   const set = db.prepare('insert into kept values (?, ?) on conflict (name) do update set value = excluded.value');
   const addEntry = db.prepare('insert into ledger values (?, ?, ?, ?, ?)');
   const findEntry = db.prepare('select entry from ledger where task = ? and round = ? and kind = ?');
+  const entryAt = db.prepare('select entry from ledger where seq = ?');
   const findEnd = db.prepare("select seq from ledger where task = ? and kind in ('finish', 'stop') limit 1");
   const allEntries = db.prepare('select entry from ledger order by seq');
   const task = db.prepare('select plan, data from task where id = ?');
   const addTask = db.prepare('insert or ignore into task values (?, ?, ?)');
   const round = db.prepare('select answered from round where task = ? and round = ?');
-  const rounds = db.prepare('select answered from round where task = ? order by round');
   const lastRound = db.prepare('select coalesce(max(round), 0) as last from round where task = ?');
   const setRound = db.prepare(
     'insert into round values (?, ?, ?) on conflict (task, round) do update set answered = excluded.answered',
@@ -100,6 +101,15 @@ export function openClientStore(path: string): ClientStore {
       return row === undefined ? undefined : (JSON.parse(row.entry as string) as LedgerEntry);
     },
     isOver: (id) => findEnd.get(id) !== undefined,
+    ledgerHashAt: (size) => {
+      if (size === 0) return EMPTY_LEDGER.hash;
+      const row = entryAt.get(size - 1);
+      return row === undefined
+        ? undefined
+        : createHash('sha256')
+            .update(row.entry as string)
+            .digest('hex');
+    },
     ledger: () => allEntries.all().map((row) => JSON.parse(row.entry as string) as LedgerEntry),
     budget: () => {
       const text = kept('budget');
@@ -112,7 +122,6 @@ export function openClientStore(path: string): ClientStore {
       const row = round.get(id, number);
       return row === undefined ? undefined : (JSON.parse(row.answered as string) as AnsweredRound);
     },
-    rounds: (id) => rounds.all(id).map((row) => JSON.parse(row.answered as string) as AnsweredRound),
     lastRound: (id) => lastRound.get(id)?.last as number,
     setRound: (id, number, answered) => void setRound.run(id, number, JSON.stringify(answered)),
     pinned: kept,

@@ -1,4 +1,4 @@
-import canonicalize from 'canonicalize';
+import { isStorageError } from '../aggregation/exit.ts';
 import { fingerprint, type Identity, isSignedBy } from '../aggregation/identity.ts';
 import type { Link } from '../aggregation/link.ts';
 import { checkPlan, hex, type Plan, planDigest, planSchema, planText, poolOf, taskId } from '../aggregation/plan.ts';
@@ -24,7 +24,7 @@ import type { RandomSource } from '../privacy/random.ts';
 import type { ClientStore } from './client-store.ts';
 import type { Customers } from './contribution.ts';
 import { LedgerBroken, takeInLedger } from './ledger-view.ts';
-import { objection, type Policy } from './policy.ts';
+import { contractOf, objection, type Policy } from './policy.ts';
 import type { Snapshot } from './rows.ts';
 import { followLedger, setAside, wouldPay } from './spending.ts';
 import { type DeclineCause, Declined, TaskSession } from './task-session.ts';
@@ -49,7 +49,7 @@ export interface ClientWorld {
   /** Unix milliseconds */
   readonly clock: () => number;
   readonly sleep: (ms: number) => Promise<void>;
-  /** Reads the tenant's customers. */
+  /** The tenant's customers, checked against the policy's data contract (`data-contract.ts`). */
   readonly snapshot: () => Promise<Snapshot>;
   readonly version: string;
   /** Told what happens, for logs and progress lines; never holds a row, a key or a vector. */
@@ -83,7 +83,6 @@ export function createParticipant(world: ClientWorld): Participant {
     throw new Error('a participant needs secure randomness: replayed noise protects nobody');
   const { policy, store } = world;
   const sessions = new Map<string, TaskSession>();
-  const declined = new Set<string>();
   const plans = new Map<string, Plan>();
   const tell = world.onEvent ?? (() => {});
   let coordinatorKey: Uint8Array | undefined;
@@ -155,7 +154,7 @@ export function createParticipant(world: ClientWorld): Participant {
   async function consider(link: Link, message: Extract<FromCoordinator, { type: 'plan' }>): Promise<void> {
     const plan = readPlan(message);
     const task = taskId(plan);
-    if (declined.has(task)) return;
+    if (store.pinned(`declined/${task}`) !== undefined) return;
     try {
       if (!sessions.has(task)) sessions.set(task, await admit(plan, task, message.parameters));
       const round = sessions.get(task)!.lastRoundTaken;
@@ -197,15 +196,17 @@ export function createParticipant(world: ClientWorld): Participant {
     }
     const against = objection(policy, plan);
     if (against !== undefined) throw new Declined('policy', against);
-    const holdout = checkHoldout(plan);
     const start = startOf(plan, parameters);
     if (before === undefined) checkBudget(plan);
+    checkContract();
     const { customers, hash } = await load(plan);
+    checkRows(hash);
     if (before !== undefined && before.data !== hash)
       throw new Declined('data', 'the data file is not the one this task was accepted with');
     if (before === undefined)
       store.commit(() => {
-        store.pin('holdout', holdout); // by the task that is accepted: a plan that is declined settles nothing
+        store.pin('contract', contractOf(policy));
+        if (policy.schema.customer === 'row') store.pin('rows', hash);
         store.accept(task, { plan: planText(plan), data: hash });
         setAside(store, policy, plan);
       });
@@ -221,17 +222,21 @@ export function createParticipant(world: ClientWorld): Participant {
       throw new Declined('policy', 'the plan belongs to another federation');
   }
 
+  /** Who a customer is, and who is held out, stays what it was: or a customer would pay from two pools and be counted in one. */
+  function checkContract(): void {
+    const pinned = store.pinned('contract');
+    if (pinned !== undefined && pinned !== contractOf(policy))
+      throw new Declined('policy', 'customers are told apart, or held out, by another rule than in earlier tasks');
+  }
+
   /**
-   * Who is held out must be the same in every task, or a customer would pay from two pools and be counted in one.
-   * @returns the rule
+   * Where a row is a customer, a row that changes is another customer, and may be held out where it was trained on: what it
+   * paid could not be followed. So the file stays the one of the first task; a customer column lifts this.
    */
-  function checkHoldout(plan: Plan): string {
-    const { holdout, customer } = plan.settings.features;
-    const rule = canonicalize({ holdout, customer })!;
-    const pinned = store.pinned('holdout');
-    if (pinned !== undefined && pinned !== rule)
-      throw new Declined('policy', 'customers are held out by another rule than in earlier tasks');
-    return rule;
+  function checkRows(hash: string): void {
+    const pinned = store.pinned('rows');
+    if (policy.schema.customer === 'row' && pinned !== undefined && pinned !== hash)
+      throw new Declined('data', 'one row is one customer here, and the rows are not those of earlier tasks');
   }
 
   function checkBudget(plan: Plan): void {
@@ -252,19 +257,12 @@ export function createParticipant(world: ClientWorld): Participant {
     return start;
   }
 
+  /** The data was checked against the contract before this client connected; a plan asks for part of it. */
   async function load(plan: Plan): Promise<{ customers: Customers; hash: string }> {
-    try {
-      const { table, hash } = await world.snapshot();
-      const encoded = encode(plan.settings.features, table);
-      const pool = poolOf(plan) === 'held-out' ? heldOutCustomers(encoded) : trainingCustomers(encoded);
-      if (pool.length > plan.settings.privacy.maxCustomers)
-        throw new Declined('data', 'more customers than the plan provides for');
-      return { customers: { encoded, pool }, hash };
-    } catch (error) {
-      if (error instanceof Declined) throw error;
-      tell({ type: 'refused', about: 'data', reason: (error as Error).message }); // for the tenant's own eyes
-      throw new Declined('data', 'the data does not fit the schema of the plan');
-    }
+    const { table, hash } = await world.snapshot();
+    const encoded = encode(plan.settings.features, table);
+    const pool = poolOf(plan) === 'held-out' ? heldOutCustomers(encoded) : trainingCustomers(encoded);
+    return { customers: { encoded, pool }, hash };
   }
 
   // ---- a running task
@@ -312,14 +310,16 @@ export function createParticipant(world: ClientWorld): Participant {
 
   /** Fails closed: whatever went wrong, this tenant takes no further part in the task. */
   function decline(link: Link, task: string, error: unknown): void {
-    if (!(error instanceof Declined) && !(error instanceof WireRefused) && !(error instanceof RangeError)) throw error;
+    if (isStorageError(error)) throw error;
     const because = error instanceof Declined ? error.because : 'broken-promise';
-    const reason = error.message.slice(0, 500);
-    declined.add(task);
+    // what a bug has to say may hold more than a coordinator should hear
+    const isMeant = error instanceof Declined || error instanceof WireRefused;
+    const reason = isMeant ? error.message.slice(0, 500) : 'the client met an error';
+    store.pin(`declined/${task}`, because); // a restart does not change its mind
     end(task);
     const signature = world.identity.sign(answerDigest(task, policy.tenant, 'decline', reason));
     link.send(encodeFromClient({ type: 'decline', task, cause: because, reason, signature }));
-    tell({ type: 'declined', task, because, reason });
+    tell({ type: 'declined', task, because, reason: isMeant ? reason : String(error) });
   }
 
   function over({ task, outcome, reason }: Extract<FromCoordinator, { type: 'over' }>): void {

@@ -1,9 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import canonicalize from 'canonicalize';
 import { z } from 'zod';
 import { fingerprint } from '../aggregation/identity.ts';
 import { coalitionShares, type Plan, poolOf } from '../aggregation/plan.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
+import { type FeatureSchema, featureSchema } from '../models/schema.ts';
 
 /**
  * What a tenant lets happen to its customers. A file of its own, kept and changed by the tenant alone;
@@ -23,6 +25,14 @@ export const policySchema = z.strictObject({
   coordinator: z.strictObject({ url: z.url({ protocol: /^https?$/ }), fingerprint: print }),
   /** CSV or Parquet file with this tenant's customers; relative to the policy file */
   data: z.string().min(1),
+  /**
+   * The data contract, a JSON file: who a customer is, who is held out, and every column that tasks may use, with its bounds or
+   * categories. The data is checked against it before the client connects; a plan may use part of it and nothing else, so
+   * no plan can ask a question by what it makes this tenant decline.
+   */
+  schema: z.string().min(1),
+  /** an upper bound on this tenant's customers that may be known */
+  maxCustomers: z.int().positive(),
   /** tenants counted as honest, with the fingerprints their people read out: nobody else counts towards a cohort */
   peers: z.record(name, print),
   accept: z.strictObject({
@@ -36,11 +46,14 @@ export const policySchema = z.strictObject({
     minCohort: z.int().min(1),
     /** fewest colluding tenants the plan must withstand */
     minColluders: z.int().min(0),
+    /** contributions must leave at multiples of at least this, so that their time tells little */
+    minUploadEveryMs: z.int().min(1),
   }),
   /** what may ever be spent, over all tasks: on customers trained on, and on customers held out */
   budget: z.strictObject({ training: limit, 'held-out': limit }),
 });
-export type Policy = z.infer<typeof policySchema>;
+/** As in the file, with the contract read in. */
+export type Policy = Omit<z.infer<typeof policySchema>, 'schema'> & { readonly schema: FeatureSchema };
 
 export class PolicyUnreadable extends Error {
   override readonly name = 'PolicyUnreadable';
@@ -50,19 +63,37 @@ export class PolicyUnreadable extends Error {
 export function readPolicy(file: string): Policy {
   if (!existsSync(file))
     throw new PolicyUnreadable(`${file}: no such file; \`parley client init\` writes one to start from`);
-  let value: unknown;
+  const value = parsedJson(file);
+  const parsed = policySchema.safeParse(value);
+  if (!parsed.success) throw unreadable(file, parsed.error);
+  const schema = readContract(resolve(dirname(file), parsed.data.schema));
+  return { ...parsed.data, schema, data: resolve(dirname(file), parsed.data.data) };
+}
+
+/** @throws PolicyUnreadable naming file and field */
+export function readContract(file: string): FeatureSchema {
+  if (!existsSync(file))
+    throw new PolicyUnreadable(`${file}: no such file; "schema" in the policy names the data contract`);
+  const parsed = featureSchema.safeParse(parsedJson(file));
+  if (!parsed.success) throw unreadable(file, parsed.error);
+  return parsed.data;
+}
+
+function unreadable(file: string, error: z.ZodError): PolicyUnreadable {
+  const lines = error.issues.map((issue) => `${file}: ${issue.path.join('.') || '(top)'}: ${issue.message}`);
+  return new PolicyUnreadable(lines.join('\n'));
+}
+
+function parsedJson(file: string): unknown {
   try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
+    return JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
     throw new PolicyUnreadable(`${file}: not JSON: ${(error as Error).message}`);
   }
-  const parsed = policySchema.safeParse(value);
-  if (!parsed.success)
-    throw new PolicyUnreadable(
-      parsed.error.issues.map((issue) => `${file}: ${issue.path.join('.') || '(top)'}: ${issue.message}`).join('\n'),
-    );
-  return { ...parsed.data, data: resolve(dirname(file), parsed.data.data) };
 }
+
+/** What makes a customer the same customer in every task. */
+export const contractOf = ({ schema: { customer, holdout } }: Policy): string => canonicalize({ customer, holdout })!;
 
 /** The first thing about a plan that the policy does not allow, as a sentence; undefined when it allows all of it. */
 export function objection(policy: Policy, plan: Plan): string | undefined {
@@ -77,6 +108,12 @@ export function objection(policy: Policy, plan: Plan): string | undefined {
   if (secureSum.minCohort < accept.minCohort) return `a cohort of ${secureSum.minCohort} is below ${accept.minCohort}`;
   if (secureSum.colluders < accept.minColluders)
     return `the plan withstands ${secureSum.colluders} colluders, fewer than ${accept.minColluders}`;
+  if (plan.settings.timing.uploadEveryMs < accept.minUploadEveryMs)
+    return `contributions would leave every ${plan.settings.timing.uploadEveryMs} ms, the policy asks for ${accept.minUploadEveryMs} or more`;
+  const beyond = beyondContract(plan.settings.features, policy.schema);
+  if (beyond !== undefined) return beyond;
+  if (privacy.maxCustomers < policy.maxCustomers)
+    return `the plan provides for ${privacy.maxCustomers} customers, this tenant for up to ${policy.maxCustomers}`;
   if (coalitionShares(plan.settings) < 1) return 'nobody outside the coalition adds noise';
   const pinned = pinnedTenants(policy, plan);
   if (pinned.size < secureSum.minCohort)
@@ -84,6 +121,19 @@ export function objection(policy: Policy, plan: Plan): string | undefined {
   const allowed = policy.budget[poolOf(plan)];
   if (privacy.delta > allowed.delta) return `δ ${privacy.delta} is above the budget's ${allowed.delta}`;
   return undefined;
+}
+
+/** What a plan asks that the contract does not offer. Depends on two public documents alone, never on a row. */
+function beyondContract(asked: FeatureSchema, contract: FeatureSchema): string | undefined {
+  const same = (a: unknown, b: unknown): boolean => canonicalize(a) === canonicalize(b);
+  if (!same(asked.customer, contract.customer))
+    return 'the plan tells customers apart by another rule than the data contract';
+  if (!same(asked.holdout, contract.holdout))
+    return 'the plan holds customers out by another rule than the data contract';
+  if (asked.label !== undefined && !same(asked.label, contract.label))
+    return 'the label is not that of the data contract';
+  const extra = asked.features.find((feature) => !contract.features.some((offered) => same(feature, offered)));
+  return extra && `column "${extra.column}" is not in the data contract as the plan describes it`;
 }
 
 /**

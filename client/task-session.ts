@@ -1,4 +1,5 @@
 import canonicalize from 'canonicalize';
+import { isStorageError } from '../aggregation/exit.ts';
 import { chargedEvent, hex, type Plan, rosterHash, roundsOf, shapeOf, taskId } from '../aggregation/plan.ts';
 import { begin, type Progress, progressHash, released, takeIn } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
@@ -17,6 +18,7 @@ import {
   heardHash,
   isRelayed,
   NOTHING_HEARD,
+  type Occasion,
   type Place,
   type Relayed,
   signStatement,
@@ -28,7 +30,7 @@ import type { Noised } from '../privacy/steps.ts';
 import { type Customers, contribution } from './contribution.ts';
 import type { ClientWorld } from './participant.ts';
 import { pinnedTenants } from './policy.ts';
-import { openRound } from './spending.ts';
+import { payRound } from './spending.ts';
 
 /**
  * A tenant's side of one accepted task.
@@ -58,6 +60,8 @@ interface Epoch {
   readonly number: number;
   readonly parties: readonly TenantId[];
   readonly keys: TenantEpoch;
+  /** hash of the ledger's head when it began */
+  readonly ledger: string;
   keyed: boolean;
 }
 
@@ -65,7 +69,9 @@ interface Round {
   readonly number: number;
   readonly startedAt: number;
   readonly protocol: TenantRound;
-  /** under way since the round began: does not depend on who else takes part */
+  /** hash of the ledger's head when it began */
+  readonly ledger: string;
+  /** begins when "ready" has left, so that its time does not tell how long the batch took; needs nobody else */
   readonly vector: Promise<Noised>;
   /** what this tenant heard before it answered each stage, by stage name */
   readonly heard: Map<string, Uint8Array>;
@@ -141,8 +147,11 @@ export class TaskSession {
         `round ${opened.round}: the sum leads to another model than the coordinator names`,
       );
     const release = this.#world.store.ledgerEntry(this.id, opened.round, 'release');
+    const charge = this.#world.store.ledgerEntry(this.id, opened.round, 'charge');
     if (release?.kind !== 'release' || release.modelHash !== model)
       throw new Declined('broken-promise', `round ${opened.round}: the ledger does not release this model`);
+    if (charge?.kind !== 'charge' || charge.sumHash !== release.sumHash)
+      throw new Declined('broken-promise', `round ${opened.round}: the ledger does not charge the sum it releases`);
     this.#progress = next;
     this.#taken = opened.round;
     this.#round = undefined;
@@ -166,9 +175,9 @@ export class TaskSession {
     if (stage === 0) await this.#beginEpoch(ask);
     const epoch = this.#epoch;
     if (epoch === undefined || epoch.number !== ask.epoch) return undefined;
-    const heard = this.#verified(ask, this.#protocol.keying, stage, this.#keyingHeard);
+    const heard = this.#verified(ask, epoch.ledger, this.#protocol.keying, stage, this.#keyingHeard);
     const said = await epoch.keys.key(stage, heard);
-    return this.#signed(ask, said, this.#keyingHeard);
+    return this.#signed(ask, epoch.ledger, said, this.#keyingHeard);
   }
 
   /** The members' confirmations: from here on rounds can be held. @throws ProtocolBroken when two of them differ */
@@ -177,7 +186,7 @@ export class TaskSession {
     if (epoch === undefined || epoch.number !== message.epoch || epoch.keyed) return;
     const stages = this.#protocol.keying;
     const ask = { ...message, round: 0, model: '', stage: 'keyed', attempt: 1 };
-    await epoch.keys.keyed(this.#verified(ask, stages, stages.length, this.#keyingHeard));
+    await epoch.keys.keyed(this.#verified(ask, epoch.ledger, stages, stages.length, this.#keyingHeard));
     epoch.keyed = true;
   }
 
@@ -187,11 +196,23 @@ export class TaskSession {
     this.forget();
     this.#keyingHeard.clear();
     this.#checkCohort(ask.members);
-    const transcript = transcriptOf(this.#occasion({ ...ask, round: 0, model: '' }));
+    const ledger = this.#ledgerAt(ask);
+    const transcript = transcriptOf(this.#occasion({ ...ask, round: 0, model: '' }, ledger));
     const shape = shapeOf(this.plan);
     const me = this.#world.policy.tenant;
     const keys = await this.#protocol.tenant({ shape, members: ask.members, me, transcript });
-    this.#epoch = { number: ask.epoch, parties: ask.members, keys, keyed: this.#protocol.keying.length === 0 };
+    const keyed = this.#protocol.keying.length === 0;
+    this.#epoch = { number: ask.epoch, parties: ask.members, keys, ledger, keyed };
+  }
+
+  /**
+   * The ledger's head that a conversation begins with, as this tenant has verified it. It goes into every signature, so
+   * tenants that are shown two ledgers cannot hear each other.
+   */
+  #ledgerAt({ head }: Ask): string {
+    if (this.#world.store.ledgerHashAt(head.size) !== head.hash)
+      throw new Declined('broken-promise', 'the conversation begins with another ledger than this tenant was shown');
+    return head.hash;
   }
 
   async #answerRound(ask: Ask): Promise<FromClient | undefined> {
@@ -202,9 +223,9 @@ export class TaskSession {
     const stage = this.#protocol.summing[index]!;
     const round = this.#roundOf(ask, epoch);
     if (round === undefined) return undefined;
-    const heard = this.#verified(ask, this.#protocol.summing, index, round.heard);
+    const heard = this.#verified(ask, round.ledger, this.#protocol.summing, index, round.heard);
     const said = await this.#say(ask, stage, index, round, heard);
-    return this.#signed(ask, said, round.heard);
+    return this.#signed(ask, round.ledger, said, round.heard);
   }
 
   #roundOf(ask: Ask, epoch: Epoch): Round | undefined {
@@ -214,11 +235,12 @@ export class TaskSession {
     if (ask.model !== model)
       throw new Declined('broken-promise', `round ${ask.round} starts from a model that this tenant did not compute`);
     this.#checkUnanswered(ask.round);
-    const protocol = epoch.keys.round(transcriptOf(this.#occasion(ask)));
+    const ledger = this.#ledgerAt(ask);
+    const protocol = epoch.keys.round(transcriptOf(this.#occasion(ask, ledger)));
     const startedAt = this.#world.clock();
-    const vector = this.#vector();
+    const vector = afterThisTurn().then(() => this.#vector());
     vector.catch(() => {}); // awaited where it is used; a round that ends before must not leave a rejection unhandled
-    this.#round = { number: ask.round, startedAt, protocol, vector, heard: new Map(), cohort: [] };
+    this.#round = { number: ask.round, startedAt, protocol, ledger, vector, heard: new Map(), cohort: [] };
     this.#answers.clear();
     return this.#round;
   }
@@ -255,7 +277,7 @@ export class TaskSession {
     const values = await round.vector;
     const sealed = await round.protocol.contribute(values, heard);
     const { store, policy } = this.#world;
-    this.#refusing('budget', () => openRound(store, policy, this.plan, round.number, cohortHash(cohort)));
+    this.#refusing('budget', () => payRound(store, policy, this.plan, round.number, cohortHash(cohort)));
     await this.#uploadTime(round.startedAt);
     return sealed;
   }
@@ -324,6 +346,7 @@ export class TaskSession {
   /** What was said before, after every signature has been checked against this tenant's own view of the round. */
   #verified(
     ask: Pick<Ask, 'epoch' | 'round' | 'model' | 'stage' | 'heard'>,
+    ledger: string,
     stages: readonly Stage[],
     index: number,
     heardBefore: ReadonlyMap<string, Uint8Array>,
@@ -336,7 +359,7 @@ export class TaskSession {
     const heard = heardBefore.get(previous);
     if (heard === undefined)
       throw new Declined('broken-promise', `asked for "${ask.stage}" without having been asked for "${previous}"`);
-    const place: Place = { transcript: transcriptOf(this.#occasion(ask)), stage: previous, attempt: 1, heard };
+    const place: Place = { transcript: transcriptOf(this.#occasion(ask, ledger)), stage: previous, attempt: 1, heard };
     const all = new Map<TenantId, Heard>();
     for (const relayed of ask.heard as readonly Relayed[]) {
       const key = this.#keys.get(relayed.from);
@@ -353,11 +376,11 @@ export class TaskSession {
     return all;
   }
 
-  #signed(ask: Ask, said: Said, heardBefore: Map<string, Uint8Array>): FromClient {
+  #signed(ask: Ask, ledger: string, said: Said, heardBefore: Map<string, Uint8Array>): FromClient {
     const heard = ask.heard.length === 0 ? NOTHING_HEARD : heardHash(ask.heard as readonly Relayed[]);
     heardBefore.set(ask.stage, heard);
     const place: Place = {
-      transcript: transcriptOf(this.#occasion(ask)),
+      transcript: transcriptOf(this.#occasion(ask, ledger)),
       stage: ask.stage,
       attempt: ask.attempt,
       heard,
@@ -367,19 +390,23 @@ export class TaskSession {
     return { type: 'say', task, epoch, round, stage, attempt, open: said.open, sealed: [...said.sealed], signature };
   }
 
-  #occasion({ epoch, round, model }: Pick<Ask, 'epoch' | 'round' | 'model'>) {
+  #occasion({ epoch, round, model }: Pick<Ask, 'epoch' | 'round' | 'model'>, ledger: string): Occasion {
     const { federation, roster } = this.plan;
-    return { federation, roster: rosterHash(roster), task: this.id, epoch, round, model };
+    return { federation, roster: rosterHash(roster), task: this.id, epoch, round, model, ledger };
   }
 
   #refusing(cause: DeclineCause, work: () => void): void {
     try {
       work();
     } catch (error) {
+      if (isStorageError(error)) throw error;
       throw new Declined(cause, (error as Error).message);
     }
   }
 }
+
+/** When everything that is to be sent in this turn has been handed to the connection. */
+const afterThisTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** "Losing one means a new T′ for the same sum with fresh smudging, at most twice": two sets in all. */
 const MAX_OPENER_SETS = 2;

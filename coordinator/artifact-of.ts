@@ -1,3 +1,4 @@
+import { unitOf } from '../aggregation/plan.ts';
 import { released } from '../aggregation/progress.ts';
 import type { Model } from '../models/artifact.ts';
 import type { Conductor } from './conductor.ts';
@@ -16,7 +17,7 @@ export function artifactOf(conductor: Conductor | undefined): Model | undefined 
     guarantee: {
       ...plan.derived.epsilon,
       delta: privacy.delta,
-      unit: privacy.unit,
+      unit: unitOf(plan.settings),
       neighbouring: privacy.neighbouring,
     },
   };

@@ -11,6 +11,7 @@ import {
   roundsOf,
   shapeOf,
   taskId,
+  unitOf,
 } from '../aggregation/plan.ts';
 import { begin, type Progress, progressHash, released, takeIn } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
@@ -353,6 +354,7 @@ export class Conductor {
       epoch: state.epoch,
       round: roundNumber(state),
       model,
+      ledger: (state.keyed ? state.roundHead : state.epochHead).hash,
     };
   }
 
@@ -384,7 +386,14 @@ export class Conductor {
       case 'begin-epoch':
         return this.#beginEpoch(move.members);
       case 'begin-round':
-        return this.#commit([{ type: 'round-begun', round: this.#running().round + 1, present: move.present }]);
+        return this.#commit([
+          {
+            type: 'round-begun',
+            round: this.#running().round + 1,
+            present: move.present,
+            head: this.#world.ledger.head,
+          },
+        ]);
       case 'ask':
         return this.#ask(move);
       case 'abandon':
@@ -412,13 +421,13 @@ export class Conductor {
   async #beginEpoch(members: readonly TenantId[]): Promise<void> {
     this.#epoch?.forget();
     this.#epoch = undefined;
-    this.#commit([{ type: 'epoch-begun', epoch: this.#running().epoch + 1, members }]);
+    this.#commit([{ type: 'epoch-begun', epoch: this.#running().epoch + 1, members, head: this.#world.ledger.head }]);
     await this.#openEpoch();
   }
 
   async #openEpoch(): Promise<void> {
     const state = this.#running();
-    const transcript = transcriptOf({ ...this.#occasion(state), round: 0, model: '' });
+    const transcript = transcriptOf(this.#occasion({ ...state, keyed: false }));
     this.#epoch = await this.#protocol.coordinator({ shape: shapeOf(this.plan), members: state.parties, transcript });
   }
 
@@ -461,6 +470,7 @@ export class Conductor {
       stage: stagesOf(state, this.#rules)[stage]!.name,
       attempt,
       model: state.keyed ? state.model : '',
+      head: state.keyed ? state.roundHead : state.epochHead,
       members: [...state.members],
       openers: [...openers],
       heard: this.#heardBefore(state, stage).map((statement) => relayTo(tenant, statement)),
@@ -615,7 +625,7 @@ export function recordProposal(
     event: plannedEvent(plan),
     delta: privacy.delta,
     epsilon: plan.derived.epsilon,
-    unit: privacy.unit,
+    unit: unitOf(plan.settings),
     neighbouring: privacy.neighbouring,
   };
   const { store, ledger, clock } = world;

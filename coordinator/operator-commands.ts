@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
-import { makePlan, type Plan, PlanRefused, type Roster, type Settings, shapeOf } from '../aggregation/plan.ts';
+import { makePlan, type Plan, PlanRefused, type Roster, type Settings, shapeOf, unitOf } from '../aggregation/plan.ts';
 import { sumNoise } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
 import { readSettings } from './settings-file.ts';
@@ -62,7 +62,7 @@ function describe(plan: Plan): string {
   const { bits, bytesPerRound, noiseOfSum } = costs(plan);
   const { release, coalition, floor } = derived.epsilon;
   return `${settings.name}: ${settings.work.kind}, ${roster.length} tenants, ${derived.dimension} coordinates (${derived.path} path)
-  unit            one ${privacy.unit}, ${privacy.neighbouring}, in ${privacy.tenantsPerCustomer} tenant
+  unit            one ${unitOf(settings)}, ${privacy.neighbouring}, in ${privacy.tenantsPerCustomer} tenant
   ε at δ ${privacy.delta}     release ${release.toFixed(3)} · coalition ${coalition.toFixed(3)} · floor ${floor.toFixed(3)}
   noise           z = ${derived.noiseMultiplier.toFixed(4)}, share σ = ${derived.shareStdDev} grid steps, ${noiseOfSum.toFixed(3)} per coordinate of a sum
   openings        ${derived.openings} calibrated, spare ones included

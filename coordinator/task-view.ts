@@ -1,4 +1,4 @@
-import { chargedEvent, type Plan, roundsOf } from '../aggregation/plan.ts';
+import { chargedEvent, type Plan, roundsOf, unitOf } from '../aggregation/plan.ts';
 import { clusterShape, sumNoise } from '../aggregation/progress.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
 import { type Metrics, metricsFromHistogram } from '../models/evaluation.ts';
@@ -66,7 +66,7 @@ export function viewOf(conductor: Conductor, present: ReadonlySet<TenantId>): Ta
     bytesUp: conductor.bytesUp,
     model: state.phase === 'stopped' ? '' : state.model,
     privacy: {
-      unit: settings.privacy.unit,
+      unit: unitOf(settings),
       neighbouring: settings.privacy.neighbouring,
       delta: settings.privacy.delta,
       epsilon: derived.epsilon,

@@ -1,4 +1,5 @@
 import type { SecureSum, TenantId } from '../aggregation/secure-sum.ts';
+import { EMPTY_LEDGER, type LedgerHead } from '../privacy/ledger.ts';
 import * as round from './round.ts';
 
 /**
@@ -47,6 +48,9 @@ export interface Running {
   readonly keyed: boolean;
   /** number of the last round begun; never reused */
   readonly round: number;
+  /** the ledger when the epoch began, and when the round did */
+  readonly epochHead: LedgerHead;
+  readonly roundHead: LedgerHead;
   /** sums opened so far: steps the model has taken */
   readonly steps: number;
   /** openings charged to the ledger so far, those that failed included */
@@ -72,8 +76,18 @@ export type TaskFact =
   | { readonly type: 'waiting'; readonly at: number }
   /** the coordinator is back: while it was away nobody could answer, so no patience was used up */
   | { readonly type: 'resumed'; readonly at: number }
-  | { readonly type: 'epoch-begun'; readonly epoch: number; readonly members: readonly TenantId[] }
-  | { readonly type: 'round-begun'; readonly round: number; readonly present: readonly TenantId[] }
+  | {
+      readonly type: 'epoch-begun';
+      readonly epoch: number;
+      readonly members: readonly TenantId[];
+      readonly head: LedgerHead;
+    }
+  | {
+      readonly type: 'round-begun';
+      readonly round: number;
+      readonly present: readonly TenantId[];
+      readonly head: LedgerHead;
+    }
   | { readonly type: 'in-round'; readonly fact: round.RoundFact }
   | { readonly type: 'opened'; readonly sumHash: round.Hash; readonly model: round.Hash }
   | { readonly type: 'finished' }
@@ -255,6 +269,8 @@ function begun({ accepted, declined, model }: Proposed): Running {
     accepted,
     declined,
     ...nothing,
+    epochHead: EMPTY_LEDGER,
+    roundHead: EMPTY_LEDGER,
     model,
     conversation: undefined,
     waitingSince: undefined,
@@ -273,13 +289,20 @@ function advanceRunning(state: Running, fact: TaskFact, rules: TaskRules): TaskS
         epoch: fact.epoch,
         parties: fact.members,
         members: fact.members,
+        epochHead: fact.head,
         waitingSince: undefined,
         ...keying(fact.members, rules),
       };
     case 'round-begun':
       if (state.conversation !== undefined || !state.keyed || fact.round !== state.round + 1)
         throw impossible(state, fact);
-      return { ...state, round: fact.round, waitingSince: undefined, conversation: round.opening(fact.present) };
+      return {
+        ...state,
+        round: fact.round,
+        roundHead: fact.head,
+        waitingSince: undefined,
+        conversation: round.opening(fact.present),
+      };
     case 'in-round':
       return inConversation(state, fact.fact, rules);
     case 'opened':

@@ -82,7 +82,8 @@ async function story(
     rows.push({ unit, customers: tables.get(unit)!.rows.length, alone: await judge.trained(unit) });
   say(describeUnits(rows, private_, pooled, judge.customers));
   say(describeMetrics(metrics));
-  say(describeSpending(processes.total(), [churn, segments, evaluation]));
+  const total = await processes.total();
+  say(describeSpending(total, [churn, segments, evaluation]));
 
   const ledger = await processes.verifyLedger();
   const model = processes.modelFolder('fiber-monthly', churn);
@@ -100,7 +101,7 @@ Score a customer where its row is:
     pooled,
     metrics,
     tasks: [churn, segments, evaluation],
-    total: processes.total(),
+    total,
     ledger,
     model,
   };

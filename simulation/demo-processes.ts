@@ -4,14 +4,16 @@ import { createWriteStream, mkdirSync, readdirSync, readFileSync, writeFileSync 
 import { join, relative, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { z } from 'zod';
 import { fingerprint } from '../aggregation/identity.ts';
 import type { Settings } from '../aggregation/plan.ts';
 import { openClientStore } from '../client/client-store.ts';
 import { identityIn, modelsFolder, policyFile, storeFile } from '../client/folder.ts';
-import { type Policy, readPolicy } from '../client/policy.ts';
+import { type policySchema, readPolicy } from '../client/policy.ts';
 import { paidSoFar } from '../client/spending.ts';
 import type { TaskResult, TaskView } from '../coordinator/task-view.ts';
 import type { Table } from '../models/encode.ts';
+import { churnSettings } from './telco.ts';
 
 /** The processes of the demonstration, driven as people would: with the `parley` command and over HTTP. */
 export interface Processes {
@@ -20,8 +22,8 @@ export interface Processes {
   watch(task: string): AsyncGenerator<TaskView>;
   result(task: string): Promise<TaskResult>;
   parameters(hash: string): Promise<Float64Array>;
-  /** What one customer paid over all tasks, as its unit counts it. */
-  total(): Total;
+  /** What one customer paid over all tasks, as its unit counts it. Stops the clients: a unit's books are open to one process. */
+  total(): Promise<Total>;
   verifyLedger(): Promise<{ entries: number; signedBy: string }>;
   modelFolder(unit: string, task: TaskView): string;
   scoreCommand(model: string, segments: string): string;
@@ -46,11 +48,12 @@ export async function startProcesses(folder: string, tables: ReadonlyMap<string,
     children.push(child);
     return child;
   };
-  const stop = async (): Promise<void> => {
-    const ends = children.filter((child) => child.exitCode === null).map((child) => once(child, 'exit'));
-    for (const child of children) child.kill('SIGTERM');
+  const stop = async (which: (child: ChildProcess) => boolean = () => true): Promise<void> => {
+    const alive = children.filter((child) => child.exitCode === null && which(child));
+    const ends = alive.map((child) => once(child, 'exit'));
+    for (const child of alive) child.kill('SIGTERM');
     await Promise.race([Promise.all(ends), sleep(5_000, undefined, { ref: false })]);
-    for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
+    for (const child of alive) if (child.exitCode === null) child.kill('SIGKILL');
   };
   try {
     const url = await listening(
@@ -92,6 +95,7 @@ function writeUnits(folder: string, tables: ReadonlyMap<string, Table>, url: str
   for (const [unit, table] of tables) {
     mkdirSync(unitFolder(folder, unit), { recursive: true });
     writeFileSync(join(unitFolder(folder, unit), 'customers.csv'), csv(table));
+    writeFileSync(join(unitFolder(folder, unit), 'schema.json'), JSON.stringify(churnSettings.features, null, 2));
     const peers = Object.fromEntries([...prints].filter(([other]) => other !== unit));
     writeFileSync(
       policyFile(unitFolder(folder, unit)),
@@ -100,11 +104,18 @@ function writeUnits(folder: string, tables: ReadonlyMap<string, Table>, url: str
   }
 }
 
-function policyFor(tenant: string, peers: Record<string, string>, url: string, coordinator: string): Policy {
+function policyFor(
+  tenant: string,
+  peers: Record<string, string>,
+  url: string,
+  coordinator: string,
+): z.input<typeof policySchema> {
   return {
     tenant,
     coordinator: { url, fingerprint: coordinator },
     data: 'customers.csv',
+    schema: 'schema.json',
+    maxCustomers: 2500,
     peers,
     accept: {
       work: ['train', 'segment', 'evaluate'],
@@ -114,6 +125,7 @@ function policyFor(tenant: string, peers: Record<string, string>, url: string, c
       maxDelta: 1e-5,
       minCohort: 4,
       minColluders: 1,
+      minUploadEveryMs: 10,
     },
     budget: { training: { epsilon: 3, delta: 1e-5 }, 'held-out': { epsilon: 2, delta: 1e-5 } },
   };
@@ -162,7 +174,7 @@ function processes(
   url: string,
   pinned: string,
   children: readonly ChildProcess[],
-  stop: () => Promise<void>,
+  stop: (which?: (child: ChildProcess) => boolean) => Promise<void>,
 ): Processes {
   return {
     pids: children.map((child) => child.pid!),
@@ -175,7 +187,8 @@ function processes(
     },
     result: async (task) => (await http.get(`/tasks/${task}/result`)) as TaskResult,
     parameters: async (hash) => new Float64Array(await http.bytes(`/parameters/${hash}`)),
-    total() {
+    async total() {
+      await stop((child) => child !== children[0]);
       const own = unitFolder(folder, units[0]!);
       const policy = readPolicy(policyFile(own));
       const store = openClientStore(storeFile(own));
@@ -216,6 +229,6 @@ function processes(
     },
     scoreCommand: (model, segments) =>
       `npx parley predict --model ${model} --segments ${segments} --input ${relative(process.cwd(), join(unitFolder(folder, 'fiber-monthly'), 'customers.csv'))} --output scored.csv`,
-    stop,
+    stop: () => stop(),
   };
 }

@@ -11,6 +11,7 @@ import { type Coordinator, type CoordinatorEvent, openCoordinator } from '../coo
 import { openEventStore } from '../coordinator/event-store.ts';
 import type { Backend } from '../models/backend.ts';
 import type { Table } from '../models/encode.ts';
+import type { FeatureSchema } from '../models/schema.ts';
 import { type RandomSource, secureRandom } from '../privacy/random.ts';
 import { memoryLinks } from './memory-link.ts';
 
@@ -39,6 +40,8 @@ export interface SimulatedTenant {
 
 export interface FederationOptions {
   readonly tables: ReadonlyMap<TenantId, Table>;
+  /** the data contract of every tenant: tasks may use part of it */
+  readonly schema: FeatureSchema;
   readonly backend: Backend;
   readonly secureSum?: readonly SecureSumName[];
   /** changes a tenant's policy before it starts */
@@ -127,7 +130,7 @@ function simulatedTenant(
   options: FederationOptions,
 ): SimulatedTenant {
   const table = options.tables.get(name)!;
-  const policy = policyFor(name, identities, fingerprint(coordinatorIdentity.publicKey), options.secureSum);
+  const policy = policyFor(name, identities, fingerprint(coordinatorIdentity.publicKey), options);
   const plain: ClientWorld = {
     identity: identities.get(name)!,
     policy: options.policy?.(policy) ?? policy,
@@ -162,13 +165,15 @@ function policyFor(
   tenant: TenantId,
   identities: ReadonlyMap<TenantId, Identity>,
   coordinator: string,
-  secureSum: readonly SecureSumName[] = ['threshold-he'],
+  { schema, secureSum = ['threshold-he'] }: FederationOptions,
 ): Policy {
   const others = [...identities].filter(([name]) => name !== tenant);
   return {
     tenant,
     coordinator: { url: 'http://simulation.invalid', fingerprint: coordinator },
     data: 'in memory',
+    schema,
+    maxCustomers: 1,
     peers: Object.fromEntries(others.map(([name, { publicKey }]) => [name, fingerprint(publicKey)])),
     accept: {
       work: ['train', 'segment', 'evaluate'],
@@ -178,6 +183,7 @@ function policyFor(
       maxDelta: 1e-3,
       minCohort: 1,
       minColluders: 0,
+      minUploadEveryMs: 1,
     },
     budget: { training: { epsilon: 100, delta: 1e-3 }, 'held-out': { epsilon: 100, delta: 1e-3 } },
   };

@@ -30,6 +30,7 @@ export async function simulate(file: string, options: SimulateOptions): Promise<
   for (const note of notes) say(note);
   const federation = await createFederation({
     tables,
+    schema: settings.features,
     backend,
     secureSum: [settings.secureSum.protocol],
     onClientEvent: (tenant, event) => {

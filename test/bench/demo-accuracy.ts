@@ -39,7 +39,7 @@ console.log('run   private AUC   given up   inertia   ratio');
 const losses: number[] = [];
 const ratios: number[] = [];
 for (let run = 1; run <= RUNS; run++) {
-  const federation = await createFederation({ tables, backend, secureSum: ['plain'] });
+  const federation = await createFederation({ tables, schema: churnSettings.features, backend, secureSum: ['plain'] });
   const churn = await federation.run(quick(churnSettings));
   const segments = await federation.run(quick(segmentSettings));
   federation.close();
