@@ -106,6 +106,7 @@ function clientCommands(program: Command): void {
   const client = program
     .command('client')
     .description("run a tenant's client beside its data")
+    .enablePositionalOptions() // what stands after `init` is for init: `client` would take its --json
     .option('--folder <folder>', 'policy.json, key, budget and models', '.')
     .option('--code <code>', 'one-time code, the first time')
     .option('--backend <name>', 'tfjs-node-gpu, webgpu, wasm or cpu; the best there is when left out')

@@ -99,7 +99,11 @@ async function evaluationVectors(
   { model, bins }: { model: ModelSpec; bins: number },
 ): Promise<CustomerVectors> {
   const heldOut = subset(encoded, chosen);
-  const rowScores = await scores(backend, network(model, encoded), parameters, heldOut.inputs);
+  // scored in a batch of always the same size, as in training
+  const inputs = new Float32Array(privacy.maxBatch * encoded.maxRows * encoded.width);
+  inputs.set(heldOut.inputs);
+  const all = await scores(backend, network(model, encoded), parameters, inputs);
+  const rowScores = all.subarray(0, heldOut.rows);
   const everyone = Int32Array.from(heldOut.heldOut.keys());
   const judged = customerScores(heldOut, rowScores, everyone);
   return histogramVectors(judged.scores, judged.labels, privacy.maxBatch, bins);

@@ -1,11 +1,11 @@
-import { enrolmentDigest } from '../aggregation/enrolment.ts';
+import { enrolmentDigest, enrolmentProof, invitationHash } from '../aggregation/enrolment.ts';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { Identity } from '../aggregation/identity.ts';
 import { hex } from '../aggregation/plan.ts';
 
 /**
  * Registers this tenant's key with a one-time code.
- * @param fingerprint - the coordinator's, pinned in the policy: a code is not shown to anybody else
+ * @param fingerprint - the coordinator's, pinned in the policy (the code itself never leaves)
  * @throws CommandError with what the coordinator said
  */
 export async function enrol(
@@ -17,13 +17,11 @@ export async function enrol(
 ): Promise<void> {
   const found = (await request(`${url}/federation`)) as { fingerprint: string };
   if (found.fingerprint !== fingerprint)
-    throw new CommandError(
-      EXIT.refused,
-      `${url} has fingerprint ${found.fingerprint}, the policy pins ${fingerprint}: the code was not sent`,
-    );
+    throw new CommandError(EXIT.refused, `${url} has fingerprint ${found.fingerprint}, the policy pins ${fingerprint}`);
   const key = hex(identity.publicKey);
-  const signature = hex(identity.sign(enrolmentDigest({ tenant, code, key })));
-  await request(`${url}/enrolments`, { tenant, code, key, signature });
+  const proof = enrolmentProof(invitationHash(code), { tenant, key });
+  const signature = hex(identity.sign(enrolmentDigest({ tenant, key, proof })));
+  await request(`${url}/enrolments`, { tenant, key, proof, signature });
 }
 
 async function request(url: string, body?: object): Promise<unknown> {

@@ -64,8 +64,15 @@ export type CoordinatorEvent =
   | { readonly type: 'refused-connection'; readonly reason: string }
   | { readonly type: 'task-failed'; readonly task: string; readonly error: unknown };
 
+/** Bytes a peer may send before it has said who it is, and how long it may take. */
+const MAX_GREETING = 4096;
+const GREETING_MS = 10_000;
+/** Peers that have not said who they are, at one time. */
+const MAX_STRANGERS = 64;
+
 interface Session {
   readonly link: Link;
+  readonly since: number;
   readonly nonce: Uint8Array;
   tenant: TenantId | undefined;
   /** ledger entries the client has */
@@ -77,6 +84,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   const federation = hex(digest('parley/federation/v1', identity.publicKey));
   const ledger = openLedgerLog(store, identity, federation);
   const sessions = new Map<TenantId, Session>();
+  const strangers = new Set<Session>();
   const conductors = new Map<string, Conductor>();
   const tell = options.onEvent ?? (() => {});
 
@@ -104,9 +112,13 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   }
 
   function connect(link: Link): void {
-    const session: Session = { link, nonce: randomBytes(32), tenant: undefined, ledger: 0 };
+    if (strangers.size >= MAX_STRANGERS) return link.close();
+    const session: Session = { link, since: clock(), nonce: randomBytes(32), tenant: undefined, ledger: 0 };
+    strangers.add(session);
     link.onFrame((frame) => {
       try {
+        if (session.tenant === undefined && frame.length > MAX_GREETING)
+          throw new WireRefused(`a greeting of ${frame.length} bytes, at most ${MAX_GREETING} are read`);
         receive(session, decodeFromClient(frame));
       } catch (error) {
         refuse(session, error);
@@ -151,6 +163,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
       throw new WireRefused('not an enrolled tenant, or not its key');
     sessions.get(message.tenant)?.link.close(); // the newer connection is the living one
     session.tenant = message.tenant;
+    strangers.delete(session);
     session.ledger = Math.min(message.ledger, ledger.head.size);
     sessions.set(message.tenant, session);
     send(session, { type: 'welcome', tenant: message.tenant });
@@ -179,6 +192,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   }
 
   function leave(session: Session): void {
+    strangers.delete(session);
     if (session.tenant === undefined || sessions.get(session.tenant) !== session) return;
     sessions.delete(session.tenant);
     tell({ type: 'tenant-left', tenant: session.tenant });
@@ -221,6 +235,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     task: (id) => conductors.get(id),
     tasks: () => [...conductors.values()],
     tick: async () => {
+      for (const { link, since } of strangers) if (clock() - since >= GREETING_MS) link.close();
       for (const conductor of conductors.values()) if (!conductor.isOver) await conductor.tick();
     },
     close: () => {

@@ -1,9 +1,8 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { enrolmentDigest } from '../aggregation/enrolment.ts';
+import { type EnrolmentRequest, enrolmentDigest, enrolmentProof, invitationHash } from '../aggregation/enrolment.ts';
 import { isSignedBy } from '../aggregation/identity.ts';
-import { hex, type Roster } from '../aggregation/plan.ts';
+import type { Roster } from '../aggregation/plan.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
-import { digest } from '../aggregation/transcript.ts';
 import type { EventStore } from './event-store.ts';
 
 /**
@@ -19,15 +18,6 @@ export interface Enrolment {
   roster(): Roster;
 }
 
-export interface EnrolmentRequest {
-  readonly tenant: TenantId;
-  readonly code: string;
-  /** 32 bytes, hexadecimal */
-  readonly key: string;
-  /** over `enrolmentDigest`, with that key: whoever enrols holds it */
-  readonly signature: Uint8Array;
-}
-
 export class EnrolmentRefused extends Error {
   override readonly name = 'EnrolmentRefused';
 }
@@ -38,8 +28,6 @@ export function openEnrolment(store: EventStore, clock: () => number): Enrolment
   const keys = new Map<TenantId, Uint8Array>(
     store.roster().map(({ tenant, key }) => [tenant, Buffer.from(key, 'hex')]),
   );
-  const hashOf = (code: string): string => hex(digest('parley/invitation/v1', code));
-
   return {
     invite(tenant, validForMs = 7 * DAY) {
       if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(tenant))
@@ -47,14 +35,15 @@ export function openEnrolment(store: EventStore, clock: () => number): Enrolment
       if (keys.has(tenant)) throw new EnrolmentRefused(`${tenant} is enrolled already`);
       const code = randomBytes(16).toString('hex').match(/.{4}/g)!.join('-');
       store.commit(() =>
-        store.addInvitation({ tenant, codeHash: hashOf(code), expiresAt: clock() + validForMs, usedAt: null }),
+        store.addInvitation({ tenant, codeHash: invitationHash(code), expiresAt: clock() + validForMs, usedAt: null }),
       );
       return code;
     },
     enrol(request) {
-      const codeHash = hashOf(request.code);
-      const invitation = store.invitations().find((one) => sameText(one.codeHash, codeHash));
-      if (invitation === undefined || invitation.tenant !== request.tenant)
+      const invitation = store
+        .invitations()
+        .find((one) => one.tenant === request.tenant && sameText(enrolmentProof(one.codeHash, request), request.proof));
+      if (invitation === undefined)
         throw new EnrolmentRefused('this code invites nobody of that name; ask the operator for a new one');
       if (invitation.usedAt !== null)
         throw new EnrolmentRefused('this code was used before; if that was not you, tell the operator');
@@ -66,7 +55,7 @@ export function openEnrolment(store: EventStore, clock: () => number): Enrolment
       if (store.roster().some((one) => one.key === request.key || one.tenant === request.tenant))
         throw new EnrolmentRefused('this name or this key is enrolled already');
       store.commit(() => {
-        store.useInvitation(codeHash, clock());
+        store.useInvitation(invitation.codeHash, clock());
         store.enrol(request.tenant, request.key, clock());
       });
       keys.set(request.tenant, key);

@@ -163,12 +163,22 @@ function answer(
   const { tenant } = message;
   if (!rules.roster.includes(tenant)) return 'unknown-tenant';
   if (Object.hasOwn(state.declined, tenant)) return 'already-answered';
-  if (message.type === 'decline') return [{ type: 'declined', tenant, cause: message.cause, reason: message.reason }];
+  if (message.type === 'decline') {
+    const { cause, reason } = message;
+    return [{ type: 'declined', tenant, cause, reason }, ...withdrawn(state, tenant, rules)];
+  }
   if (state.accepted.includes(tenant)) return []; // a client that came back says so again
   const accepted: TaskFact = { type: 'accepted', tenant };
   const answered = state.accepted.length + 1 + Object.keys(state.declined).length;
   const all = state.phase === 'proposed' && answered >= rules.roster.length;
   return all && state.accepted.length + 1 >= rules.minCohort ? [accepted, { type: 'begun' }] : [accepted];
+}
+
+/** A tenant that declines while it is asked does not keep the others waiting. */
+function withdrawn(state: Proposed | Running, tenant: TenantId, rules: TaskRules): readonly TaskFact[] {
+  if (state.phase !== 'running' || state.conversation?.phase !== 'asking') return [];
+  const facts = round.decide(state.conversation, { type: 'cannot', tenant }, roundRules(state, rules));
+  return typeof facts === 'string' ? [] : facts.map(inRound);
 }
 
 function said(

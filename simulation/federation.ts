@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { enrolmentDigest } from '../aggregation/enrolment.ts';
+import { enrolmentDigest, enrolmentProof, invitationHash } from '../aggregation/enrolment.ts';
 import { createIdentity, fingerprint, type Identity } from '../aggregation/identity.ts';
 import { hex, type Settings } from '../aggregation/plan.ts';
 import type { SecureSumName, TenantId } from '../aggregation/secure-sum.ts';
@@ -117,8 +117,14 @@ async function settled(tenants: readonly SimulatedTenant[]): Promise<void> {
 }
 
 function enrol(coordinator: Coordinator, tenant: TenantId, identity: Identity): void {
-  const request = { tenant, code: coordinator.enrolment.invite(tenant), key: hex(identity.publicKey) };
-  coordinator.enrolment.enrol({ ...request, signature: identity.sign(enrolmentDigest(request)) });
+  const key = hex(identity.publicKey);
+  const proof = enrolmentProof(invitationHash(coordinator.enrolment.invite(tenant)), { tenant, key });
+  coordinator.enrolment.enrol({
+    tenant,
+    key,
+    proof,
+    signature: identity.sign(enrolmentDigest({ tenant, key, proof })),
+  });
 }
 
 function simulatedTenant(

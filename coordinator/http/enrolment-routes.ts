@@ -6,7 +6,7 @@ import { json } from './public-routes.ts';
 
 const request = z.strictObject({
   tenant: z.string().max(32),
-  code: z.string().max(100),
+  proof: z.string().regex(/^[0-9a-f]{64}$/),
   key: z.string().regex(/^[0-9a-f]{64}$/),
   signature: z.string().regex(/^[0-9a-f]{128}$/),
 });
@@ -16,7 +16,7 @@ export function enrolmentRoutes(app: FastifyInstance, coordinator: Coordinator):
   app.post<{ Body: z.infer<typeof request> }>(
     '/enrolments',
     {
-      schema: { summary: 'Join with a one-time code', body: json(request) },
+      schema: { summary: 'Join, with proof of a one-time code', body: json(request) },
       // a code has 128 random bits; this keeps the log readable when someone tries all the same
       config: { rateLimit: { max: 20, timeWindow: '1 minute' } },
     },
