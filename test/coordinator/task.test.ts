@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { inRound, MAX_FAILURES, type Running, replay, type TaskFact } from '../../coordinator/task.ts';
+import { EMPTY_LEDGER } from '../../privacy/ledger.ts';
 import { ROSTER, RULES, TaskPlay } from '../support/task-play.ts';
 
 const started = (): TaskPlay => {
@@ -245,14 +246,15 @@ describe('a running task', () => {
 
 describe('a fact that cannot be is a damaged store:', () => {
   const facts = (play: TaskPlay): TaskFact[] => play.facts;
+  const head = EMPTY_LEDGER;
   const charged = inRound({ type: 'charged', sumHash: 'x' });
   test.each<[string, TaskFact[], TaskFact]>([
     ['proposed twice', facts(keyed()), { type: 'proposed', at: 0, model: '' }],
     ['accepted twice', facts(keyed()), { type: 'accepted', tenant: 'amber' }],
     ['begun twice', facts(keyed()), { type: 'begun' }],
-    ['a round before the task has begun', [], { type: 'round-begun', round: 1, present: ROSTER }],
-    ['a round while another is held', facts(keyed()), { type: 'round-begun', round: 2, present: ROSTER }],
-    ['an epoch while a round is held', facts(keyed()), { type: 'epoch-begun', epoch: 2, members: ROSTER }],
+    ['a round before the task has begun', [], { type: 'round-begun', round: 1, present: ROSTER, head }],
+    ['a round while another is held', facts(keyed()), { type: 'round-begun', round: 2, present: ROSTER, head }],
+    ['an epoch while a round is held', facts(keyed()), { type: 'epoch-begun', epoch: 2, members: ROSTER, head }],
     ['a round fact outside of a round', facts(new TaskPlay()), charged],
     ['a charge in a stage that is asked', facts(keyed()), charged],
     ['an opening without a charge', facts(keyed()), { type: 'opened', sumHash: 'sum of round 1', model: 'm' }],

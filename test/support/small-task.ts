@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Roster, Settings } from '../../aggregation/plan.ts';
 import type { SecureSumName, TenantId } from '../../aggregation/secure-sum.ts';
 import type { Table } from '../../models/encode.ts';
+import { churnSettings } from '../../simulation/telco.ts';
 
 /** A task that five tenants of twenty customers get through in a second. */
 export function smallTask(
@@ -28,18 +29,7 @@ export function smallTask(
         { kind: 'number', column: 'bill', minimum: 10, maximum: 110, missing: 60 },
       ],
     },
-    privacy: {
-      mode: 'record-distributed',
-      unit: 'customer',
-      neighbouring: 'add-or-remove-one',
-      tenantsPerCustomer: 1,
-      epsilon: 4,
-      delta: 1e-5,
-      samplingRate: 0.5,
-      maxCustomers: 30,
-      maxBatch: 31,
-      gridSteps: 2 ** 20,
-    },
+    privacy: { ...churnSettings.privacy, epsilon: 4, samplingRate: 0.5, maxCustomers: 30, maxBatch: 31 },
     secureSum: { protocol, minCohort: 4, colluders: 1 },
     timing: { uploadEveryMs: 1, stageTimeoutMs: 5_000, graceMs: 200, patienceMs: 10_000, ...timing },
   };

@@ -10,6 +10,7 @@ import {
   type TaskRules,
   type TaskState,
 } from '../../coordinator/task.ts';
+import { EMPTY_LEDGER } from '../../privacy/ledger.ts';
 
 const stage = (name: string, gate: Stage['gate'], answers: Stage['answers'], attempts = 0): Stage => ({
   name,
@@ -49,6 +50,8 @@ export class TaskPlay {
   readonly rules: TaskRules;
   state: TaskState;
   now = 1000;
+  /** of the ledger; what is in it does not matter here */
+  readonly head = EMPTY_LEDGER;
 
   constructor(rules: TaskRules = RULES) {
     this.rules = rules;
@@ -129,9 +132,9 @@ export class TaskPlay {
       case 'wait':
         return [{ type: 'waiting', at: this.now }];
       case 'begin-epoch':
-        return [{ type: 'epoch-begun', epoch: state.epoch + 1, members: move.members }];
+        return [{ type: 'epoch-begun', epoch: state.epoch + 1, members: move.members, head: this.head }];
       case 'begin-round':
-        return [{ type: 'round-begun', round: state.round + 1, present: move.present }];
+        return [{ type: 'round-begun', round: state.round + 1, present: move.present, head: this.head }];
       case 'ask': {
         const { stage, attempt, tenants: asked, patient } = move;
         return [inRound({ type: 'asked', stage, attempt, asked, patient, at: this.now })];

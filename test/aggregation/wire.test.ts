@@ -1,0 +1,218 @@
+import fc from 'fast-check';
+import { Packr } from 'msgpackr';
+import { describe, expect, test } from 'vitest';
+import { createIdentity } from '../../aggregation/identity.ts';
+import { digest } from '../../aggregation/transcript.ts';
+import {
+  answerDigest,
+  decodeFromClient,
+  decodeFromCoordinator,
+  encodeFromClient,
+  encodeFromCoordinator,
+  type FromClient,
+  type FromCoordinator,
+  identifyDigest,
+  MAX_FRAME,
+  vectorBytes,
+  vectorFrom,
+} from '../../aggregation/wire.ts';
+import { WireRefused } from '../../aggregation/wire-check.ts';
+
+const identity = createIdentity();
+const packr = new Packr({ useRecords: false, moreTypes: false });
+const hash = 'ab'.repeat(32);
+/** Buffers, as msgpack gives them back. */
+const bytes = (length: number): Uint8Array => Buffer.from(Array.from({ length }, (_, i) => (7 * i) & 255));
+const signature = bytes(64);
+const ledger = { entries: ['{}'], checkpoint: { origin: 'parley:x', size: 3, head: hash }, signature };
+const heard = [
+  {
+    from: 'amber',
+    open: bytes(3),
+    sealedHashes: [['blue', bytes(32)] as [string, Uint8Array]],
+    sealed: bytes(5),
+    signature,
+  },
+  { from: 'coral', open: bytes(0), sealedHashes: [], signature },
+];
+
+const coordinatorSays: Record<FromCoordinator['type'], FromCoordinator> = {
+  hello: {
+    type: 'hello',
+    protocol: 1,
+    version: '0.1.0',
+    federation: hash,
+    key: Buffer.from(identity.publicKey),
+    nonce: bytes(32),
+  },
+  welcome: { type: 'welcome', tenant: 'amber' },
+  plan: { type: 'plan', plan: '{"v":1}', signature, parameters: bytes(16) },
+  ask: {
+    type: 'ask',
+    task: hash,
+    epoch: 1,
+    round: 70_000,
+    stage: 'contribute',
+    attempt: 1,
+    model: '',
+    head: { size: 3, hash },
+    members: ['amber', 'blue'],
+    openers: [],
+    heard,
+    ledger,
+  },
+  keyed: { type: 'keyed', task: hash, epoch: 2, heard },
+  opened: { type: 'opened', task: hash, round: 3, sum: bytes(24), contributions: 4, model: hash, ledger },
+  over: { type: 'over', task: hash, outcome: 'stopped', reason: 'budget-exhausted', ledger },
+  refused: { type: 'refused', about: 'say', reason: 'wrong-round' },
+};
+const clientSays: Record<FromClient['type'], FromClient> = {
+  identify: { type: 'identify', protocol: 1, version: '0.1.0', tenant: 'amber', ledger: 300, signature },
+  accept: { type: 'accept', task: hash, round: 0, signature },
+  decline: { type: 'decline', task: hash, cause: 'budget', reason: 'ε is used up', signature },
+  cannot: { type: 'cannot', task: hash, epoch: 1, round: 2 },
+  say: {
+    type: 'say',
+    task: hash,
+    epoch: 1,
+    round: 0,
+    stage: 'deal',
+    attempt: 1,
+    open: bytes(100_000),
+    sealed: [['blue', bytes(9)]],
+    signature,
+  },
+};
+
+describe('a message arrives as it was sent:', () => {
+  test.each(Object.values(coordinatorSays))('the coordinator’s $type', (message) => {
+    expect(decodeFromCoordinator(encodeFromCoordinator(message, identity), identity.publicKey)).toEqual(message);
+  });
+  test.each(Object.values(clientSays))('a client’s $type', (message) => {
+    expect(decodeFromClient(encodeFromClient(message))).toEqual(message);
+  });
+});
+
+describe('a frame of the coordinator is refused', () => {
+  const frame = encodeFromCoordinator(coordinatorSays.welcome, identity);
+
+  test('that another key has signed', () => {
+    expect(() => decodeFromCoordinator(frame, createIdentity().publicKey)).toThrow('signature on "welcome"');
+  });
+  test('that nobody has signed', () => {
+    const { body } = packr.unpack(frame) as { body: Uint8Array };
+    expect(() => decodeFromCoordinator(packr.pack({ body }), identity.publicKey)).toThrow('an unsigned message');
+  });
+  test('whose body was exchanged', () => {
+    const { signature: signed } = packr.unpack(frame) as { signature: Uint8Array };
+    const body = packr.pack({ type: 'welcome', tenant: 'blue' });
+    const exchanged = packr.pack({ body, signature: signed });
+    expect(() => decodeFromCoordinator(exchanged, identity.publicKey)).toThrow('does not verify');
+  });
+  test('that comes before the greeting, or a greeting not signed by the key it brings', () => {
+    expect(() => decodeFromCoordinator(frame, undefined)).toThrow('an unsigned message');
+    expect(decodeFromCoordinator(encodeFromCoordinator(coordinatorSays.hello, identity), undefined).type).toBe('hello');
+    const false_ = encodeFromCoordinator(coordinatorSays.hello, createIdentity());
+    expect(() => decodeFromCoordinator(false_, undefined)).toThrow('does not verify');
+  });
+  test('when a single bit of it is another', () => {
+    fc.assert(
+      fc.property(fc.nat(8 * frame.length - 1), (bit) => {
+        const damaged = Uint8Array.from(frame);
+        damaged[bit >> 3]! ^= 1 << (bit & 7);
+        expect(() => decodeFromCoordinator(damaged, identity.publicKey)).toThrow(WireRefused);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('a message is refused, and its field named,', () => {
+  const refused = (message: object, why: string): void => {
+    const frame = packr.pack({ body: packr.pack(message) });
+    expect(() => decodeFromClient(frame)).toThrow(WireRefused);
+    expect(() => decodeFromClient(frame)).toThrow(why);
+  };
+  const { say, accept, decline, cannot, identify } = clientSays;
+
+  test.each([
+    ['that is of no known type', { type: 'shout' }, 'message: type'],
+    ['that has a field too many', { ...cannot, note: 'x' }, 'message: '],
+    ['that has a field too few', { type: 'cannot', task: hash, epoch: 1 }, 'message: round'],
+    ['with a negative round', { ...cannot, round: -1 }, 'message: round'],
+    ['with a fraction of a round', { ...cannot, round: 1.5 }, 'message: round'],
+    ['with a round beyond all rounds', { ...cannot, round: 2 ** 31 + 1 }, 'message: round'],
+    ['with a task that is no hash', { ...accept, task: 'ABC' }, 'message: task'],
+    ['with a tenant that is no name', { ...identify, tenant: '../x' }, 'message: tenant'],
+    ['without its signature', { ...say, signature: null }, 'message: signature: expected 64 bytes'],
+    ['with a signature cut short', { ...say, signature: bytes(63) }, 'message: signature: expected 64 bytes'],
+    ['with text where bytes belong', { ...say, open: 'text' }, 'message: open: expected bytes'],
+    ['with a stage that is no word', { ...say, stage: 'a b' }, 'message: stage'],
+    [
+      'that seals to two hundred and one',
+      { ...say, sealed: new Array(201).fill(['blue', bytes(1)]) },
+      'message: sealed',
+    ],
+    ['with a reason nobody will read', { ...decline, reason: 'x'.repeat(501) }, 'message: reason'],
+    ['with an unknown cause', { ...decline, cause: 'whim' }, 'message: cause'],
+  ])('%s', (_, message, why) => refused(message, why));
+
+  test('as a frame that is none', () => {
+    expect(() => decodeFromClient(packr.pack('hello'))).toThrow('frame: type');
+    expect(() => decodeFromClient(packr.pack({ body: 'text' }))).toThrow('frame: body: expected bytes');
+    expect(() => decodeFromClient(packr.pack({ body: bytes(3), more: 1 }))).toThrow('frame: ');
+    expect(() => decodeFromClient(packr.pack({ body: Uint8Array.of(0xc1) }))).toThrow('is not in the protocol');
+  });
+  test('when it is larger than any message, before it is read', () => {
+    expect(() => decodeFromClient(new Uint8Array(MAX_FRAME + 1))).toThrow(`at most ${MAX_FRAME} are read`);
+  });
+});
+
+test('a name like __proto__ in a message changes nothing but the message', () => {
+  const body = Buffer.concat([
+    Buffer.of(0x81, 0xa9),
+    Buffer.from('__proto__'),
+    Buffer.of(0x81, 0xa1),
+    Buffer.from('x'),
+    Buffer.of(1),
+  ]);
+  expect(() => decodeFromClient(packr.pack({ body }))).toThrow(WireRefused);
+  expect(({} as { x?: unknown }).x).toBeUndefined();
+});
+
+describe('what a client signs', () => {
+  const hello = { nonce: bytes(32), key: identity.publicKey, federation: hash };
+
+  test('to say who it is holds for one greeting of one coordinator', () => {
+    const signed = identifyDigest(hello, 'amber');
+    expect(identifyDigest({ ...hello, nonce: new Uint8Array(32) }, 'amber')).not.toEqual(signed);
+    expect(identifyDigest({ ...hello, key: createIdentity().publicKey }, 'amber')).not.toEqual(signed);
+    expect(identifyDigest({ ...hello, federation: 'cd'.repeat(32) }, 'amber')).not.toEqual(signed);
+    expect(identifyDigest(hello, 'blue')).not.toEqual(signed);
+  });
+  test('to accept a task is not a signature to decline it, nor to accept another', () => {
+    const signed = answerDigest(hash, 'amber', 'accept', '');
+    expect(answerDigest(hash, 'amber', 'decline', '')).not.toEqual(signed);
+    expect(answerDigest('cd'.repeat(32), 'amber', 'accept', '')).not.toEqual(signed);
+    expect(answerDigest(hash, 'blue', 'accept', '')).not.toEqual(signed);
+    expect(answerDigest(hash, 'amber', 'accept', 'but')).not.toEqual(signed);
+    expect(signed).not.toEqual(digest('parley/answer/v1', hash, 'amber', 'accept'));
+  });
+});
+
+describe('a vector on the wire', () => {
+  test('is little-endian doubles, whatever the machine', () => {
+    expect(Buffer.from(vectorBytes(Float64Array.of(1, -2.5))).toString('hex')).toBe('000000000000f03f00000000000004c0');
+  });
+  test('arrives to the last bit', () => {
+    fc.assert(
+      fc.property(fc.float64Array(), (values) => {
+        expect(vectorFrom(vectorBytes(values), values.length)).toEqual(values);
+      }),
+    );
+  });
+  test('of another length is refused', () => {
+    expect(() => vectorFrom(new Uint8Array(15), 2)).toThrow(WireRefused);
+    expect(() => vectorFrom(new Uint8Array(24), 2)).toThrow('expected 2 doubles, got 24 bytes');
+  });
+});
