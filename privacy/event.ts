@@ -19,6 +19,8 @@ export type PrivacyEvent =
   | DiscreteGaussian
   /** A real vector sum that one customer moves by at most C, with N(0, (noiseMultiplier · C)²) in each coordinate. */
   | { readonly type: 'Gaussian'; readonly noiseMultiplier: number }
+  /** As `Gaussian`, where the customer moves the sum by as much as chance decides: several tenants that sample each for itself. */
+  | MixtureOfGaussians
   /** `event` on a batch that every customer joins independently with probability rate / 2^32. */
   | { readonly type: 'PoissonSampled'; readonly rate: SamplingRate; readonly event: PrivacyEvent }
   /** `event`, `count` times; later runs may depend on what earlier ones gave. */
@@ -42,6 +44,16 @@ export interface DiscreteGaussian {
   readonly dimension?: number;
 }
 
+export interface MixtureOfGaussians {
+  readonly type: 'MixtureOfGaussians';
+  /** of the noise in each coordinate, in the unit of the sensitivities */
+  readonly standardDeviation: number;
+  /** L2, by which the customer moves the sum, with the probability at the same place in `samplingProbs` */
+  readonly sensitivities: readonly number[];
+  /** sum 1 */
+  readonly samplingProbs: readonly number[];
+}
+
 const positive = z.number().positive();
 const whole = z.int().positive();
 
@@ -54,6 +66,18 @@ export const knownEvent: z.ZodType<PrivacyEvent> = z.discriminatedUnion('type', 
     dimension: whole.exactOptional(),
   }),
   z.strictObject({ type: z.literal('Gaussian'), noiseMultiplier: positive }),
+  z
+    .strictObject({
+      type: z.literal('MixtureOfGaussians'),
+      standardDeviation: positive,
+      sensitivities: z.array(z.number().nonnegative()).min(1).readonly(),
+      samplingProbs: z.array(z.number().min(0).max(1)).readonly(),
+    })
+    .refine(
+      ({ sensitivities, samplingProbs }) =>
+        sensitivities.length === samplingProbs.length &&
+        Math.abs(samplingProbs.reduce((sum, each) => sum + each, -1)) < 1e-9,
+    ),
   z.strictObject({
     type: z.literal('PoissonSampled'),
     rate: whole.max(EVERYBODY),

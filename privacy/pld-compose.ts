@@ -7,132 +7,22 @@
  * crosses ε, and the tiny δ is the product of a power of e and a sum of ordinary size. Rounding errors of the transform, which
  * would drown a δ below 1e-10, are as small beside 1e-20 as beside 1e-3. e^(K − θε) is the Rényi bound of order 1 + θ.
  *
- * Promise: `Profile.deltaBounds` holds with everything that the numbers leave out:
+ * Promise: both bounds of a `Profile` hold with everything that the numbers leave out:
  *
  * - W outside the window of N points, and what wraps around into it: both below its mass τ outside, which Chernoff's bound
  *   gives from M(θ ± s). Each unit of W enters the sum with at most c(θ) = max_u (1 − e^(−u))·e^(−θu) = θ^θ/(1+θ)^(1+θ).
  * - Rounding. An FFT errs by ρ = 7u·log₂N relative in the 2-norm, u = 2^−53 (Higham 2002, Theorem 24.2). For spectra X of
  *   modulus ≤ 1 a power errs by T·|error|, and the exponential and arctangent that compute it by 7uT relative. So by Parseval
  *   W errs by η = ρ·Σ T·‖x‖₂ + (7u·ΣT + ρ)·‖W‖₂ in the 2-norm, and the sum by η·‖(1 − e^(−u))·e^(−θu)‖₂ (Cauchy–Schwarz).
- * - Masses that are right to a relative 1e-14 each: a factor 1 + 1e-14·ΣT. (The sum is an increasing function of each loss,
+ * - Masses that are right to a relative 1e-14 each: a factor 1 ± 1e-14·ΣT. (The sum is an increasing function of each loss,
  *   and such a function's mean moves by no more than the tails do.)
  */
 import FFT from 'fft.js';
-import { type GaussianMixture, type LossLaw, lossAt } from './pld.ts';
+import type { LossLaw } from './pld.ts';
+import { logLargestWeight, type Tilt } from './pld-tilt.ts';
 
-/** Tilted mass outside the window that the window is chosen for; what remains is bounded again, exactly. */
-const OUTSIDE = 1e-10;
 const UNIT_ROUNDOFF = 2 ** -53;
-export const MASS_ERROR = 1e-14;
-
-export interface Repeated<Part> {
-  readonly part: Part;
-  readonly count: number;
-}
-
-/** A loss law in a few hundred points, to choose θ and the window by. Nothing that is promised rests on it. */
-export interface LossSketch {
-  readonly loss: Float64Array;
-  readonly mass: Float64Array;
-}
-
-/** What θ is chosen for: the ε of a δ, or the δ of an ε. */
-export type Aim = { readonly delta: number } | { readonly epsilon: number };
-
-export interface Tilt {
-  readonly theta: number;
-  /** W lies within mean − lower … mean + upper, up to OUTSIDE */
-  readonly lower: number;
-  readonly upper: number;
-  /** exponents of the two Chernoff bounds */
-  readonly lowerExponent: number;
-  readonly upperExponent: number;
-}
-
-/** The two sketches of a mixture: by the trapezoid rule, 16 nodes to a standard deviation. */
-export function lossSketches(mixture: GaussianMixture, reach: number): { remove: LossSketch; add: LossSketch } {
-  const from = -reach;
-  const nodes = Math.ceil((2 * reach + Math.max(...mixture.means)) * 16);
-  const loss = new Float64Array(nodes + 1);
-  const [p, q] = [new Float64Array(nodes + 1), new Float64Array(nodes + 1)];
-  for (let i = 0; i <= nodes; i++) {
-    const x = from + i / 16;
-    loss[i] = lossAt(mixture, x);
-    q[i] = Math.exp((-x * x) / 2) / (16 * Math.sqrt(2 * Math.PI));
-    for (let k = 0; k < mixture.means.length; k++) {
-      p[i]! += (mixture.weights[k]! * Math.exp(-((x - mixture.means[k]!) ** 2) / 2)) / (16 * Math.sqrt(2 * Math.PI));
-    }
-  }
-  return { remove: { loss, mass: p }, add: { loss: loss.map((each) => -each), mass: q } };
-}
-
-/** Mean and variance of a sketched loss. */
-export function moments({ loss, mass }: LossSketch): { mean: number; variance: number } {
-  let [total, mean, variance] = [0, 0, 0];
-  for (let i = 0; i < loss.length; i++) {
-    total += mass[i]!;
-    mean += mass[i]! * loss[i]!;
-  }
-  mean /= total;
-  for (let i = 0; i < loss.length; i++) variance += mass[i]! * (loss[i]! - mean) ** 2;
-  return { mean, variance: variance / total };
-}
-
-/** Σ count · log M(θ) */
-function sketchedCumulant(sketches: readonly Repeated<LossSketch>[], theta: number): number {
-  let sum = 0;
-  for (const { part, count } of sketches) sum += count * logMgf(part.loss, part.mass, theta);
-  return sum;
-}
-
-function logMgf(loss: Float64Array, mass: Float64Array, theta: number): number {
-  const largest = theta * (theta > 0 ? Math.max(loss[0]!, loss.at(-1)!) : Math.min(loss[0]!, loss.at(-1)!));
-  let sum = 0;
-  for (let i = 0; i < loss.length; i++) sum += mass[i]! * Math.exp(theta * loss[i]! - largest);
-  return largest + Math.log(sum);
-}
-
-/** log max_u (1 − e^(−u))·e^(−θu) */
-const logLargestWeight = (theta: number): number => theta * Math.log(theta / (1 + theta)) - Math.log1p(theta);
-
-/** The θ that makes the Rényi bound best, and how far W spreads around its mean. Any θ > 0 gives true bounds. */
-export function chooseTilt(sketches: readonly Repeated<LossSketch>[], aim: Aim): Tilt {
-  const theta = leastOn(1e-3, 1e4, (each) => {
-    const exponent = sketchedCumulant(sketches, each) + logLargestWeight(each);
-    return 'delta' in aim ? (exponent - Math.log(aim.delta)) / each : exponent - each * aim.epsilon;
-  });
-  const at = sketchedCumulant(sketches, theta);
-  const slight = theta * 1e-4;
-  const slope = (sketchedCumulant(sketches, theta + slight) - sketchedCumulant(sketches, theta - slight)) / (2 * slight);
-  const spread = (sign: number) => (exponent: number) =>
-    (sketchedCumulant(sketches, theta + sign * exponent) - at - sign * exponent * slope - Math.log(OUTSIDE)) / exponent;
-  const upperExponent = leastOn(1e-3, 1e6, spread(1));
-  const lowerExponent = leastOn(1e-3, 1e6, spread(-1));
-  return { theta, lowerExponent, upperExponent, lower: spread(-1)(lowerExponent), upper: spread(1)(upperExponent) };
-}
-
-/** Where on (from, to) a function with one valley is least, by golden section on a logarithmic scale. */
-function leastOn(from: number, to: number, value: (x: number) => number): number {
-  const golden = (Math.sqrt(5) - 1) / 2;
-  let [low, high] = [Math.log(from), Math.log(to)];
-  let left = high - golden * (high - low);
-  let right = low + golden * (high - low);
-  let [atLeft, atRight] = [value(Math.exp(left)), value(Math.exp(right))];
-  for (let round = 0; round < 20; round++) {
-    if (!(atLeft > atRight)) {
-      high = right;
-      [right, atRight] = [left, atLeft];
-      left = high - golden * (high - low);
-      atLeft = value(Math.exp(left));
-    } else {
-      low = left;
-      [left, atLeft] = [right, atRight];
-      right = low + golden * (high - low);
-      atRight = value(Math.exp(right));
-    }
-  }
-  return Math.exp((low + high) / 2);
-}
+const MASS_ERROR = 1e-14;
 
 /** A law tilted and transformed: all that composing it costs but the powers. */
 interface Spectrum {
@@ -228,16 +118,18 @@ function norm(values: Float64Array): number {
   return Math.sqrt(sum);
 }
 
-/** δ as a function of ε, between two bounds, for one direction. */
+/** δ as a function of ε between two bounds, for one direction. */
 export interface Profile {
   /** losses of the window's points: first + i·step, i from 0 to points − 1 */
   readonly first: number;
   readonly step: number;
   readonly points: number;
-  /** Smallest ε that is proven to reach δ (side 'high'), or largest that is proven not to (side 'low'); maybe negative. */
+  /** Side 'high': an ε that is proven to have at most this δ. Side 'low': one that is proven to have more. May be negative. */
   epsilonAt(delta: number, side: Side): number;
   /** Bound on δ(ε) from above or from below. */
   deltaAt(epsilon: number, side: Side): number;
+  /** The part of the upper bound on δ(ε) that only allows for errors. */
+  slackAt(epsilon: number): number;
 }
 
 export type Side = 'high' | 'low';
@@ -246,71 +138,89 @@ export type Side = 'high' | 'low';
 export function compose(prepared: Prepared, counts: readonly number[]): Profile {
   const { tilt, size, spectra } = prepared;
   const { theta } = tilt;
-  const step = spectra[0]!.law.step;
   const total = (value: (each: Spectrum) => number): number =>
     spectra.reduce((sum, each, i) => sum + counts[i]! * value(each), 0);
 
-  const mean = total((each) => each.mean);
+  const step = spectra[0]!.law.step;
   const spare = size - (tilt.lower + tilt.upper) / step;
-  const start = Math.floor(mean - tilt.lower / step - spare / 2); // the window's first point, in steps from the origin
-  const origin = total((each) => each.law.origin);
-  const first = origin + start * step;
+  const start = Math.floor(total((each) => each.mean) - tilt.lower / step - spare / 2);
+  const first = total((each) => each.law.origin) + start * step;
   const law = window(prepared, counts, start - total((each) => each.centre));
 
-  const outside =
-    Math.exp(total((each) => each.upper) - tilt.upperExponent * (first + size * step)) +
-    Math.exp(total((each) => each.lower) + tilt.lowerExponent * first);
-  const transformError = 7 * UNIT_ROUNDOFF * Math.log2(size);
-  const roundoff =
-    transformError * total((each) => each.norm) +
-    (7 * UNIT_ROUNDOFF * total(() => 1) + transformError) * norm(law);
-  const largestWeight = Math.exp(logLargestWeight(theta));
-  const weightsNorm = Math.sqrt(
-    Math.min(size, 2 / (step * 2 * theta * (2 * theta + 1) * (2 * theta + 2))) + 1) * 1;
-  // A bound that holds at a point of the grid is off by e^(θh) at most inside the cell below it.
-  const allowance = Math.exp(theta * step) * (largestWeight * outside + weightsNorm * roundoff);
-  const factor = MASS_ERROR * total(() => 1);
-  const infinite = -Math.expm1(total((each) => Math.log1p(-each.law.infinite)));
-  const cumulant = total((each) => each.logMgf);
-
-  // From the top: sums of W(ℓ_j)·e^(−(1+θ)(ℓ_j − ℓ_i)) and of W(ℓ_j)·(1 − e^(−(ℓ_j − ℓ_i)))·e^(−θ(ℓ_j − ℓ_i)) over j ≥ i.
+  // From the top, over j ≥ i: slope_i = Σ W_j·e^(−(1+θ)(j−i)h) and value_i = Σ W_j·(1 − e^(−(j−i)h))·e^(−θ(j−i)h).
   const [slope, value] = [new Float64Array(size), new Float64Array(size)];
-  const [decay, steep, gap] = [Math.exp(-theta * step), Math.exp(-(1 + theta) * step), -Math.expm1(-step)];
+  const [decay, steepDecay, gap] = [Math.exp(-theta * step), Math.exp(-(1 + theta) * step), -Math.expm1(-step)];
   slope[size - 1] = law[size - 1]!;
   for (let i = size - 2; i >= 0; i--) {
     value[i] = decay * (value[i + 1]! + gap * slope[i + 1]!);
-    slope[i] = law[i]! + steep * slope[i + 1]!;
+    slope[i] = law[i]! + steepDecay * slope[i + 1]!;
   }
 
-  const scale = (i: number) => Math.exp(cumulant - theta * (first + i * step));
+  const allowance = errorAllowance(prepared, counts, first, norm(law));
+  const openings = total(() => 1);
+  const infinite = -Math.expm1(total((each) => Math.log1p(-each.law.infinite)));
+  const cumulant = total((each) => each.logMgf);
+  const scaleAt = (i: number) => Math.exp(cumulant - theta * (first + i * step));
   const bound = (sum: number, i: number, side: Side) =>
     side === 'high'
-      ? Math.min(1, (sum + allowance) * scale(i) * (1 + factor) + infinite)
-      : Math.max(0, (sum - allowance) * scale(i) * (1 - factor) + infinite);
+      ? (sum + allowance) * scaleAt(i) * (1 + MASS_ERROR * openings) + infinite
+      : (sum - allowance) * scaleAt(i) * (1 - MASS_ERROR * openings) + infinite;
+
+  /** The point at or above ε, and the sum at ε: below a point it grows by (1 − e^(ε − ℓ))·slope. */
+  const sumAt = (epsilon: number) => {
+    const i = Math.min(size - 1, Math.max(0, Math.ceil((epsilon - first) / step)));
+    return { i, sum: value[i]! + Math.max(0, -Math.expm1(epsilon - first - i * step)) * slope[i]! };
+  };
 
   return {
     first,
     step,
     points: size,
     deltaAt(epsilon, side) {
-      const i = Math.min(size - 1, Math.max(0, Math.ceil((epsilon - first) / step)));
-      const part = Math.min(1, -Math.expm1(epsilon - first - i * step)); // 1 − e^(ε − ℓ_i)
-      const inside = epsilon > first + i * step ? 0 : value[i]! + part * slope[i]!;
-      return bound(inside, i, side);
+      const { i, sum } = sumAt(epsilon);
+      return Math.min(1, Math.max(0, bound(sum, i, side)));
+    },
+    slackAt(epsilon) {
+      return allowance / (allowance + Math.max(0, sumAt(epsilon).sum));
     },
     epsilonAt(delta, side) {
-      let [low, high] = [-1, size - 1]; // δ is crossed between these two points
-      if (bound(value[high]!, high, side) > delta) return side === 'high' ? Infinity : first + high * step;
-      while (high - low > 1) {
-        const middle = (low + high) >> 1;
-        if (bound(value[middle]!, middle, side) > delta) low = middle;
-        else high = middle;
+      let [below, i] = [-1, size]; // the upper bound crosses δ between these two points
+      while (i - below > 1) {
+        const middle = (below + i) >> 1;
+        if (bound(value[middle]!, middle, 'high') > delta) below = middle;
+        else i = middle;
       }
-      const target = (delta - infinite) / scale(high) / (side === 'high' ? 1 + factor : 1 - factor);
-      const part = (target - value[high]! + (side === 'high' ? -allowance : allowance)) / slope[high]!;
-      return first + high * step + Math.log1p(-Math.min(Math.max(0, part || 0), gap));
+      if (i === size) return side === 'high' ? Infinity : -Infinity;
+      // The lower bound crosses it there or below; still further down it falls again, so the first crossing is the one.
+      while (side === 'low' && i > 0 && bound(value[i - 1]!, i - 1, 'low') <= delta) i--;
+      const missing =
+        (delta - bound(value[i]!, i, side)) / (bound(value[i]! + slope[i]!, i, side) - bound(value[i]!, i, side));
+      return first + i * step + Math.log1p(-Math.min(Math.max(0, missing || 0), gap));
     },
   };
+}
+
+/** What the head of this file allows for, as an error of `value`. */
+function errorAllowance(
+  { tilt: { theta, upperExponent, lowerExponent }, size, spectra }: Prepared,
+  counts: readonly number[],
+  first: number,
+  lawNorm: number,
+): number {
+  const total = (value: (each: Spectrum) => number): number =>
+    spectra.reduce((sum, each, i) => sum + counts[i]! * value(each), 0);
+  const step = spectra[0]!.law.step;
+  const outside =
+    Math.exp(total((each) => each.upper) - upperExponent * (first + size * step)) +
+    Math.exp(total((each) => each.lower) + lowerExponent * first);
+  const transformError = 7 * UNIT_ROUNDOFF * Math.log2(size);
+  const roundoff =
+    transformError * total(({ norm }) => norm) + (7 * UNIT_ROUNDOFF * total(() => 1) + transformError) * lawNorm;
+  const largestWeight = Math.exp(logLargestWeight(theta));
+  // ∫ (1 − e^(−u))²·e^(−2θu) du = 2 / (2θ(2θ+1)(2θ+2)); the sum over a grid exceeds 1/h of it by the maximum at most
+  const weightsNorm = Math.sqrt(1 / (step * theta * (2 * theta + 1) * (2 * theta + 2)) + largestWeight ** 2);
+  // Bounds are scaled by e^(−θℓ) at a point ℓ; a step below, where they are used too, that factor is e^(θh) larger.
+  return Math.exp(theta * step) * (largestWeight * outside + weightsNorm * roundoff);
 }
 
 /** W on the window that begins at grid step `start` from where the centres come to lie. */

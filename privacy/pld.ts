@@ -37,11 +37,9 @@ export interface LossLaw {
   readonly infinite: number;
 }
 
-/** Remove: the law of L under P. Add: that of −L under Q. */
-export interface LossLaws {
-  readonly remove: LossLaw;
-  readonly add: LossLaw;
-}
+/** Remove: the law of L under P, for a customer who was there. Add: that of −L under Q, for one who was not. */
+export type Direction = 'remove' | 'add';
+export type LossLaws = Readonly<Record<Direction, LossLaw>>;
 
 /** P and Q mass of the outcomes with a loss in (origin + i·step, origin + (i+1)·step]; `below` and `above` the rest. */
 export interface LossCells {
@@ -71,21 +69,36 @@ export function lossAt({ means, weights }: GaussianMixture, x: number): number {
   return largest + Math.log(sum);
 }
 
+/** An interval of outcomes. */
+export interface Reach {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The interval outside which Q (below) and P (above) have at most the mass `left`. */
+export function reachOf({ means, weights }: GaussianMixture, left: number): Reach {
+  const above = (x: number) => means.reduce((sum, mean, k) => sum + weights[k]! * normalTail(x - mean), 0);
+  let [from, to] = [0, 0];
+  while (normalTail(-from) > left) from -= 1 / 8;
+  while (above(to) > left) to += 1 / 8;
+  return { from, to };
+}
+
 /**
  * Cuts the outcomes into cells.
  *
  * @param step - h, of the grid of losses
- * @param reach - standard deviations beyond the outermost means at which outcomes are no longer told apart
+ * @param reach - beyond it, outcomes are no longer told apart
  */
-export function lossCells(mixture: GaussianMixture, step: number, reach: number): LossCells {
-  const origin = lossAt(mixture, -reach);
-  const cells = Math.max(1, Math.ceil((lossAt(mixture, Math.max(...mixture.means) + reach) - origin) / step));
+export function lossCells(mixture: GaussianMixture, step: number, { from, to }: Reach): LossCells {
+  const origin = lossAt(mixture, from);
+  const cells = Math.max(1, Math.ceil((lossAt(mixture, to) - origin) / step));
   const p = new Float64Array(cells);
   const q = new Float64Array(cells);
   const tails = tailsOf(mixture);
-  let left = tails(-reach);
+  let left = tails(from);
   const below = between(mixture, undefined, left);
-  for (let i = 0, x = -reach; i < cells; i++) {
+  for (let i = 0, x = from; i < cells; i++) {
     x = outcomeAt(mixture, origin + (i + 1) * step, x);
     const right = tails(x);
     const masses = between(mixture, left, right);
@@ -105,7 +118,7 @@ function tailsOf({ means }: GaussianMixture): (x: number) => Tails {
     const tails = new Float64Array(means.length + 1);
     for (let k = 0; k <= means.length; k++) {
       const y = x - (means[k] ?? 0);
-      tails[k] = y > 0 ? normalTail(y) : -normalTail(-y);
+      tails[k] = y > 0 ? Math.max(normalTail(y), Number.MIN_VALUE) : -normalTail(-y);
     }
     return tails;
   };
@@ -181,47 +194,71 @@ const clamp = (value: number, most: number): number => (value > 0 ? Math.min(val
 /**
  * At most as revealing as the mechanism. What lies above the cells is left out.
  *
- * Cells are gathered from the bottom. What has been gathered waits for the next point above its mean ratio and takes just so
- * much of the next cell as lifts it there. The grid starts at the mean ratio of the first cell, where a small sampling rate
- * crowds most of the mass.
+ * The grid runs a tenth of a step above the mean ratio of the fullest cell, and so of most others: each is lifted by a
+ * ninth of the next one, whatever the shares before it were. (A step above, and uneven shares would go on for ever.) Where a
+ * small sampling rate crowds the mass in one cell, the shift is so small that the next cell can still lift it.
  */
-export function lowLaws({ origin, step, p, q, below }: LossCells): LossLaws {
-  const first = Math.log((below.p + p[0]!) / (below.q + q[0]!));
-  const points = Math.ceil((origin + p.length * step - first) / step) + 1;
+export function lowLaws({ step, p, q, below }: LossCells): LossLaws {
+  const atoms: Atoms = { p: p.slice(), q: q.slice() };
+  atoms.p[0]! += below.p;
+  atoms.q[0]! += below.q;
+  const fullest = p.indexOf(p.reduce((a, b) => Math.max(a, b)));
+  const shift = (0.1 * (p[fullest + 1] ?? 0)) / p[fullest]!;
+  const first = Math.log(atoms.p[fullest]! / atoms.q[fullest]!) + (shift - fullest - 1) * step;
+  const all = gathered(atoms, first, step);
+
+  const points = p.length + 2;
   const remove = new Float64Array(points);
   const add = new Float64Array(points);
-  const place = (index: number, heldP: number, heldQ: number) => {
-    remove[index]! += heldP;
-    add[points - 1 - index]! += heldQ;
-  };
-  let [heldP, heldQ] = [below.p + p[0]!, below.q + q[0]!];
-  for (let i = 1; i < p.length; i++) {
-    if (heldQ === 0) {
-      [heldP, heldQ] = [p[i]!, q[i]!];
-      continue;
-    }
-    const index = Math.max(0, Math.ceil((Math.log(heldP / heldQ) - first) / step - 1e-9));
-    const ratio = Math.exp(first + index * step);
-    const missing = Math.max(0, ratio * heldQ - heldP);
-    const surplus = p[i]! - ratio * q[i]!;
-    if (!(surplus > missing)) {
-      heldP += p[i]!;
-      heldQ += q[i]!;
-      continue;
-    }
-    const share = missing / surplus;
-    place(index, heldP + share * p[i]!, heldQ + share * q[i]!);
-    heldP = (1 - share) * p[i]!;
-    heldQ = (1 - share) * q[i]!;
-  }
-  if (heldQ > 0) {
-    // Nothing is left to lift this: a smaller loss, in each direction, is on the safe side.
-    const index = (Math.log(heldP / heldQ) - first) / step;
-    remove[clamp(Math.floor(index), points - 1)]! += heldP;
-    add[points - 1 - clamp(Math.ceil(index), points - 1)]! += heldQ;
+  for (let i = 0; i < all.p.length; i++) {
+    const at = (Math.log(all.p[i]! / all.q[i]!) - first) / step;
+    // Only the last atom lies between points: a smaller loss, in each direction, is on the safe side.
+    const [floor, ceil] = [Math.floor(at + ALIGNED), Math.ceil(at - ALIGNED)];
+    if (floor >= 0) remove[Math.min(points - 1, floor)]! += all.p[i]!;
+    if (ceil < points) add[points - 1 - Math.max(0, ceil)]! += all.q[i]!;
   }
   return {
     remove: { origin: first, step, mass: remove, infinite: 0 },
     add: { origin: -(first + (points - 1) * step), step, mass: add, infinite: 0 },
   };
+}
+
+/** Rounding of a logarithm, in grid steps, by which a point may be missed. */
+const ALIGNED = 1e-6;
+
+/** Outcomes drawn together: P and Q mass of each, by ascending ratio. */
+interface Atoms {
+  readonly p: Float64Array;
+  readonly q: Float64Array;
+}
+
+/**
+ * Draws atoms together until all but the last lie on the grid. What has been gathered waits for the next point above its
+ * ratio and takes just so much of the next atom as lifts it there; where that is too little it takes all of it.
+ */
+function gathered({ p, q }: Atoms, first: number, step: number): Atoms {
+  const [placedP, placedQ] = [new Float64Array(p.length), new Float64Array(p.length)];
+  let placed = 0;
+  let [heldP, heldQ] = [0, 0];
+  for (let i = 0; i < p.length; i++) {
+    let share = 1;
+    if (heldQ > 0) {
+      const ratio = Math.exp(first + Math.ceil((Math.log(heldP / heldQ) - first) / step - ALIGNED) * step);
+      const missing = Math.max(0, ratio * heldQ - heldP);
+      const surplus = p[i]! - ratio * q[i]!;
+      if (surplus > missing) share = missing / surplus;
+    }
+    heldP += share * p[i]!;
+    heldQ += share * q[i]!;
+    if (share === 1) continue;
+    placedP[placed] = heldP;
+    placedQ[placed++] = heldQ;
+    heldP = (1 - share) * p[i]!;
+    heldQ = (1 - share) * q[i]!;
+  }
+  if (heldQ > 0) {
+    placedP[placed] = heldP;
+    placedQ[placed++] = heldQ;
+  }
+  return { p: placedP.subarray(0, placed), q: placedQ.subarray(0, placed) };
 }

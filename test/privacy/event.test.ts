@@ -15,6 +15,7 @@ const every = [
   plan,
   { type: 'DiscreteGaussian', noiseVariance: 9e12, sensitivity: 1048576 },
   { type: 'Gaussian', noiseMultiplier: 2 },
+  { type: 'MixtureOfGaussians', standardDeviation: 2, sensitivities: [0, 1, 2], samplingProbs: [0.81, 0.18, 0.01] },
   { type: 'Composed', events: [plan, { type: 'NoOp' }, { type: 'NonPrivate' }] },
   { type: 'Unsupported' },
 ];
@@ -33,6 +34,14 @@ test.each([
   ['a probability for a rate', { ...plan.event, rate: 0.1 }],
   ['a rate above 2^32', { ...plan.event, rate: 2 ** 32 + 1 }],
   ['an infinite multiplier', { type: 'Gaussian', noiseMultiplier: Infinity }],
+  [
+    'fewer probabilities than sensitivities',
+    { type: 'MixtureOfGaussians', standardDeviation: 2, sensitivities: [0, 1], samplingProbs: [1] },
+  ],
+  [
+    'probabilities that leave something out',
+    { type: 'MixtureOfGaussians', standardDeviation: 2, sensitivities: [0, 1], samplingProbs: [0.5, 0.4] },
+  ],
   ['nothing', undefined],
   ['a list', [plan]],
 ])('%s reads as unsupported and costs infinity', (_, written) => {
