@@ -24,6 +24,7 @@ function build(): Command {
     .description('Train customer models together: no rows leave a business unit, every ε is accounted for.')
     .version(VERSION)
     .exitOverride()
+    .enablePositionalOptions() // options belong to the command they follow: `client` would take the --json of `client init`
     .showHelpAfterError('(see --help)')
     .addHelpText('after', exitCodes);
   program
@@ -106,7 +107,7 @@ function clientCommands(program: Command): void {
   const client = program
     .command('client')
     .description("run a tenant's client beside its data")
-    .enablePositionalOptions() // what stands after `init` is for init: `client` would take its --json
+    .enablePositionalOptions()
     .option('--folder <folder>', 'policy.json, key, budget and models', '.')
     .option('--code <code>', 'one-time code, the first time')
     .option('--backend <name>', 'tfjs-node-gpu, webgpu, wasm or cpu; the best there is when left out')
