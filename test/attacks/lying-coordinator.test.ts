@@ -268,6 +268,23 @@ describe('different models to different tenants', () => {
     expectRefused(outcome, /the ledger does not release this model/);
   });
 
+  test('a sum that the ledger releases and never charged is refused', async () => {
+    const outcome = await afterOneLie({
+      backend,
+      instead: ({ type }) => type === 'opened',
+      lie: (opened: Opened, scene) => {
+        const bodies = bodiesOf(opened.ledger).map((body) =>
+          body.kind === 'release' ? { ...body, sumHash: '4'.repeat(64) } : body,
+        );
+        const { federation, victim } = scene;
+        return [
+          { ...opened, ledger: forgedNews(victim.store.ledgerHead(), bodies, contextOf(scene), federation.identity) },
+        ];
+      },
+    });
+    expectRefused(outcome, /the ledger does not charge the sum it releases/);
+  });
+
   test('a model of its own for one tenant, ledger and all, ends when it meets the others’ statements', async () => {
     let forged = '';
     const outcome = await afterOneLie({
@@ -291,6 +308,7 @@ describe('different models to different tenants', () => {
           stage,
           model: forged,
           heard,
+          head: { size: ledger.checkpoint.size, hash: ledger.checkpoint.head },
           ledger: signedNews([], { size: ledger.checkpoint.size, hash: ledger.checkpoint.head }, federation.identity),
         });
         void readyInRound2(scene).then((heard) => {
@@ -349,7 +367,8 @@ describe('opening', () => {
   test('of a round that the ledger aborted gets no share, and is paid for when it is charged after all', async () => {
     const outcome = await charged((body) => [{ kind: 'abort', round: 1, reason: 'tenant-lost' }, body]);
     expectRefused(outcome, /the ledger aborted this round/);
-    expect(outcome.victim.store.round(outcome.conductor.id, 1)?.cost).toBe('spent');
+    const pool = outcome.victim.store.budget()!.pools.find(({ name }) => name === 'training')!;
+    expect(pool.held).toMatchObject([{ task: outcome.conductor.id, committed: 1 }]);
   });
 
   test.each([
@@ -501,9 +520,43 @@ describe('the ledger', () => {
           },
         ],
       });
-      expectRefused(outcome, /nothing is set aside/);
+      expectRefused(outcome, /openings set aside for this task are used up/);
       expect(outcome.victim.store.round(outcome.conductor.id, 2)).toBeUndefined();
     }
+  });
+
+  test('of its own for one tenant, consistent and signed, ends when it meets the others’ statements', async () => {
+    // the branch differs by one harmless entry; the model, the cohort and the round are everybody's
+    const outcome = await afterOneLie({
+      backend,
+      options: { lie: (to, message) => (to.name === VICTIM && asks('contribute', 2)(message) ? [] : undefined) },
+      instead: asks('ready', 2),
+      lie: (ask: Ask, scene) => {
+        const { federation, victim } = scene;
+        const { size, head: hash } = ask.ledger.checkpoint;
+        const branch: LedgerBody = { kind: 'abort', round: 77, reason: 'tenant-lost' };
+        const forged = forgedNews({ size, hash }, [branch], contextOf(scene), federation.identity);
+        const ledger = { ...forged, entries: [...ask.ledger.entries, ...forged.entries] };
+        const head = { size: ledger.checkpoint.size, hash: ledger.checkpoint.head };
+        void readyInRound2(scene).then((heard) => {
+          const next = { ...ask, stage: 'contribute', heard, head, ledger: noNewsAfter(ledger, scene) };
+          victim.deliver(encodeFromCoordinator(next, federation.identity));
+        });
+        return [{ ...ask, head, ledger }];
+      },
+    });
+    expect(outcome.after.map(({ type }) => type)).toEqual(['say', 'decline']);
+    expect(outcome.end.reason).toMatch(/in the name of (bob|cleo|dan) was not made by it, here and now/);
+  });
+  test('that a conversation claims to begin with must be the one this tenant was shown', async () => {
+    const another = await askInRound2('ready', ({ head }) => ({ head: { ...head, hash: '3'.repeat(64) } }));
+    expectRefused(another, /begins with another ledger than this tenant was shown/);
+    const later = await askInRound2('ready', ({ head }) => ({ head: { ...head, size: head.size + 1 } }));
+    expectRefused(later, /begins with another ledger/);
+    const keys = await askInstead('announce', () => ({ head: { size: 0, hash: '3'.repeat(64) } }), {
+      instead: asks('announce', 0),
+    });
+    expectRefused(keys, /begins with another ledger/);
   });
 
   test('after a broken ledger not even frames that had already arrived are dealt with', async () => {
@@ -513,11 +566,11 @@ describe('the ledger', () => {
       lie: (ask: Ask, { federation }) => [
         { ...ask, ledger: signedNews([], EMPTY_LEDGER, federation.identity) },
         ask,
-        { ...ask, model: 'a'.repeat(64) },
+        { ...ask, model: 'a'.repeat(64), ledger: noNewsAfter(ask.ledger, { federation }) },
       ],
     });
     expectRefused(outcome, /the signed head says 0 entries/);
-    expect(outcome.victim.events.map(({ type }) => type)).not.toContain('declined');
+    expect(outcome.victim.events.filter(({ type }) => type === 'left' || type === 'declined')).toHaveLength(1);
   });
 });
 
@@ -553,7 +606,7 @@ const contextOf = ({ conductor }: Scene) => ({
 /** A ledger in which nothing happened since the victim looked last. */
 const noNews = ({ victim, federation }: Scene): LedgerNews =>
   signedNews([], victim.store.ledgerHead(), federation.identity);
-const noNewsAfter = ({ checkpoint }: LedgerNews, { federation }: Scene): LedgerNews =>
+const noNewsAfter = ({ checkpoint }: LedgerNews, { federation }: Pick<Scene, 'federation'>): LedgerNews =>
   signedNews([], { size: checkpoint.size, hash: checkpoint.head }, federation.identity);
 
 /** Another contribution of the same tenant in the same place, properly signed: its owner works with the coordinator. */
@@ -563,7 +616,15 @@ function equivocated(relayed: Relayed, scene: Scene): Relayed {
   const ask = earlier(scene, 'contribute', 1);
   const { epoch, round, model } = ask;
   const place = {
-    transcript: transcriptOf({ federation: name, roster: rosterHash(roster), task: ask.task, epoch, round, model }),
+    transcript: transcriptOf({
+      federation: name,
+      roster: rosterHash(roster),
+      task: ask.task,
+      epoch,
+      round,
+      model,
+      ledger: ask.head.hash,
+    }),
     stage: 'contribute',
     attempt: 1,
     heard: heardHash(ask.heard),

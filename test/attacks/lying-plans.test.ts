@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import canonicalize from 'canonicalize';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createIdentity } from '../../aggregation/identity.ts';
@@ -6,12 +7,14 @@ import { digest } from '../../aggregation/transcript.ts';
 import { encodeFromCoordinator, type FromCoordinator, PROTOCOL, vectorBytes } from '../../aggregation/wire.ts';
 import { createParticipant } from '../../client/participant.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
+import type { Table } from '../../models/encode.ts';
 import { parameterHash } from '../../models/model.ts';
+import type { FeatureSchema } from '../../models/schema.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
 import { replayRandom } from '../privacy/replay-random.ts';
 import { startLying } from '../support-client/lying-coordinator.ts';
 import { afterOneLie, expectRefused, type Outcome, VICTIM } from '../support-client/one-lie.ts';
-import { toyEvaluation, toySettings } from '../support-client/toy-task.ts';
+import { toyEvaluation, toyFeatures, toySettings, toyTable } from '../support-client/toy-task.ts';
 
 /*
  * Before anything is asked: who greets, and what is proposed. A plan may be signed by the right key and still promise what
@@ -93,32 +96,71 @@ describe('a signed plan that promises what its settings do not give is declined'
     }));
     expectRefused(infinite, /must be finite/);
   });
-  test('customers held out by another rule than before', async () => {
+  test.each([
+    ['held out by another rule', { ...toyFeatures, holdout: { oneIn: 3 } }, /holds customers out by another rule/],
+    [
+      'told apart by another rule',
+      { ...toyFeatures, customer: { column: 'id', maxRows: 1 } },
+      /tells customers apart by/,
+    ],
+    [
+      'with another label',
+      { ...toyFeatures, label: { column: 'sick', positive: 'yes', negative: 'no' } },
+      /the label is/,
+    ],
+    [
+      'by a column of other bounds',
+      { ...toyFeatures, features: [{ ...toyFeatures.features[0]!, maximum: 8 }] },
+      /column "months" is not in the data contract as the plan describes it/,
+    ],
+  ] as const)('customers %s than in the data contract', async (_, features, reason) => {
+    const outcome = await planInstead((plan) => set(plan.settings, 'features', features));
+    expectRefused(outcome, reason);
+    expect(outcome.end).toMatchObject({ because: 'policy' });
+  });
+});
+
+describe('what was accepted once', () => {
+  test('binds the data contract: another rule for who is held out takes no part any more', async () => {
     const federation = await startLying({ backend });
     const first = federation.run(toySettings({ protocol: 'plain', rounds: 1 }));
     await federation.over(first);
     expect(first.state.phase).toBe('finished');
-    const second = federation.run(toySettings({ protocol: 'plain', rounds: 1, holdout: { oneIn: 3 } }));
+    const features = { ...toyFeatures, holdout: { oneIn: 3 } };
+    for (const name of [VICTIM, 'bob', 'cleo', 'dan'])
+      federation
+        .tenant(name)
+        .restart((world) => ({ ...world, policy: { ...world.policy, schema: features } }))
+        .connect();
+    await federation.until(() => federation.coordinator.present().size === 4, 'everybody');
+    const second = federation.run(toySettings({ protocol: 'plain', rounds: 1, features }));
     await federation.over(second);
     federation.close();
     const { events, said } = federation.tenant(VICTIM);
     expect(events.find(({ type }) => type === 'declined')).toMatchObject({
-      reason: /held out by another rule than in earlier tasks/,
+      because: 'policy',
+      reason: 'customers are told apart, or held out, by another rule than in earlier tasks',
     });
-    expect(said.filter((m) => m.type === 'say' && m.task === second.id)).toEqual([]);
+    expect(said.filter(({ type }) => type === 'say')).toEqual([]);
   });
-  test('a plan that was declined settles no rule for those that follow', async () => {
+
+  test('is not accepted after all when it was declined, by a restart for instance', async () => {
     const federation = await startLying({
       backend,
-      policy: (policy) => ({ ...policy, accept: { ...policy.accept, maxEpsilon: 1 } }),
+      policy: (policy) =>
+        policy.tenant === VICTIM ? { ...policy, accept: { ...policy.accept, maxEpsilon: 1 } } : policy,
     });
-    await federation.over(
-      federation.run(toySettings({ protocol: 'plain', rounds: 1, epsilon: 2, holdout: { oneIn: 3 } })),
-    );
-    const second = federation.run(toySettings({ protocol: 'plain', rounds: 1, epsilon: 1 }));
-    await federation.over(second);
+    federation.run(toySettings({ rounds: 200 }));
+    await federation.until(() => federation.tenant(VICTIM).said.some(({ type }) => type === 'decline'), 'a decline');
+    const again = federation.tenant(VICTIM).restart((world) => ({
+      ...world,
+      policy: { ...world.policy, accept: { ...world.policy.accept, maxEpsilon: 8 } },
+    }));
+    again.connect();
+    await federation.until(() => again.events.some(({ type }) => type === 'connected'), 'a connection');
+    await sleep(100);
     federation.close();
-    expect(second.state.phase).toBe('finished');
+    expect(again.said.map(({ type }) => type)).toEqual(['identify']);
   });
 });
 
@@ -249,25 +291,42 @@ describe('the tenant’s own side', () => {
     expect(() => createParticipant({ ...world, random: replayRandom('a') })).toThrow(/needs secure randomness/);
   });
 
-  test('a data file that changed after the task was accepted ends the task for this tenant', async () => {
-    const federation = await startLying({ backend });
-    federation.run(toySettings({ rounds: 50 }));
-    const spoken = () => federation.tenant(VICTIM).events.filter(({ type }) => type === 'round-opened').length > 1;
-    await federation.until(spoken, 'a round');
-    const again = federation.tenant(VICTIM).restart((world) => ({
-      ...world,
-      snapshot: async () => ({ ...(await world.snapshot()), hash: 'e'.repeat(64) }),
-    }));
-    again.connect();
-    await federation.until(() => again.events.some(({ type }) => type === 'declined'), 'an objection');
-    await federation.until(() => again.said.length > 1, 'its word');
-    federation.close();
-    expect(again.events.find(({ type }) => type === 'declined')).toMatchObject({
-      because: 'data',
-      reason: /the data file is not the one this task was accepted with/,
-    });
-    expect(again.said.map(({ type }) => type)).toEqual(['identify', 'decline']);
-  });
+  const byColumn: FeatureSchema = { ...toyFeatures, customer: { column: 'id', maxRows: 1 } };
+  const withIds = (tenant: string): Table => {
+    const { columns, rows, ...rest } = toyTable(tenant);
+    return { ...rest, columns: [...columns, 'id'], rows: rows.map((row, i) => [...row, `${i}`]) };
+  };
+
+  test.each([
+    [
+      'each row a customer',
+      toyFeatures,
+      toyTable,
+      /one row is one customer here, and the rows are not those of earlier/,
+    ],
+    ['a customer column', byColumn, withIds, /the data file is not the one this task was accepted with/],
+  ] as const)(
+    'a data file that changed after acceptance ends the task for this tenant: %s',
+    async (_, features, table, reason) => {
+      const federation = await startLying({
+        backend,
+        policy: (policy) => ({ ...policy, schema: features }),
+        table: (tenant) => table(tenant),
+      });
+      federation.run(toySettings({ rounds: 50, features }));
+      const spoken = () => federation.tenant(VICTIM).events.filter(({ type }) => type === 'round-opened').length > 1;
+      await federation.until(spoken, 'a round');
+      const again = federation.tenant(VICTIM).restart((world) => ({
+        ...world,
+        snapshot: async () => ({ ...(await world.snapshot()), hash: 'e'.repeat(64) }),
+      }));
+      again.connect();
+      await federation.until(() => again.said.length > 1, 'an objection');
+      federation.close();
+      expect(again.events.find(({ type }) => type === 'declined')).toMatchObject({ because: 'data', reason });
+      expect(again.said.map(({ type }) => type)).toEqual(['identify', 'decline']);
+    },
+  );
 
   test('data that does not fit is declined without a word about it', async () => {
     const federation = await startLying({
@@ -283,9 +342,9 @@ describe('the tenant’s own side', () => {
     await federation.over(conductor);
     federation.close();
     const { events, said } = federation.tenant(VICTIM);
-    expect(events.find(({ type }) => type === 'declined')).toMatchObject({ because: 'data' });
-    expect(Buffer.from(JSON.stringify(said)).toString()).not.toContain('SECRET');
-    expect(JSON.stringify(events)).not.toContain('SECRET');
+    expect(said.find(({ type }) => type === 'decline')).toMatchObject({ reason: 'the client met an error' });
+    expect(events.find(({ type }) => type === 'declined')).toMatchObject({ reason: /ada:2: column "months"/ });
+    expect(JSON.stringify([said, events])).not.toContain('SECRET');
     expect(conductor.state.phase).toBe('finished'); // the others go on
   });
 

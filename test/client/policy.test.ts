@@ -6,7 +6,7 @@ import { createIdentity, fingerprint, type Identity } from '../../aggregation/id
 import { hex, makePlan, type Plan } from '../../aggregation/plan.ts';
 import { objection, type Policy, PolicyUnreadable, pinnedTenants, readPolicy } from '../../client/policy.ts';
 import { toyPolicy } from '../support-client/lying-coordinator.ts';
-import { toyEvaluation, toySettings } from '../support-client/toy-task.ts';
+import { toyEvaluation, toyFeatures, toySettings } from '../support-client/toy-task.ts';
 
 const names = ['ada', 'bob', 'cleo', 'dan'];
 const identities = new Map<string, Identity>(names.map((name) => [name, createIdentity()]));
@@ -16,6 +16,7 @@ const accepting = (accept: Partial<Policy['accept']>): Policy => ({
   ...policy,
   accept: { ...policy.accept, ...accept },
 });
+type InFile = Omit<Policy, 'schema'> & { schema: string };
 const planned = (settings = toySettings({ colluders: 1, minCohort: 3 })): Plan =>
   makePlan(settings, roster, 'f'.repeat(64), 0);
 
@@ -35,6 +36,17 @@ describe('a plan', () => {
     ['δ', accepting({ maxDelta: 1e-6 }), 'δ 0.00001 is above 0.000001'],
     ['cohort', accepting({ minCohort: 4 }), 'a cohort of 3 is below 4'],
     ['colluders', accepting({ minColluders: 2 }), 'the plan withstands 1 colluders, fewer than 2'],
+    [
+      'pace',
+      accepting({ minUploadEveryMs: 10 }),
+      'contributions would leave every 1 ms, the policy asks for 10 or more',
+    ],
+    ['customers', { ...policy, maxCustomers: 101 }, 'the plan provides for 100 customers, this tenant for up to 101'],
+    [
+      'data contract',
+      { ...policy, schema: { ...toyFeatures, features: [{ ...toyFeatures.features[0]!, column: 'years' }] } },
+      'column "months" is not in the data contract as the plan describes it',
+    ],
     [
       'δ of the budget',
       { ...policy, budget: { ...policy.budget, training: { epsilon: 20, delta: 1e-6 } } },
@@ -83,7 +95,9 @@ describe('a policy file', () => {
     folder = mkdtempSync(join(tmpdir(), 'parley-policy-'));
   });
   afterAll(() => rmSync(folder, { recursive: true }));
+  const inFile = { ...policy, schema: 'schema.json', data: 'customers.csv' };
   const write = (value: unknown): string => {
+    writeFileSync(join(folder, 'schema.json'), JSON.stringify(toyFeatures));
     const file = join(folder, 'policy.json');
     writeFileSync(file, typeof value === 'string' ? value : JSON.stringify(value));
     return file;
@@ -98,44 +112,54 @@ describe('a policy file', () => {
     throw new Error('the policy was read');
   };
 
-  test('comes back as it was written, with its data beside it', () => {
-    const read = readPolicy(write({ ...policy, data: 'customers.csv' }));
+  test('comes back as it was written, with its data and its contract beside it', () => {
+    const read = readPolicy(write(inFile));
     expect(read).toEqual({ ...policy, data: join(folder, 'customers.csv') });
   });
 
   test.each([
-    ['a missing field', (p: Policy) => ({ ...p, tenant: undefined }), ': tenant: '],
+    ['a missing field', (p: InFile) => ({ ...p, tenant: undefined }), ': tenant: '],
     [
       'a missing inner field',
-      (p: Policy) => ({ ...p, accept: { ...p.accept, maxEpsilon: undefined } }),
+      (p: InFile) => ({ ...p, accept: { ...p.accept, maxEpsilon: undefined } }),
       ': accept.maxEpsilon: ',
     ],
-    ['an unknown field', (p: Policy) => ({ ...p, allow: 'all' }), ': (top): Unrecognized key: "allow"'],
+    ['an unknown field', (p: InFile) => ({ ...p, allow: 'all' }), ': (top): Unrecognized key: "allow"'],
     [
       'an unknown inner field',
-      (p: Policy) => ({ ...p, accept: { ...p.accept, maxEpsilom: 9 } }),
+      (p: InFile) => ({ ...p, accept: { ...p.accept, maxEpsilom: 9 } }),
       ': accept: Unrecognized key: "maxEpsilom"',
     ],
-    ['a wrong fingerprint', (p: Policy) => ({ ...p, peers: { bob: 'beef' } }), ': peers.bob: expected a fingerprint'],
-    ['a wrong name', (p: Policy) => ({ ...p, tenant: 'Ada Inc.' }), ': tenant: use 1 to 32 of a-z, 0-9 and -'],
+    ['a wrong fingerprint', (p: InFile) => ({ ...p, peers: { bob: 'beef' } }), ': peers.bob: expected a fingerprint'],
+    ['a wrong name', (p: InFile) => ({ ...p, tenant: 'Ada Inc.' }), ': tenant: use 1 to 32 of a-z, 0-9 and -'],
     [
       'a wrong URL',
-      (p: Policy) => ({ ...p, coordinator: { ...p.coordinator, url: 'ftp://x' } }),
+      (p: InFile) => ({ ...p, coordinator: { ...p.coordinator, url: 'ftp://x' } }),
       ': coordinator.url: ',
     ],
     [
       'an ε of zero',
-      (p: Policy) => ({ ...p, budget: { ...p.budget, training: { epsilon: 0, delta: 1e-5 } } }),
+      (p: InFile) => ({ ...p, budget: { ...p.budget, training: { epsilon: 0, delta: 1e-5 } } }),
       ': budget.training.epsilon: ',
     ],
-    ['no kind of work', (p: Policy) => ({ ...p, accept: { ...p.accept, work: [] } }), ': accept.work: '],
+    ['no kind of work', (p: InFile) => ({ ...p, accept: { ...p.accept, work: [] } }), ': accept.work: '],
   ])('with %s is refused, naming file and field', (_, change, message) => {
-    const file = write(change(policy));
+    const file = write(change(inFile));
     expect(unreadable(file)).toContain(`${file}${message}`);
   });
 
+  test('whose contract is not there, or says nothing sensible, is refused, naming that file and field', () => {
+    const contract = join(folder, 'contract.json');
+    const file = write({ ...inFile, schema: 'contract.json' });
+    expect(unreadable(file)).toMatch(`${contract}: no such file; "schema" in the policy names the data contract`);
+    writeFileSync(contract, JSON.stringify({ ...toyFeatures, holdout: { oneIn: 1 } }));
+    expect(unreadable(file)).toMatch(`${contract}: holdout.oneIn: `);
+    writeFileSync(contract, '[');
+    expect(unreadable(file)).toMatch(`${contract}: not JSON: `);
+  });
+
   test('with several mistakes names each on a line', () => {
-    const file = write({ ...policy, tenant: 'A', data: '' });
+    const file = write({ ...inFile, tenant: 'A', data: '' });
     expect(unreadable(file).split('\n')).toHaveLength(2);
   });
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { chargedEvent, makePlan, type Plan, planText, taskId } from '../../aggregation/plan.ts';
 import { type ClientStore, openClientStore } from '../../client/client-store.ts';
 import type { Policy } from '../../client/policy.ts';
-import { followLedger, openRound, paidSoFar, setAside, wouldPay } from '../../client/spending.ts';
+import { followLedger, paidSoFar, payRound, setAside, wouldPay } from '../../client/spending.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import { ACCOUNTED_DELTA_FRACTION } from '../../privacy/guarantee.ts';
 import { appendEntry, EMPTY_LEDGER, type LedgerBody, type LedgerEntry } from '../../privacy/ledger.ts';
@@ -34,6 +34,7 @@ const charge = (round: number): LedgerBody => ({
   contributions: 3,
 });
 const abort = (round: number): LedgerBody => ({ kind: 'abort', round, reason: 'tenant-lost' });
+const pay = (round: number, by: ClientStore = store): void => payRound(by, policy, plan, round, 'cohort');
 const finish: LedgerBody = { kind: 'finish', rounds: 20, modelHash: 'b'.repeat(64) };
 
 let store: ClientStore;
@@ -91,38 +92,28 @@ describe('a plan that is accepted', () => {
 describe('a round', () => {
   beforeEach(() => accept());
 
-  test('is answered once: the same number, or an older one, is refused', () => {
-    openRound(store, policy, plan, 2, 'cohort');
-    expect(store.round(task, 2)).toEqual({ cohort: 'cohort', sumHash: '', openerSets: [], cost: 'open' });
-    expect(() => openRound(store, policy, plan, 2, 'cohort')).toThrow(/round 2 was answered before/);
-    expect(() => openRound(store, policy, plan, 1, 'cohort')).toThrow(/round 1 was answered before/);
-    openRound(store, policy, plan, 3, 'cohort');
-  });
-
-  test('that is charged is spent: reserved becomes committed, and the total stays', () => {
-    openRound(store, policy, plan, 1, 'cohort');
-    follow(charge(1));
-    expect(store.round(task, 1)?.cost).toBe('spent');
+  test('is paid for before it is answered, and answered once', () => {
+    pay(2);
+    expect(store.round(task, 2)).toEqual({ cohort: 'cohort', sumHash: '', openerSets: [] });
     expect(held()).toEqual({ reserved: openings - 1, committed: 1 });
     expect(paid()).toBe(epsilonOf(openings));
-    follow(charge(1)); // told twice, counted once
-    expect(held().committed).toBe(1);
+    expect(() => pay(2)).toThrow(/round 2 was answered before/);
+    expect(() => pay(1)).toThrow(/round 1 was answered before/);
+    expect(held().committed).toBe(1); // what was refused cost nothing
+    pay(3);
+    expect(held().committed).toBe(2);
   });
 
-  test('that is aborted without a charge costs nothing, one aborted after its charge stays paid', () => {
-    openRound(store, policy, plan, 1, 'cohort');
-    follow(abort(1));
-    openRound(store, policy, plan, 2, 'cohort');
-    follow(charge(2), abort(2));
-    follow(finish);
+  test.each([
+    ['charged', [charge(1)]],
+    ['aborted', [abort(1)]],
+    ['charged after it was aborted', [abort(1), charge(1)]],
+    ['never mentioned', []],
+  ] as const)('stays paid for, once, when the ledger says it was %s', (_, told) => {
+    pay(1);
+    follow(...told, finish);
     expect(held()).toEqual({ reserved: 0, committed: 1 });
     expect(paid()).toBe(epsilonOf(1));
-  });
-
-  test('that is charged after it was aborted is paid for', () => {
-    openRound(store, policy, plan, 1, 'cohort');
-    follow(abort(1), charge(1), finish);
-    expect(held()).toEqual({ reserved: 0, committed: 1 });
   });
 
   test('that others held without this tenant costs its customers nothing', () => {
@@ -130,22 +121,11 @@ describe('a round', () => {
     expect(paid()).toBe(0);
   });
 
-  test('whose fate the ledger never tells stays paid for when the task is over', () => {
-    openRound(store, policy, plan, 1, 'cohort');
-    openRound(store, policy, plan, 2, 'cohort');
-    follow(charge(1), finish);
-    expect(held()).toEqual({ reserved: 1, committed: 1 });
-    expect(paid()).toBe(epsilonOf(2));
-  });
-
-  test('is not held beyond the openings that were set aside, aborted rounds aside', () => {
-    for (let round = 1; round <= openings; round++) openRound(store, policy, plan, round, 'cohort');
-    expect(() => openRound(store, policy, plan, openings + 1, 'cohort')).toThrow(
-      /all 21 openings of the plan are used/,
-    );
-    follow(abort(1));
-    openRound(store, policy, plan, openings + 1, 'cohort');
-    expect(() => openRound(store, policy, plan, openings + 2, 'cohort')).toThrow(/all 21 openings/);
+  test('is not held beyond the openings that were set aside, aborted rounds included', () => {
+    for (let round = 1; round <= openings; round++) pay(round);
+    follow(abort(1), abort(2));
+    expect(() => pay(openings + 1)).toThrow(/all 21 openings set aside for this task are used up/);
+    expect(held()).toEqual({ reserved: 0, committed: openings });
   });
 
   test.each([
@@ -154,17 +134,19 @@ describe('a round', () => {
   ] as const)(
     'is not held after the ledger says %s: what was unused came back, and may be promised again',
     (_, end) => {
-      openRound(store, policy, plan, 1, 'cohort');
-      follow(charge(1), end);
+      pay(1);
+      follow(end);
       expect(paid()).toBe(epsilonOf(1));
-      expect(() => openRound(store, policy, plan, 2, 'cohort')).toThrow(/nothing is set aside for this task any more/);
+      expect(() => pay(2)).toThrow(/used up/);
+      follow(end); // told twice, given back once
+      expect(paid()).toBe(epsilonOf(1));
     },
   );
 
   test('of a task of others changes nothing here', () => {
-    openRound(store, policy, plan, 1, 'cohort');
-    followLedger(store, policy, entries(charge(1), finish), () => undefined);
-    expect(held()).toEqual({ reserved: openings, committed: 0 });
+    pay(1);
+    followLedger(store, policy, entries(finish), () => undefined);
+    expect(held()).toEqual({ reserved: openings - 1, committed: 1 });
   });
 });
 
@@ -190,46 +172,52 @@ describe('a tenant that is killed', () => {
     expect(paid(disk)).toBe(epsilonOf(openings));
   });
 
-  test('between opening the cost of a round and sending has paid for the round, and does not answer it again', () => {
-    for (const point of ['opened', 'sent'] as const) {
-      const { disk } = killedAt(point);
-      expect(disk.round(task, 1)).toMatchObject({ cost: 'open' });
-      expect(() => openRound(disk, policy, plan, 1, 'another')).toThrow(/answered before/);
-      followLedger(disk, policy, entries(finish), () => plan);
-      expect(held(disk)).toEqual({ reserved: 1, committed: 0 }); // its fate is unknown: paid
-    }
+  test('while it pays for a round has not paid, and nothing has left', () => {
+    const { disk } = killedAt('paying');
+    expect(disk.round(task, 1)).toBeUndefined();
+    expect(held(disk)).toEqual({ reserved: openings, committed: 0 });
+    pay(1, disk);
   });
 
-  test('between noting a charge and counting it has done neither, and does both when it is told again', () => {
-    const { disk } = killedAt('ledger-half');
+  test('between paying for a round and sending has paid for it, and never answers it again', () => {
+    const { disk } = killedAt('paid');
+    expect(disk.round(task, 1)).toMatchObject({ cohort: 'cohort' });
+    expect(() => payRound(disk, policy, plan, 1, 'another')).toThrow(/answered before/);
+    followLedger(disk, policy, entries(finish), () => plan);
+    expect(held(disk)).toEqual({ reserved: 0, committed: 1 });
+  });
+
+  test('before its answer to an opening was on disk has not answered; after, it has', () => {
+    expect(killedAt('share-half').disk.round(task, 1)).toMatchObject({ sumHash: '', openerSets: [] });
+    expect(killedAt('shared').disk.round(task, 1)).toMatchObject({ openerSets: ['ada,bob,cleo'] });
+  });
+
+  test('between noting the end and giving back has done neither, and does both when it is told again', () => {
+    const { disk } = killedAt('end-half');
     expect(disk.ledgerHead()).toEqual(EMPTY_LEDGER);
-    expect(disk.round(task, 1)).toMatchObject({ cost: 'open' });
-    followLedger(disk, policy, entries(charge(1)), () => plan);
-    expect(held(disk)).toEqual({ reserved: openings - 1, committed: 1 });
-  });
-
-  test('after a charge has spent it', () => {
-    const { disk } = killedAt('charged');
-    expect(disk.round(task, 1)).toMatchObject({ cost: 'spent' });
-    expect(held(disk)).toEqual({ reserved: openings - 1, committed: 1 });
-    expect(disk.ledgerHead().size).toBe(1);
-  });
-
-  test('before its answer to an opening was on disk has not answered', () => {
-    const { disk } = killedAt('share-half');
-    expect(disk.round(task, 1)).toMatchObject({ cost: 'spent', sumHash: '', openerSets: [] });
+    expect(disk.isOver(task)).toBe(false);
+    expect(held(disk)).toEqual({ reserved: openings - 2, committed: 2 });
   });
 
   test('later still has all of it', () => {
-    for (const point of ['aborted', 'nowhere'] as const) {
+    for (const point of ['over', 'nowhere'] as const) {
       const { disk, seen } = killedAt(point);
-      expect(seen).toContain('charged');
-      expect(disk.round(task, 1)).toMatchObject({ cost: 'spent', openerSets: ['ada,bob,cleo'] });
-      expect(disk.round(task, 2)).toMatchObject({ cost: 'returned' });
+      expect(seen).toContain('shared');
       expect(disk.lastRound(task)).toBe(2);
-      expect(paid(disk)).toBe(epsilonOf(openings));
+      expect(disk.isOver(task)).toBe(true);
+      expect(held(disk)).toEqual({ reserved: 0, committed: 2 });
+      expect(paid(disk)).toBe(epsilonOf(2));
     }
   });
+});
+
+test('one budget is kept by one process at a time', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'parley-two-'));
+  const first = openClientStore(join(folder, 'tenant.db'));
+  expect(() => openClientStore(join(folder, 'tenant.db'))).toThrow(/locked/);
+  first.close();
+  openClientStore(join(folder, 'tenant.db')).close();
+  rmSync(folder, { recursive: true });
 });
 
 describe('a budget that is used up', () => {
@@ -272,7 +260,7 @@ describe('a budget that is used up', () => {
     expect(last).toMatchObject({ kind: 'stop', task: second.id, reason: 'budget-exhausted' });
   });
 
-  test('by a task that was stopped is there again: only what was charged stays spent', async () => {
+  test('by a task that was stopped is there again: only what this tenant took part in stays spent', async () => {
     const federation = await startLying({ backend, tenants: ['ada', 'bob', 'cleo'] });
     const long = federation.run(toySettings({ rounds: 300 }));
     const rounds = () => federation.tenant('ada').events.filter(({ type }) => type === 'round-opened').length;
@@ -284,10 +272,12 @@ describe('a budget that is used up', () => {
       .newsSince(0)
       .entries.map((text) => JSON.parse(text) as LedgerEntry)
       .filter(({ kind }) => kind === 'charge').length;
-    const undecided = disk.rounds(long.id).filter(({ cost }) => cost === 'open').length;
-    expect(paidSoFar(disk, world.policy, 'training')).toBe(epsilonOf(charges + undecided, long.plan));
+    const mine = held(disk);
+    expect(mine.reserved).toBe(0);
+    expect(mine.committed).toBeGreaterThanOrEqual(charges);
+    expect(mine.committed).toBeLessThanOrEqual(charges + 1); // the round that was under way
     expect(charges).toBeGreaterThanOrEqual(3);
-    expect(paidSoFar(disk, world.policy, 'training')).toBeLessThan(long.plan.derived.epsilon.coalition / 2);
+    expect(paidSoFar(disk, world.policy, 'training')).toBe(epsilonOf(mine.committed, long.plan));
     federation.close();
   });
 });

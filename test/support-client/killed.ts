@@ -1,7 +1,7 @@
 import { createIdentity, fingerprint } from '../../aggregation/identity.ts';
-import { chargedEvent, hex, makePlan, type Plan, planText, taskId } from '../../aggregation/plan.ts';
+import { hex, makePlan, type Plan, planText, taskId } from '../../aggregation/plan.ts';
 import { openClientStore } from '../../client/client-store.ts';
-import { followLedger, openRound, setAside } from '../../client/spending.ts';
+import { followLedger, payRound, setAside } from '../../client/spending.ts';
 import { appendEntry, EMPTY_LEDGER, type LedgerBody } from '../../privacy/ledger.ts';
 import { toyPolicy } from './lying-coordinator.ts';
 import { toySettings } from './toy-task.ts';
@@ -14,16 +14,7 @@ import { toySettings } from './toy-task.ts';
  *
  * Prints what it has seen happen, a line each, before it dies.
  */
-export const POINTS = [
-  'reserved',
-  'opened',
-  'sent',
-  'ledger-half',
-  'charged',
-  'share-half',
-  'aborted',
-  'nowhere',
-] as const;
+export const POINTS = ['reserved', 'paying', 'paid', 'share-half', 'shared', 'end-half', 'over', 'nowhere'] as const;
 export type Point = (typeof POINTS)[number];
 
 /** The plan of the dying tenant: the same in its process and in the test's. */
@@ -50,41 +41,30 @@ if (process.argv[1] === import.meta.filename) {
     head = next.head;
     return next.entry;
   };
-  const charge = (round: number): LedgerBody => ({
-    kind: 'charge',
-    round,
-    event: chargedEvent(plan),
-    sumHash: 'a'.repeat(64),
-    contributions: 3,
-  });
-
   store.commit(() => {
     store.accept(task, { plan: planText(plan), data: 'b'.repeat(64) });
     setAside(store, dyingPolicy, plan);
   });
   at('reserved');
-  openRound(store, dyingPolicy, plan, 1, 'cohort');
-  at('opened');
-  at('sent'); // the contribution is on its way
   store.commit(() => {
-    const charged = entry(charge(1));
-    store.addLedger([charged], head);
-    if (point === 'ledger-half') at('ledger-half'); // the ledger is noted, its cost not yet
-    followLedger(store, dyingPolicy, [charged], () => plan);
+    payRound(store, dyingPolicy, plan, 1, 'cohort');
+    if (point === 'paying') at('paying'); // written, not committed: nothing has left
   });
-  at('charged');
+  at('paid'); // the contribution is on its way
   store.commit(() => {
     const answered = store.round(task, 1)!;
     store.setRound(task, 1, { ...answered, sumHash: 'a'.repeat(64), openerSets: ['ada,bob,cleo'] });
-    if (point === 'share-half') at('share-half'); // noted but not committed: no share has left
+    if (point === 'share-half') at('share-half'); // no share has left
   });
-  openRound(store, dyingPolicy, plan, 2, 'cohort');
-  const aborted = entry({ kind: 'abort', round: 2, reason: 'tenant-lost' });
+  at('shared');
+  payRound(store, dyingPolicy, plan, 2, 'cohort');
   store.commit(() => {
-    store.addLedger([aborted], head);
-    followLedger(store, dyingPolicy, [aborted], () => plan);
+    const stopped = entry({ kind: 'stop', reason: 'stopped-by-operator' });
+    store.addLedger([stopped], head);
+    if (point === 'end-half') at('end-half'); // the end is noted, what was unused not yet given back
+    followLedger(store, dyingPolicy, [stopped], () => plan);
   });
-  at('aborted');
+  at('over');
   at('nowhere');
   process.kill(process.pid, 'SIGKILL');
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { enrolmentDigest } from '../../aggregation/enrolment.ts';
+import { enrolmentDigest, enrolmentProof, invitationHash } from '../../aggregation/enrolment.ts';
 import { createIdentity, fingerprint, type Identity } from '../../aggregation/identity.ts';
 import { hex, type Settings } from '../../aggregation/plan.ts';
 import type { TenantId } from '../../aggregation/secure-sum.ts';
@@ -30,7 +30,7 @@ import {
 } from '../../privacy/ledger.ts';
 import { secureRandom } from '../../privacy/random.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
-import { toyTable } from './toy-task.ts';
+import { toyFeatures, toyTable } from './toy-task.ts';
 
 /**
  * A coordinator that lies, made of an honest one and somebody who sits on its wires with its key:
@@ -95,8 +95,9 @@ export async function startLying(options: LyingOptions): Promise<LyingCoordinato
   });
   const identities = new Map(names.map((name) => [name, createIdentity()]));
   for (const [tenant, own] of identities) {
-    const request = { tenant, code: coordinator.enrolment.invite(tenant), key: hex(own.publicKey) };
-    coordinator.enrolment.enrol({ ...request, signature: own.sign(enrolmentDigest(request)) });
+    const key = hex(own.publicKey);
+    const proof = enrolmentProof(invitationHash(coordinator.enrolment.invite(tenant)), { tenant, key });
+    coordinator.enrolment.enrol({ tenant, key, proof, signature: own.sign(enrolmentDigest({ tenant, key, proof })) });
   }
   const policyOf = (tenant: TenantId): Policy => {
     const policy = toyPolicy(tenant, identities, fingerprint(identity.publicKey));
@@ -227,6 +228,8 @@ export function toyPolicy(tenant: TenantId, identities: ReadonlyMap<TenantId, Id
     tenant,
     coordinator: { url: 'http://test.invalid', fingerprint: coordinator },
     data: 'in memory',
+    schema: toyFeatures,
+    maxCustomers: 100,
     peers: Object.fromEntries(others.map(([name, { publicKey }]) => [name, fingerprint(publicKey)])),
     accept: {
       work: ['train', 'segment', 'evaluate'],
@@ -236,6 +239,7 @@ export function toyPolicy(tenant: TenantId, identities: ReadonlyMap<TenantId, Id
       maxDelta: 1e-3,
       minCohort: 1,
       minColluders: 0,
+      minUploadEveryMs: 1,
     },
     budget: { training: { epsilon: 20, delta: 1e-5 }, 'held-out': { epsilon: 20, delta: 1e-5 } },
   };

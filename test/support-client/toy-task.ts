@@ -18,7 +18,7 @@ export interface ToyOptions {
   readonly minCohort?: number;
   readonly colluders?: number;
   readonly epsilon?: number;
-  readonly holdout?: FeatureSchema['holdout'];
+  readonly features?: FeatureSchema;
   readonly timing?: Partial<Settings['timing']>;
 }
 
@@ -35,10 +35,9 @@ export function toySettings(options: ToyOptions = {}): Settings {
       expectedBatch: 50,
       clipNorm: 1,
     },
-    features: options.holdout === undefined ? toyFeatures : { ...toyFeatures, holdout: options.holdout },
+    features: options.features ?? toyFeatures,
     privacy: {
       mode: 'record-distributed',
-      unit: 'customer',
       neighbouring: 'add-or-remove-one',
       tenantsPerCustomer: 1,
       epsilon: options.epsilon ?? 2,
@@ -55,7 +54,7 @@ export function toySettings(options: ToyOptions = {}): Settings {
 /** What settles no model: an evaluation of these parameters on the toy's held-out customers. */
 export function toyEvaluation(trainedBy: string, parameters: string, protocol: SecureSumName): Settings {
   const { features, privacy, secureSum, timing } = toySettings({ protocol });
-  const work = { kind: 'evaluate', model: { kind: 'logistic' }, parameters, trainedBy, bins: 4 } as const;
+  const work = { kind: 'evaluate', model: { kind: 'logistic' }, parameters, trainedBy, bins: 8 } as const;
   return settingsSchema.parse({ name: 'toy-evaluation', work, features, privacy, secureSum, timing });
 }
 
