@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { enrolmentDigest } from '../../aggregation/enrolment.ts';
+import { type EnrolmentRequest, enrolmentDigest, enrolmentProof, invitationHash } from '../../aggregation/enrolment.ts';
 import { createIdentity, fingerprint, type Identity } from '../../aggregation/identity.ts';
 import { hex } from '../../aggregation/plan.ts';
 import type { TenantId } from '../../aggregation/secure-sum.ts';
@@ -12,7 +12,7 @@ import { type EventStore, openEventStore } from '../../coordinator/event-store.t
 import type { Backend } from '../../models/backend.ts';
 import { secureRandom } from '../../privacy/random.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
-import { smallTables } from './small-task.ts';
+import { smallTables, smallTask } from './small-task.ts';
 
 /** Real participants that outlive the coordinator they talk to. */
 export interface Tenants {
@@ -63,6 +63,8 @@ function generous(tenant: TenantId, identities: ReadonlyMap<TenantId, Identity>,
     tenant,
     coordinator: { url: 'http://test.invalid', fingerprint: coordinator },
     data: 'in memory',
+    schema: smallTask().features,
+    maxCustomers: 20,
     peers: Object.fromEntries(others.map(([name, { publicKey }]) => [name, fingerprint(publicKey)])),
     accept: {
       work: ['train', 'segment', 'evaluate'],
@@ -72,14 +74,21 @@ function generous(tenant: TenantId, identities: ReadonlyMap<TenantId, Identity>,
       maxDelta: 1e-3,
       minCohort: 1,
       minColluders: 0,
+      minUploadEveryMs: 1,
     },
     budget: { training: { epsilon: 100, delta: 1e-3 }, 'held-out': { epsilon: 100, delta: 1e-3 } },
   };
 }
 
+/** What a tenant sends to join with a code. */
+export function enrolmentRequest(tenant: TenantId, code: string, identity: Identity): EnrolmentRequest {
+  const key = hex(identity.publicKey);
+  const request = { tenant, key, proof: enrolmentProof(invitationHash(code), { tenant, key }) };
+  return { ...request, signature: identity.sign(enrolmentDigest(request)) };
+}
+
 export function enrol(enrolment: Enrolment, tenant: TenantId, identity: Identity): void {
-  const request = { tenant, code: enrolment.invite(tenant), key: hex(identity.publicKey) };
-  enrolment.enrol({ ...request, signature: identity.sign(enrolmentDigest(request)) });
+  enrolment.enrol(enrolmentRequest(tenant, enrolment.invite(tenant), identity));
 }
 
 /** A coordinator on a file, for as long as its process would live. */
@@ -130,7 +139,7 @@ export async function startLife(
       }
     },
     disconnect: (tenant) => links.get(tenant)?.close(),
-    async until(isTrue, timeoutMs = 20_000) {
+    async until(isTrue, timeoutMs = 10_000) {
       for (const end = Date.now() + timeoutMs; !isTrue(); await sleep(5))
         if (Date.now() > end) throw new Error('waited in vain');
     },
