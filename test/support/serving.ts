@@ -1,0 +1,54 @@
+import { pino } from 'pino';
+import { onTestFinished } from 'vitest';
+import { createIdentity, type Identity } from '../../aggregation/identity.ts';
+import type { TenantId } from '../../aggregation/secure-sum.ts';
+import { operatorToken, type Serving, serve } from '../../coordinator/serve.ts';
+import { enrolmentRequest } from './federation-on-disk.ts';
+import { temporaryFolder } from './folder.ts';
+
+/** A coordinator on a port of its own, until the running test is over. */
+export interface Server extends Serving {
+  readonly folder: string;
+  readonly token: string;
+  /** lines of its log */
+  readonly log: readonly string[];
+  get(path: string, init?: RequestInit): Promise<Response>;
+  /** As the operator, unless another token is given. */
+  post(path: string, body: unknown, token?: string): Promise<Response>;
+}
+
+export async function startServer(folder = temporaryFolder()): Promise<Server> {
+  const lines: string[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
+  const onFailure = (error: unknown): void => void lines.push(`FAILED ${String(error)}`);
+  const serving = await serve({ folder, host: '127.0.0.1', port: 0, version: '9.9.9-test', log, onFailure });
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => (closed ??= serving.close());
+  onTestFinished(close);
+  const token = operatorToken(folder);
+  const get = (path: string, init?: RequestInit): Promise<Response> => fetch(`${serving.url}${path}`, init);
+  return {
+    ...serving,
+    close,
+    folder,
+    token,
+    log: lines,
+    get,
+    post: (path, body, shown = token) =>
+      get(path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${shown}` },
+        body: JSON.stringify(body),
+      }),
+  };
+}
+
+/** Invites and enrols over HTTP. */
+export async function enrolOverHttp(server: Server, tenant: TenantId, identity: Identity = createIdentity()) {
+  const invitation = await server.post('/invitations', { tenant });
+  const { code } = (await invitation.json()) as { code: string };
+  const { signature, ...request } = enrolmentRequest(tenant, code, identity);
+  const body = JSON.stringify({ ...request, signature: Buffer.from(signature).toString('hex') });
+  const headers = { 'content-type': 'application/json' };
+  return { identity, code, body, response: await server.get('/enrolments', { method: 'POST', headers, body }) };
+}
