@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
+import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { type Budget, readBudget } from '../privacy/budget.ts';
 import { EMPTY_LEDGER, entryText, type LedgerEntry, type LedgerHead } from '../privacy/ledger.ts';
 
@@ -55,8 +56,7 @@ const SCHEMA_VERSION = 1;
 /** @param path - a file, or ':memory:' for a tenant that lives as long as its process */
 export function openClientStore(path: string): ClientStore {
   const db = new DatabaseSync(path);
-  // exclusive: two processes on one budget would each believe that it is theirs
-  db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full;');
+  lock(db, path);
   const found = db.prepare('pragma user_version').get()?.user_version as number;
   if (found > SCHEMA_VERSION) throw new Error(`${path} was written by a newer Parley (schema ${found})`);
   db.exec(`
@@ -140,4 +140,16 @@ export function openClientStore(path: string): ClientStore {
     },
     close: () => db.close(),
   };
+}
+
+const SQLITE_BUSY = 5;
+
+/** @throws CommandError when another process has the file open: two on one budget would each believe that it is theirs */
+function lock(db: DatabaseSync, path: string): void {
+  try {
+    db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full;');
+  } catch (error) {
+    if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw error;
+    throw new CommandError(EXIT.storage, `${path} is locked: another client runs on this folder; stop it first`);
+  }
 }

@@ -214,7 +214,9 @@ describe('a tenant that is killed', () => {
 test('one budget is kept by one process at a time', () => {
   const folder = mkdtempSync(join(tmpdir(), 'parley-two-'));
   const first = openClientStore(join(folder, 'tenant.db'));
-  expect(() => openClientStore(join(folder, 'tenant.db'))).toThrow(/locked/);
+  expect(() => openClientStore(join(folder, 'tenant.db'))).toThrow(
+    /tenant\.db is locked: another client runs on this folder/,
+  );
   first.close();
   openClientStore(join(folder, 'tenant.db')).close();
   rmSync(folder, { recursive: true });
