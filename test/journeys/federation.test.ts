@@ -159,6 +159,13 @@ describe('enrolment', () => {
   });
 });
 
+test('a second client on the same folder is turned away: one budget, one process', async () => {
+  const { code, stderr } = await parley(['client', '--folder', world.unitFolder(DSL), '--backend', 'cpu']);
+  expect(code).toBe(7);
+  expect(stderr).toContain('is locked: another client runs on this folder; stop it first');
+  expect(stderr).not.toContain('    at ');
+});
+
 describe('a task', () => {
   let id: string;
 
