@@ -12,7 +12,7 @@ export function webSocketLink(socket: WebSocket): Link {
   const timer = setInterval(() => {
     if (unanswered >= 2) return socket.terminate();
     unanswered += 1;
-    return socket.ping();
+    if (socket.readyState === socket.OPEN) socket.ping(); // while it connects there is nobody to ask, and ws throws
   }, PING_EVERY_MS);
   timer.unref();
   socket.on('pong', () => {
