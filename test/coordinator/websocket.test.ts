@@ -1,0 +1,469 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { createIdentity, type Identity } from '../../aggregation/identity.ts';
+import type { SecureSumName, TenantId } from '../../aggregation/secure-sum.ts';
+import { answerDigest, encodeFromClient, type FromClient, identifyDigest, MAX_FRAME } from '../../aggregation/wire.ts';
+import type { Conductor } from '../../coordinator/conductor.ts';
+import { openCoordinator } from '../../coordinator/coordinator.ts';
+import { openEventStore } from '../../coordinator/event-store.ts';
+import { type Backend, startBackend } from '../../models/backend.ts';
+import { memoryLinks } from '../../simulation/memory-link.ts';
+import { enrol, type Tenants, tenantsFor } from '../support/federation-on-disk.ts';
+import { type Server, startServer } from '../support/serving.ts';
+import { FIVE, smallTask } from '../support/small-task.ts';
+import { type Ask, type Say, TappedTenant } from '../support/tapped-tenant.ts';
+
+async function until(isTrue: () => boolean, what: string): Promise<void> {
+  for (const end = Date.now() + 10_000; !isTrue(); await sleep(5))
+    if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
+}
+
+function tap(server: Server, name: TenantId, identity: Identity): TappedTenant {
+  const tapped = new TappedTenant(server.url, server.coordinator.publicKey, name, identity);
+  onTestFinished(() => tapped.close());
+  return tapped;
+}
+
+type Hello = Extract<TappedTenant['received'][number], { type: 'hello' }>;
+const helloOf = (tapped: TappedTenant): Hello => tapped.received[0] as Hello;
+
+function identification(hello: Hello, tenant: TenantId, identity: Identity): Extract<FromClient, { type: 'identify' }> {
+  const signature = identity.sign(identifyDigest(hello, tenant));
+  return { type: 'identify', protocol: 1, version: 'test', tenant, ledger: 0, signature };
+}
+
+describe('a stranger', () => {
+  const amber = createIdentity();
+
+  async function greeted(): Promise<{ server: Server; stranger: TappedTenant; hello: Hello }> {
+    const server = await startServer();
+    enrol(server.coordinator.enrolment, 'amber', amber);
+    const stranger = tap(server, 'amber', amber);
+    await until(() => stranger.received.length === 1, 'a greeting');
+    return { server, stranger, hello: helloOf(stranger) };
+  }
+
+  /** The peer loses its connection, is told why, and nothing else has happened. */
+  async function expectThrownOut(server: Server, peer: TappedTenant, why?: string): Promise<void> {
+    await until(() => peer.closed !== undefined, 'the connection to end');
+    if (why !== undefined) expect(peer.refusals.join()).toContain(why);
+    expect(server.coordinator.present().size).toBe(0);
+    expect(peer.received.map(({ type }) => type)).not.toContain('welcome');
+    expect((await server.get('/healthz')).status).toBe(200);
+  }
+
+  test('is greeted with a fresh nonce, and welcome with the key it enrolled', async () => {
+    const { server, stranger, hello } = await greeted();
+    const other = tap(server, 'amber', amber);
+    await until(() => other.received.length === 1, 'a greeting');
+    expect(helloOf(other).nonce).not.toEqual(hello.nonce);
+    stranger.say(identification(hello, 'amber', amber));
+    await until(() => stranger.received.length === 2, 'a welcome');
+    expect(stranger.received[1]).toEqual({ type: 'welcome', tenant: 'amber' });
+    expect(server.coordinator.present()).toEqual(new Set(['amber']));
+  });
+
+  const frames: readonly [what: string, frame: (hello: Hello) => Uint8Array | string, why: string | undefined][] = [
+    ['garbage', () => Uint8Array.of(0xc1, 0xff, 0x00), 'is not in the protocol'],
+    ['nothing', () => new Uint8Array(0), 'the message ends early'],
+    [
+      'half a message',
+      (hello) => encodeFromClient(identification(hello, 'amber', amber)).subarray(0, 90),
+      'ends early',
+    ],
+    [
+      'a message and a half',
+      (hello) => Buffer.concat([encodeFromClient(identification(hello, 'amber', amber)), Buffer.of(1)]),
+      '1 bytes after',
+    ],
+    ['text', () => '{"type":"identify"}', undefined],
+    ['five thousand bytes', () => new Uint8Array(5000), 'a greeting of 5000 bytes'],
+    ['more than any message', () => new Uint8Array(MAX_FRAME + 1), undefined],
+    ['the announcement of four gigabytes', () => Uint8Array.of(0xc6, 0xff, 0xff, 0xff, 0xff), 'ends early'],
+  ];
+  test.each(frames)('that sends %s loses its connection', async (_, frame, why) => {
+    const { server, stranger, hello } = await greeted();
+    stranger.raw(frame(hello));
+    await expectThrownOut(server, stranger, why);
+  });
+
+  test('that sends text, or too much, is told so by the code of the protocol', async () => {
+    const { stranger } = await greeted();
+    stranger.raw('text');
+    await until(() => stranger.closed !== undefined, 'the end');
+    expect(stranger.closed).toEqual({ code: 1003 });
+    const second = await greeted();
+    second.stranger.raw(new Uint8Array(MAX_FRAME + 1));
+    await until(() => second.stranger.closed !== undefined, 'the end');
+    expect(second.stranger.closed!.code).not.toBe(1000);
+  });
+
+  const greetings: readonly [what: string, message: (hello: Hello) => FromClient, why: string][] = [
+    [
+      'speaks another protocol',
+      (hello) => ({ ...identification(hello, 'amber', amber), protocol: 2 }),
+      'protocol 2 is spoken there, 1 here',
+    ],
+    [
+      'has another key',
+      (hello) => identification(hello, 'amber', createIdentity()),
+      'not an enrolled tenant, or not its key',
+    ],
+    [
+      'has a name nobody enrolled',
+      (hello) => identification(hello, 'blue', amber),
+      'not an enrolled tenant, or not its key',
+    ],
+    [
+      'signed another greeting',
+      (hello) => identification({ ...hello, nonce: new Uint8Array(32) }, 'amber', amber),
+      'not its key',
+    ],
+    [
+      'signed for another coordinator',
+      (hello) => identification({ ...hello, key: createIdentity().publicKey }, 'amber', amber),
+      'not its key',
+    ],
+    [
+      'says something else first',
+      () => ({ type: 'cannot', task: 'ab'.repeat(32), epoch: 1, round: 1 }),
+      'say who you are first',
+    ],
+  ];
+  test.each(greetings)('that %s is not let in', async (_, message, why) => {
+    const { server, stranger, hello } = await greeted();
+    stranger.say(message(hello));
+    await expectThrownOut(server, stranger, why);
+  });
+
+  test('cannot use the greeting of another connection', async () => {
+    const { server, stranger, hello } = await greeted();
+    const thief = tap(server, 'amber', createIdentity());
+    await until(() => thief.received.length === 1, 'a greeting');
+    thief.say(identification(hello, 'amber', amber));
+    await expectThrownOut(server, thief, 'not its key');
+    expect(stranger.closed).toBeUndefined();
+  });
+
+  test('may knock at one door only', async () => {
+    const { server } = await greeted();
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/elsewhere`);
+    await new Promise<void>((resolve) => {
+      socket.on('error', () => resolve());
+      socket.on('open', () => {
+        throw new Error('was let in');
+      });
+    });
+  });
+
+  test('that stays silent is shown out after ten seconds; one too many is not let in', async () => {
+    const store = openEventStore(':memory:');
+    const time = { now: 1000 };
+    const coordinator = await openCoordinator({
+      store,
+      identity: createIdentity(),
+      clock: () => time.now,
+      version: 'test',
+    });
+    onTestFinished(() => coordinator.close());
+    let closed = 0;
+    const knock = (): void => {
+      const [here, there] = memoryLinks();
+      here.onClose(() => {
+        closed += 1;
+      });
+      coordinator.connect(there);
+    };
+    for (let i = 0; i < 64; i++) knock();
+    await sleep(5);
+    expect(closed).toBe(0);
+    knock();
+    await sleep(5);
+    expect(closed).toBe(1);
+    time.now += 9_999;
+    await coordinator.tick();
+    await sleep(5);
+    expect(closed).toBe(1);
+    time.now += 1;
+    await coordinator.tick();
+    await sleep(5);
+    expect(closed).toBe(65);
+  });
+});
+
+describe('an enrolled tenant', () => {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await startBackend('cpu');
+  });
+
+  interface Scene {
+    readonly server: Server;
+    readonly tenants: Tenants;
+    /** each tenant's connection; amber is the one that misbehaves */
+    readonly taps: ReadonlyMap<TenantId, TappedTenant>;
+    readonly amber: TappedTenant;
+    start(protocol: SecureSumName): Conductor;
+  }
+
+  async function scene(): Promise<Scene> {
+    const server = await startServer();
+    const tenants = tenantsFor(server.coordinator.publicKey, backend, FIVE);
+    onTestFinished(() => tenants.forget());
+    for (const [name, identity] of tenants.identities) enrol(server.coordinator.enrolment, name, identity);
+    const taps = new Map(FIVE.map((name) => [name, tap(server, name, tenants.identities.get(name)!)]));
+    for (const [name, tapped] of taps) void tenants.participants.get(name)!.take(tapped.link);
+    await until(() => server.coordinator.present().size === 5, 'everyone to be there');
+    const start = (protocol: SecureSumName): Conductor =>
+      server.coordinator.propose(smallTask(protocol, { rounds: 2 }));
+    return { server, tenants, taps, amber: taps.get('amber')!, start };
+  }
+
+  const isOver = (conductor: Conductor) => (): boolean => conductor.isOver;
+  const saidBy = (server: Server, conductor: Conductor, tenant: TenantId): number =>
+    server.coordinator.store
+      .facts(conductor.id)
+      .filter((fact) => fact.type === 'in-round' && fact.fact.type === 'said' && fact.fact.tenant === tenant).length;
+
+  /**
+   * Amber's first statement in a stage is preceded by one that is wrong. It must be refused with `why` and change nothing: the
+   * honest one that follows is taken, and the task ends well.
+   */
+  async function expectRefused(
+    { server, amber, start }: Scene,
+    protocol: SecureSumName,
+    stage: string,
+    wrong: (say: Say, ask: Ask) => Say | Promise<Say>,
+    why: string,
+  ): Promise<void> {
+    let tried: Promise<void> | undefined;
+    const attempt = async (say: Say, ask: Ask): Promise<void> => {
+      const before = saidBy(server, conductor, 'amber');
+      amber.say(await wrong(say, ask));
+      await until(() => amber.refusals.length > 0, 'a refusal');
+      expect(saidBy(server, conductor, 'amber')).toBe(before);
+    };
+    amber.onSay = (say, ask) => {
+      if (say.stage !== stage || tried !== undefined) return true;
+      tried = attempt(say, ask).finally(() => amber.say(say));
+      return false;
+    };
+    const conductor = start(protocol);
+    await until(isOver(conductor), 'the end of the task');
+    await tried;
+    expect(amber.refusals).toEqual([expect.stringContaining(why)]);
+    expect(conductor.state).toMatchObject({ phase: 'finished', charges: 2 });
+    expect(conductor.lastContributions).toBe(5);
+  }
+
+  const bitFlipped = (bytes: Uint8Array): Uint8Array => {
+    const copy = Uint8Array.from(bytes);
+    copy[20]! ^= 1;
+    return copy;
+  };
+
+  const wrongs: readonly [what: string, wrong: (say: Say, ask: Ask) => Say, why: string][] = [
+    ['without a signature', (say) => ({ ...say, signature: new Uint8Array(64) }), 'bad-signature'],
+    ['with a signature a bit off', (say) => ({ ...say, signature: bitFlipped(say.signature) }), 'bad-signature'],
+    [
+      'whose vector was changed after it was signed',
+      (say) => ({ ...say, open: bitFlipped(say.open) }),
+      'bad-signature',
+    ],
+    ['of another round', (say) => ({ ...say, round: say.round + 1 }), 'wrong-round'],
+    ['of another epoch', (say) => ({ ...say, epoch: say.epoch + 1 }), 'wrong-round'],
+    ['of another stage', (say) => ({ ...say, stage: 'share' }), 'wrong-stage'],
+    ['of another attempt', (say) => ({ ...say, attempt: 2 }), 'wrong-stage'],
+    ['of another task', (say) => ({ ...say, task: 'ab'.repeat(32) }), 'unknown-task'],
+  ];
+  test.each(wrongs)('that sends a statement %s is refused, and the round is unharmed', async (_, wrong, why) => {
+    await expectRefused(await scene(), 'plain', 'contribute', wrong, why);
+  });
+
+  const signedButWrong: readonly [what: string, open: (open: Uint8Array) => Uint8Array, why: string][] = [
+    ['too short', (open) => open.subarray(8), 'expected 24 bytes, got 16'],
+    ['too long', (open) => Buffer.concat([open, Buffer.alloc(8)]), 'expected 24 bytes, got 32'],
+    ['empty', () => new Uint8Array(0), 'expected 24 bytes, got 0'],
+    [
+      'with half a customer in it',
+      (open) => {
+        const copy = Uint8Array.from(open);
+        new DataView(copy.buffer).setFloat64(8, 0.5, true);
+        return copy;
+      },
+      'no integer',
+    ],
+    [
+      'with infinity in it',
+      (open) => {
+        const copy = Uint8Array.from(open);
+        new DataView(copy.buffer).setFloat64(0, Number.POSITIVE_INFINITY, true);
+        return copy;
+      },
+      'no integer',
+    ],
+  ];
+  test.each(signedButWrong)('that signs a vector %s is refused', async (_, change, why) => {
+    const played = await scene();
+    const wrong = (say: Say, ask: Ask): Say =>
+      played.amber.signed(ask, { open: change(say.open), sealed: new Map(say.sealed) });
+    await expectRefused(played, 'plain', 'contribute', wrong, why);
+  });
+
+  test('that signs for another place is refused', async () => {
+    const played = await scene();
+    const wrong = (say: Say, ask: Ask): Say => ({
+      ...played.amber.signed(ask, { open: say.open, sealed: new Map() }, { attempt: 2 }),
+    });
+    await expectRefused(played, 'plain', 'contribute', wrong, 'bad-signature');
+  });
+
+  const residues: readonly [what: string, stage: string, change: (open: Uint8Array) => Uint8Array, why: string][] = [
+    [
+      'a residue not below its prime',
+      'contribute',
+      (open) => Uint8Array.from(open).fill(0xff, open.length - 200),
+      'a residue of contribute is not below its prime',
+    ],
+    ['a contribution a byte short', 'contribute', (open) => open.subarray(1), 'contribute is'],
+    [
+      'a share with a residue not below its prime',
+      'share',
+      (open) => Uint8Array.from(open).fill(0xff, 0, 100),
+      'a residue of share is not below its prime',
+    ],
+    ['a share a byte long', 'share', (open) => Buffer.concat([open, Buffer.of(0)]), 'share is'],
+  ];
+  test.each(residues)('that signs %s is refused', async (_, stage, change, why) => {
+    const played = await scene();
+    const wrong = (say: Say, ask: Ask): Say =>
+      played.amber.signed(ask, { open: change(say.open), sealed: new Map(say.sealed) });
+    await expectRefused(played, 'threshold-he', stage, wrong, why);
+  });
+
+  test('cannot send what another has said', async () => {
+    const played = await scene();
+    let blues: Say | undefined;
+    played.taps.get('blue')!.onSay = (say) => {
+      blues ??= say;
+      return true;
+    };
+    const wrong = async (say: Say): Promise<Say> => {
+      await until(() => blues !== undefined, 'the statement of blue');
+      return { ...say, open: blues!.open, sealed: blues!.sealed, signature: blues!.signature };
+    };
+    await expectRefused(played, 'threshold-he', 'announce', wrong, 'bad-signature');
+  });
+
+  test('is heard once in a stage', async () => {
+    const played = await scene();
+    played.amber.onSay = (say) => {
+      played.amber.say(say);
+      return true;
+    };
+    const conductor = played.start('plain');
+    await until(isOver(conductor), 'the end of the task');
+    expect(conductor.state).toMatchObject({ phase: 'finished', charges: 2 });
+    expect(saidBy(played.server, conductor, 'amber')).toBe(2);
+    expect(new Set(played.amber.refusals).size).toBeGreaterThan(0);
+    for (const reason of played.amber.refusals)
+      expect(['already-said', 'round-over', 'wrong-round', 'task-over']).toContain(reason);
+  });
+
+  const offences: readonly [what: string, offend: (tapped: TappedTenant, conductor: Conductor) => void][] = [
+    ['introduces itself again', (tapped) => tapped.say(identification(helloOf(tapped), 'amber', tapped.identity))],
+    [
+      'declines with a signature that is none',
+      (tapped, { id }) =>
+        tapped.say({ type: 'decline', task: id, cause: 'policy', reason: 'no', signature: new Uint8Array(64) }),
+    ],
+    [
+      'declines with the signature of an acceptance',
+      (tapped, { id }) =>
+        tapped.say({
+          type: 'decline',
+          task: id,
+          cause: 'policy',
+          reason: '',
+          signature: tapped.identity.sign(answerDigest(id, 'amber', 'accept', '')),
+        }),
+    ],
+    [
+      'accepts in the name of another',
+      (tapped, { id }) =>
+        tapped.say({
+          type: 'accept',
+          task: id,
+          round: 0,
+          signature: tapped.identity.sign(answerDigest(id, 'blue', 'accept', '')),
+        }),
+    ],
+    ['sends garbage', (tapped) => tapped.raw(Uint8Array.of(1, 2, 3))],
+  ];
+  test.each(offences)('that %s loses its connection; the others finish without it', async (_, offend) => {
+    const { server, amber, start } = await scene();
+    let offended = false;
+    amber.onSay = () => {
+      if (!offended) offend(amber, conductor);
+      offended = true;
+      return false;
+    };
+    const conductor = start('plain');
+    await until(() => amber.closed !== undefined, 'amber to be thrown out');
+    await until(isOver(conductor), 'the end of the task');
+    expect(conductor.state).toMatchObject({ phase: 'finished', charges: 2 });
+    expect(conductor.lastContributions).toBe(4);
+    expect(server.coordinator.present()).toEqual(new Set(FIVE.slice(1)));
+    expect(saidBy(server, conductor, 'amber')).toBe(0);
+  });
+
+  test('that joined after the plan was made takes no part in it', async () => {
+    const { server, start } = await scene();
+    const conductor = start('plain');
+    const late = createIdentity();
+    enrol(server.coordinator.enrolment, 'late', late);
+    const latecomer = tap(server, 'late', late);
+    await until(() => latecomer.received.length === 1, 'a greeting');
+    latecomer.say(identification(helloOf(latecomer), 'late', late));
+    const accept = late.sign(answerDigest(conductor.id, 'late', 'accept', ''));
+    latecomer.say({ type: 'accept', task: conductor.id, round: 0, signature: accept });
+    const nothing = { open: new Uint8Array(24), sealed: [], signature: new Uint8Array(64) };
+    latecomer.say({ type: 'say', task: conductor.id, epoch: 1, round: 1, stage: 'contribute', attempt: 1, ...nothing });
+    await until(() => latecomer.refusals.length === 2 || conductor.isOver, 'two refusals');
+    await until(isOver(conductor), 'the end of the task');
+    for (const reason of latecomer.refusals) expect(['unknown-tenant', 'task-over', 'round-over']).toContain(reason);
+    const told = latecomer.received.map(({ type }) => type);
+    for (const type of ['plan', 'ask', 'opened', 'over']) expect(told).not.toContain(type);
+    expect(conductor.state).toMatchObject({ phase: 'finished', accepted: FIVE });
+  });
+
+  test('has one connection: the newer one', async () => {
+    const { server, tenants, amber, start } = await scene();
+    const newer = tap(server, 'amber', tenants.identities.get('amber')!);
+    void tenants.participants.get('amber')!.take(newer.link);
+    await until(() => amber.closed !== undefined, 'the older connection to end');
+    expect(server.coordinator.present().size).toBe(5);
+    const conductor = start('threshold-he');
+    await until(isOver(conductor), 'the end of the task');
+    expect(conductor.lastContributions).toBe(5);
+    expect(newer.closed).toBeUndefined();
+    await until(() => newer.received.some(({ type }) => type === 'over'), 'the end to be told');
+    expect(amber.received.map(({ type }) => type)).not.toContain('ask');
+  });
+
+  test('that comes back in the middle of a round, on another connection, is not missed', async () => {
+    const { server, tenants, amber, start } = await scene();
+    amber.onSay = (say) => {
+      if (say.stage !== 'contribute') return true;
+      amber.close(); // its answer is lost with the connection
+      const again = tap(server, 'amber', tenants.identities.get('amber')!);
+      void tenants.participants.get('amber')!.take(again.link);
+      return false;
+    };
+    const conductor = start('threshold-he');
+    await until(isOver(conductor), 'the end of the task');
+    expect(conductor.state).toMatchObject({ phase: 'finished', charges: 2, rounds: 2 });
+    expect(conductor.lastContributions).toBe(5);
+  });
+});

@@ -1,0 +1,107 @@
+import { WebSocket } from 'ws';
+import type { Identity } from '../../aggregation/identity.ts';
+import type { Link } from '../../aggregation/link.ts';
+import { type Plan, planSchema, rosterHash, taskId } from '../../aggregation/plan.ts';
+import type { Said, TenantId } from '../../aggregation/secure-sum.ts';
+import { heardHash, type Place, type Relayed, signStatement, transcriptOf } from '../../aggregation/transcript.ts';
+import {
+  decodeFromClient,
+  decodeFromCoordinator,
+  encodeFromClient,
+  type FromClient,
+  type FromCoordinator,
+} from '../../aggregation/wire.ts';
+
+export type Say = Extract<FromClient, { type: 'say' }>;
+export type Ask = Extract<FromCoordinator, { type: 'ask' }>;
+
+/**
+ * A tenant's connection with somebody on it who has the tenant's key: sees every message, sends what he likes, and may
+ * hold back what the honest program says. The sockets are real.
+ */
+export class TappedTenant {
+  readonly received: FromCoordinator[] = [];
+  readonly name: TenantId;
+  readonly identity: Identity;
+  /** Asked about every statement the honest program makes. @returns false to hold it back */
+  onSay: (say: Say, ask: Ask) => boolean = () => true;
+  plan: Plan | undefined;
+  closed: { readonly code: number } | undefined;
+  readonly #socket: WebSocket;
+  readonly #coordinatorKey: Uint8Array;
+  #frame: (bytes: Uint8Array) => void = () => {};
+  #gone: () => void = () => {};
+
+  constructor(url: string, coordinatorKey: Uint8Array, name: TenantId, identity: Identity) {
+    this.name = name;
+    this.identity = identity;
+    this.#coordinatorKey = coordinatorKey;
+    this.#socket = new WebSocket(`${url.replace('http', 'ws')}/federation`, { perMessageDeflate: false });
+    this.#socket.on('message', (bytes: Buffer) => this.#receive(bytes));
+    this.#socket.on('error', () => {});
+    this.#socket.on('close', (code) => {
+      this.closed = { code };
+      this.#gone();
+    });
+  }
+
+  /** For the honest program. */
+  get link(): Link {
+    return {
+      send: (bytes) => {
+        const message = decodeFromClient(bytes);
+        if (message.type === 'say' && !this.onSay(message, this.lastAsk)) return;
+        this.#socket.send(bytes);
+      },
+      close: () => this.#socket.close(),
+      onFrame: (handler) => {
+        this.#frame = handler;
+      },
+      onClose: (handler) => {
+        this.#gone = handler;
+      },
+    };
+  }
+
+  get lastAsk(): Ask {
+    const ask = this.received.findLast((message) => message.type === 'ask');
+    if (ask?.type !== 'ask') throw new Error('nothing was asked');
+    return ask;
+  }
+
+  get refusals(): string[] {
+    return this.received.flatMap((message) => (message.type === 'refused' ? [message.reason] : []));
+  }
+
+  say(message: FromClient): void {
+    this.#socket.send(encodeFromClient(message));
+  }
+
+  raw(data: string | Uint8Array): void {
+    this.#socket.send(data);
+  }
+
+  close(): void {
+    this.#socket.terminate();
+  }
+
+  /** A statement with the tenant's signature, made for this place: what is wrong with it is only what is said. */
+  signed(ask: Ask, said: Said, place: Partial<Place> = {}): Say {
+    const { federation, roster } = this.plan!;
+    const { task, epoch, round, model, stage, attempt, head } = ask;
+    const occasion = { federation, roster: rosterHash(roster), task, epoch, round, model, ledger: head.hash };
+    const here = { transcript: transcriptOf(occasion), stage, attempt, heard: heardHash(ask.heard as Relayed[]) };
+    const { signature } = signStatement(this.identity, this.name, { ...here, ...place }, said);
+    return { type: 'say', task, epoch, round, stage, attempt, open: said.open, sealed: [...said.sealed], signature };
+  }
+
+  #receive(bytes: Buffer): void {
+    const message = decodeFromCoordinator(bytes, this.#coordinatorKey);
+    this.received.push(message);
+    if (message.type === 'plan') {
+      const plan = planSchema.parse(JSON.parse(message.plan));
+      if (taskId(plan) !== '') this.plan = plan;
+    }
+    this.#frame(bytes);
+  }
+}
