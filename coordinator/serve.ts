@@ -5,7 +5,7 @@ import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import Fastify, { type FastifyBaseLogger } from 'fastify';
+import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { WebSocketServer } from 'ws';
 import { isStorageError } from '../aggregation/exit.ts';
 import { createIdentity, fingerprint, type Identity, readIdentity } from '../aggregation/identity.ts';
@@ -58,7 +58,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   };
   const coordinator = await openCoordinator({ store, identity, clock: Date.now, version, onEvent });
 
-  const app = Fastify({ loggerInstance: log, disableRequestLogging: true, bodyLimit: 4 * 2 ** 20 });
+  const logController = new LogController({ disableRequestLogging: true });
+  const app = Fastify({ loggerInstance: log, logController, bodyLimit: 4 * 2 ** 20 });
   answerWithProblems(app);
   await app.register(helmet, { contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } } });
   await app.register(rateLimit, { max: 1000, timeWindow: '1 minute' });
