@@ -162,7 +162,7 @@ describe('the round', () => {
     expect(outcome.end.type).toBe('declined');
     expect(outcome.after.map(({ type }) => type)).toEqual(['say', 'decline']);
     expect(outcome.after[0]).toMatchObject({ stage: 'contribute', attempt: 1 });
-    expect(outcome.end).toMatchObject({ because: 'broken-promise', reason: /answered before/ });
+    expect(outcome.end).toMatchObject({ because: 'broken-promise', reason: expect.stringMatching(/answered before/) });
   });
 
   test('asked the same again, a tenant says the same again, byte for byte', async () => {
@@ -562,14 +562,18 @@ describe('the ledger', () => {
   test('after a broken ledger not even frames that had already arrived are dealt with', async () => {
     const outcome = await afterOneLie({
       backend,
-      instead: asks('ready', 2),
-      lie: (ask: Ask, { federation }) => [
-        { ...ask, ledger: signedNews([], EMPTY_LEDGER, federation.identity) },
+      instead: asks('contribute', 1),
+      // the first takes its time; by then the others are there
+      lie: (ask: Ask, scene) => [
         ask,
-        { ...ask, model: 'a'.repeat(64), ledger: noNewsAfter(ask.ledger, { federation }) },
+        { ...ask, ledger: signedNews([], EMPTY_LEDGER, scene.federation.identity) },
+        { ...ask, stage: 'nonsense', ledger: noNewsAfter(ask.ledger, scene) },
       ],
     });
-    expectRefused(outcome, /the signed head says 0 entries/);
+    expect(outcome.end).toMatchObject({
+      type: 'left',
+      reason: expect.stringMatching(/the signed head says 0 entries/),
+    });
     expect(outcome.victim.events.filter(({ type }) => type === 'left' || type === 'declined')).toHaveLength(1);
   });
 });
@@ -606,7 +610,7 @@ const contextOf = ({ conductor }: Scene) => ({
 /** A ledger in which nothing happened since the victim looked last. */
 const noNews = ({ victim, federation }: Scene): LedgerNews =>
   signedNews([], victim.store.ledgerHead(), federation.identity);
-const noNewsAfter = ({ checkpoint }: LedgerNews, { federation }: Pick<Scene, 'federation'>): LedgerNews =>
+const noNewsAfter = ({ checkpoint }: LedgerNews, { federation }: Scene): LedgerNews =>
   signedNews([], { size: checkpoint.size, hash: checkpoint.head }, federation.identity);
 
 /** Another contribution of the same tenant in the same place, properly signed: its owner works with the coordinator. */

@@ -323,7 +323,10 @@ describe('the tenant’s own side', () => {
       again.connect();
       await federation.until(() => again.said.length > 1, 'an objection');
       federation.close();
-      expect(again.events.find(({ type }) => type === 'declined')).toMatchObject({ because: 'data', reason });
+      expect(again.events.find(({ type }) => type === 'declined')).toMatchObject({
+        because: 'data',
+        reason: expect.stringMatching(reason),
+      });
       expect(again.said.map(({ type }) => type)).toEqual(['identify', 'decline']);
     },
   );
@@ -343,7 +346,9 @@ describe('the tenant’s own side', () => {
     federation.close();
     const { events, said } = federation.tenant(VICTIM);
     expect(said.find(({ type }) => type === 'decline')).toMatchObject({ reason: 'the client met an error' });
-    expect(events.find(({ type }) => type === 'declined')).toMatchObject({ reason: /ada:2: column "months"/ });
+    expect(events.find(({ type }) => type === 'declined')).toMatchObject({
+      reason: expect.stringMatching(/ada:2: column "months"/),
+    });
     expect(JSON.stringify([said, events])).not.toContain('SECRET');
     expect(conductor.state.phase).toBe('finished'); // the others go on
   });

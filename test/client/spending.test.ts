@@ -249,7 +249,9 @@ describe('a budget that is used up', () => {
     const { events, said, second } = await usedUp();
     expect(events.find(({ type }) => type === 'declined')).toMatchObject({
       because: 'budget',
-      reason: /with this task training customers would have paid ε \d\.\d{3}, the budget is 2\.5/,
+      reason: expect.stringMatching(
+        /with this task training customers would have paid ε \d\.\d{3}, the budget is 2\.5/,
+      ),
     });
     expect(said.find(({ type }) => type === 'decline')).toMatchObject({ cause: 'budget' });
     expect(second.state).toMatchObject({ phase: 'stopped', reason: 'budget-exhausted' });
