@@ -152,6 +152,8 @@ export class Conductor {
         { type: 'tick', at: this.#world.clock(), present: this.#present() },
         this.#rules,
       );
+      const stopped = typeof facts === 'string' ? undefined : facts.find(({ type }) => type === 'stopped');
+      if (stopped?.type === 'stopped') return this.#stop(stopped.reason);
       if (typeof facts !== 'string' && facts.length > 0) this.#commit(facts);
       await this.#proceed();
     });

@@ -257,8 +257,7 @@ describe('a budget that is used up', () => {
     expect(second.state).toMatchObject({ phase: 'stopped', reason: 'budget-exhausted' });
   });
 
-  // a stop that the clock decides is not written to the ledger yet; turn this into a plain test when it is
-  test.fails('is why the ledger says the task was stopped', async () => {
+  test('is why the ledger says the task was stopped', async () => {
     const { lines, second } = await usedUp();
     const last = JSON.parse(lines.at(-1)!) as LedgerEntry;
     expect(last).toMatchObject({ kind: 'stop', task: second.id, reason: 'budget-exhausted' });
