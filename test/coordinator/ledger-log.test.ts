@@ -78,6 +78,7 @@ describe('the coordinator’s ledger', () => {
     store.commit(() => log.append(abort(3), 'task', 3));
     const { entries, checkpoint, signature } = log.newsSince(0);
     expect(verifyChain(entries)).toEqual({ intact: true, head: log.head });
+    expect(checkpoint).toMatchObject({ size: 2, head: log.head.hash });
     expect(isSignedBy(identity.publicKey, Buffer.from(checkpointText(checkpoint)), signature)).toBe(true);
   });
 
