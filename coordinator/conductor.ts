@@ -1,18 +1,5 @@
-import { Packr } from 'msgpackr';
 import { isStorageError } from '../aggregation/exit.ts';
-import {
-  chargedEvent,
-  hex,
-  type Plan,
-  planDigest,
-  plannedEvent,
-  planText,
-  rosterHash,
-  roundsOf,
-  shapeOf,
-  taskId,
-  unitOf,
-} from '../aggregation/plan.ts';
+import { chargedEvent, hex, type Plan, planText, roundsOf, shapeOf, taskId } from '../aggregation/plan.ts';
 import { begin, type Progress, progressHash, released, takeIn } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
 import {
@@ -23,19 +10,11 @@ import {
   type Stage,
   type TenantId,
 } from '../aggregation/secure-sum.ts';
-import {
-  heardHash,
-  isStatement,
-  type Occasion,
-  type Place,
-  relayTo,
-  type Statement,
-  sha256,
-  transcriptOf,
-} from '../aggregation/transcript.ts';
+import { relayTo, transcriptOf } from '../aggregation/transcript.ts';
 import { type FromClient, type FromCoordinator, vectorBytes, vectorFrom } from '../aggregation/wire.ts';
 import type { LedgerBody } from '../privacy/ledger.ts';
-import type { BodyPlace, EventStore } from './event-store.ts';
+import type { EventStore } from './event-store.ts';
+import { bodyOf, everyoneHeard, Hearing, placeOf, roundNumber, type Say, statementOf } from './hearing.ts';
 import type { LedgerLog } from './ledger-log.ts';
 import { type Move, nextMove } from './next-move.ts';
 import {
@@ -77,10 +56,6 @@ export interface World {
 /** A message to a tenant, before the ledger news for that tenant are put in. */
 export type Unsent = FromCoordinator extends infer M ? (M extends { ledger: unknown } ? Omit<M, 'ledger'> : M) : never;
 
-type Said = Extract<FromClient, { type: 'say' }>;
-
-const packr = new Packr({ useRecords: false, moreTypes: false });
-
 export class Conductor {
   readonly id: string;
   readonly plan: Plan;
@@ -88,7 +63,7 @@ export class Conductor {
   readonly #world: World;
   readonly #rules: TaskRules;
   readonly #protocol: SecureSum;
-  readonly #keys: ReadonlyMap<TenantId, Uint8Array>;
+  readonly #hearing: Hearing;
   /** bytes tenants have said so far, in this process */
   bytesUp = 0;
   /** contributions in the last sum that was opened */
@@ -96,10 +71,6 @@ export class Conductor {
   #state: TaskState;
   #progress: Progress;
   #epoch: CoordinatorEpoch | undefined;
-  /** bodies of the conversation under way, by stage and attempt; a cache of the store */
-  #said = new Map<string, Map<TenantId, Statement>>();
-  /** what the stage being asked has heard; the same for all who are asked */
-  #heardHash: { key: string; hash: Uint8Array } | undefined;
   #queue: Promise<void> = Promise.resolve();
   /** who accepted over the connection it has now, and so was sent what it had missed; nobody else is asked anything */
   readonly #caughtUp = new Set<TenantId>();
@@ -112,7 +83,7 @@ export class Conductor {
     this.#world = world;
     this.#protocol = protocolNamed(plan.settings.secureSum.protocol);
     this.#rules = rulesOf(plan, this.#protocol);
-    this.#keys = new Map(plan.roster.map(({ tenant, key }) => [tenant, Buffer.from(key, 'hex')]));
+    this.#hearing = new Hearing(plan, this.#rules, world.store);
     const facts = world.store.facts(this.id);
     this.#state = replay(facts, this.#rules);
     this.#progress = this.#takeUp(facts);
@@ -166,13 +137,13 @@ export class Conductor {
   /** What a tenant that connects needs to take part: the plan, and what it starts from. */
   propose(tenant: TenantId): void {
     this.#caughtUp.delete(tenant);
-    if (!this.isOver && this.#keys.has(tenant)) this.#sendPlan(tenant);
+    if (!this.isOver && this.#hearing.knows(tenant)) this.#sendPlan(tenant);
   }
 
   /** For a tenant that was away when the task ended: without this it would wait for its model for ever. */
   recall(tenant: TenantId): void {
     const state = this.#state;
-    if (state.phase === 'stopped' && this.#keys.has(tenant)) this.#endFor([tenant], 'stopped', state.reason);
+    if (state.phase === 'stopped' && this.#hearing.knows(tenant)) this.#endFor([tenant], 'stopped', state.reason);
     if (state.phase === 'finished' && state.accepted.includes(tenant)) this.#sendPlan(tenant);
   }
 
@@ -268,96 +239,34 @@ export class Conductor {
 
   // ---- hearing
 
-  #hear(tenant: TenantId, message: Said): void {
+  #hear(tenant: TenantId, message: Say): void {
     this.#apply(tenant, message.stage, this.#accepts(tenant, message) ?? this.#keep(tenant, message));
   }
 
+  /** Everything about a statement that does not depend on who else has spoken. @returns why not */
+  #accepts(tenant: TenantId, message: Say): string | undefined {
+    const state = this.#state;
+    if (state.phase !== 'running' || state.conversation?.phase !== 'asking') return 'round-over';
+    const refusal = this.#hearing.refusal(state, state.conversation, tenant, message);
+    if (refusal !== undefined) return refusal;
+    const stage = stagesOf(state, this.#rules)[state.conversation.stage]!;
+    return this.#epochOf(state).malformed(stage, statementOf(tenant, message));
+  }
+
   /** The body is on disk with the fact that it was said. */
-  #keep(tenant: TenantId, message: Said): readonly TaskFact[] | string {
-    const { open, signature } = message;
-    const body = packr.pack({ from: tenant, open, sealed: message.sealed, signature });
+  #keep(tenant: TenantId, message: Say): readonly TaskFact[] | string {
+    const { body, hash } = bodyOf(tenant, message);
     this.bytesUp += body.length;
-    const facts = decide(this.#state, { ...message, tenant, hash: hex(sha256(body)) }, this.#rules);
+    const facts = decide(this.#state, { ...message, tenant, hash }, this.#rules);
     if (typeof facts === 'string') return facts;
-    const place = this.#bodyPlace(message.stage, message.attempt);
+    const place = placeOf(this.#running(), message.stage, message.attempt);
     this.#commit(facts, { also: () => this.#world.store.putBody(this.id, place, tenant, body) });
-    this.#statements(place).set(tenant, { from: tenant, open, sealed: new Map(message.sealed), signature });
+    this.#hearing.said(place).set(tenant, statementOf(tenant, message));
     return [];
   }
 
-  /** Everything about a statement that does not depend on who else has spoken. @returns why not */
-  #accepts(tenant: TenantId, message: Said): string | undefined {
-    const state = this.#state;
-    const key = this.#keys.get(tenant);
-    if (key === undefined) return 'unknown-tenant';
-    if (state.phase !== 'running' || state.conversation?.phase !== 'asking') return 'round-over';
-    if (message.epoch !== state.epoch || message.round !== roundNumber(state)) return 'wrong-round';
-    const { stage, attempt } = state.conversation;
-    const current = stagesOf(state, this.#rules)[stage]!;
-    if (message.stage !== current.name || message.attempt !== attempt) return 'wrong-stage';
-    const statement: Statement = {
-      from: tenant,
-      open: message.open,
-      sealed: new Map(message.sealed),
-      signature: message.signature,
-    };
-    if (!isStatement(key, this.#place(state, stage, attempt), statement)) return 'bad-signature';
-    return this.#epochOf(state).malformed(current, statement);
-  }
-
-  #statements(place: BodyPlace): Map<TenantId, Statement> {
-    const key = `${place.epoch}/${place.round}/${place.stage}/${place.attempt}`;
-    let found = this.#said.get(key);
-    if (found === undefined) {
-      found = new Map();
-      for (const [tenant, body] of this.#world.store.bodies(this.id, place)) {
-        const { from, open, sealed, signature } = packr.unpack(body);
-        found.set(tenant, { from, open, sealed: new Map(sealed), signature });
-      }
-      this.#said.set(key, found);
-    }
-    return found;
-  }
-
-  #bodyPlace(stage: string, attempt: number): BodyPlace {
-    const state = this.#running();
-    return { epoch: state.epoch, round: roundNumber(state), stage, attempt };
-  }
-
-  /** Statements of the stage before `stage`, of those who are asked next. */
-  #heardBefore(state: Running, stage: number): Statement[] {
-    if (stage === 0) return [];
-    const before = stagesOf(state, this.#rules)[stage - 1]!;
-    // only an opening stage has attempts, and nothing follows it
-    return [...this.#statements(this.#bodyPlace(before.name, 1)).values()];
-  }
-
-  #place(state: Running, stage: number, attempt: number): Place {
-    const key = `${state.epoch}/${roundNumber(state)}/${stage}`;
-    if (this.#heardHash?.key !== key) {
-      const relayed = this.#heardBefore(state, stage).map((statement) => relayTo('', statement));
-      this.#heardHash = { key, hash: heardHash(relayed) };
-    }
-    return {
-      transcript: transcriptOf(this.#occasion(state)),
-      stage: stagesOf(state, this.#rules)[stage]!.name,
-      attempt,
-      heard: this.#heardHash.hash,
-    };
-  }
-
-  #occasion(state: Running): Occasion {
-    const { federation, roster } = this.plan;
-    const model = state.keyed ? state.model : '';
-    return {
-      federation,
-      roster: rosterHash(roster),
-      task: this.id,
-      epoch: state.epoch,
-      round: roundNumber(state),
-      model,
-      ledger: (state.keyed ? state.roundHead : state.epochHead).hash,
-    };
+  #heard(stage: string, attempt = 1): HeardAll {
+    return everyoneHeard(this.#hearing.said(placeOf(this.#running(), stage, attempt)));
   }
 
   // ---- moving on
@@ -429,7 +338,7 @@ export class Conductor {
 
   async #openEpoch(): Promise<void> {
     const state = this.#running();
-    const transcript = transcriptOf(this.#occasion({ ...state, keyed: false }));
+    const transcript = transcriptOf(this.#hearing.occasion({ ...state, keyed: false }));
     this.#epoch = await this.#protocol.coordinator({ shape: shapeOf(this.plan), members: state.parties, transcript });
   }
 
@@ -454,7 +363,7 @@ export class Conductor {
 
   #keyingHeard(state: Running): HeardAll {
     const last = this.#protocol.keying.at(-1)!;
-    return heard(this.#statements({ epoch: state.epoch, round: 0, stage: last.name, attempt: 1 }));
+    return everyoneHeard(this.#hearing.said({ epoch: state.epoch, round: 0, stage: last.name, attempt: 1 }));
   }
 
   #ask({ stage, attempt, tenants, openers, patient }: Extract<Move, { type: 'ask' }>): void {
@@ -475,13 +384,12 @@ export class Conductor {
       head: state.keyed ? state.roundHead : state.epochHead,
       members: [...state.members],
       openers: [...openers],
-      heard: this.#heardBefore(state, stage).map((statement) => relayTo(tenant, statement)),
+      heard: this.#hearing.before(state, stage).map((statement) => relayTo(tenant, statement)),
     });
   }
 
   async #concludeKeying(stage: Stage): Promise<void> {
-    const place = this.#bodyPlace(stage.name, 1);
-    await this.#epochOf(this.#running()).keyed(heard(this.#statements(place)));
+    await this.#epochOf(this.#running()).keyed(this.#heard(stage.name));
     this.#commit([inRound({ type: 'concluded' })]);
     for (const tenant of this.#running().members) if (this.#caughtUp.has(tenant)) this.#sendKeyed(tenant);
   }
@@ -490,14 +398,14 @@ export class Conductor {
     const state = this.#running();
     const last = this.#protocol.keying.at(-1);
     if (last === undefined || !state.keyed) return;
-    const said = this.#statements({ epoch: state.epoch, round: 0, stage: last.name, attempt: 1 });
+    const said = this.#hearing.said({ epoch: state.epoch, round: 0, stage: last.name, attempt: 1 });
     const heard = [...said.values()].map((statement) => relayTo(tenant, statement));
     this.#world.send(tenant, { type: 'keyed', task: this.id, epoch: state.epoch, heard });
   }
 
   /** The charge is in the ledger before anyone is asked to open, and before the coordinator opens anything itself. */
   async #charge(stage: Stage): Promise<void> {
-    const contributions = heard(this.#statements(this.#bodyPlace(stage.name, 1)));
+    const contributions = this.#heard(stage.name);
     const sumHash = hex(await this.#epochOf(this.#running()).sumHash(contributions));
     const { round } = this.#running();
     this.#commit([inRound({ type: 'charged', sumHash })], {
@@ -506,9 +414,8 @@ export class Conductor {
   }
 
   async #open(contribute: Stage, share: { stage: Stage; attempt: number } | undefined): Promise<void> {
-    const contributions = heard(this.#statements(this.#bodyPlace(contribute.name, 1)));
-    const shares =
-      share === undefined ? new Map() : heard(this.#statements(this.#bodyPlace(share.stage.name, share.attempt)));
+    const contributions = this.#heard(contribute.name);
+    const shares = share === undefined ? new Map() : this.#heard(share.stage.name, share.attempt);
     const state = this.#running();
     const sum = await this.#epochOf(state).open(contributions, shares);
     const progress = takeIn(this.plan, this.#progress, sum);
@@ -524,7 +431,7 @@ export class Conductor {
         this.#world.store.eraseRounds(this.id, round);
       },
     });
-    this.#said.clear();
+    this.#hearing.forget();
     this.#progress = progress;
     this.lastContributions = contributions.size;
     // who has not caught up since it connected gets this one with the others it missed
@@ -581,7 +488,7 @@ export class Conductor {
   #endFor(tenants: readonly TenantId[], outcome: 'finished' | 'stopped', reason: string): void {
     this.#epoch?.forget();
     this.#epoch = undefined;
-    this.#said.clear();
+    this.#hearing.forget();
     for (const tenant of tenants) this.#world.send(tenant, { type: 'over', task: this.id, outcome, reason });
   }
 
@@ -590,12 +497,6 @@ export class Conductor {
     return this.#state;
   }
 }
-
-/** While keys are made the round is 0. */
-const roundNumber = (state: Running): number => (state.keyed ? state.round : 0);
-
-const heard = (statements: ReadonlyMap<TenantId, Statement>): HeardAll =>
-  new Map([...statements].sort(([a], [b]) => (a < b ? -1 : 1)).map(([tenant, { open }]) => [tenant, { open }]));
 
 export function rulesOf(plan: Plan, protocol: SecureSum): TaskRules {
   const { secureSum, timing } = plan.settings;
@@ -607,40 +508,4 @@ export function rulesOf(plan: Plan, protocol: SecureSum): TaskRules {
     steps: roundsOf(plan),
     ...timing,
   };
-}
-
-/** A new task: the plan signed, its start parameters stored, its plan entry in the ledger, all in one transaction. */
-export function recordProposal(
-  plan: Plan,
-  sign: (digest: Uint8Array) => Uint8Array,
-  start: Float64Array,
-  world: World,
-): Uint8Array {
-  const text = planText(plan);
-  const signature = sign(planDigest(text));
-  const id = taskId(plan);
-  const model = progressHash(plan, begin(start), roundsOf(plan));
-  const { privacy } = plan.settings;
-  const entry: LedgerBody = {
-    kind: 'plan',
-    planHash: id,
-    event: plannedEvent(plan),
-    delta: privacy.delta,
-    epsilon: plan.derived.epsilon,
-    unit: unitOf(plan.settings),
-    neighbouring: privacy.neighbouring,
-  };
-  const { store, ledger, clock } = world;
-  try {
-    store.commit(() => {
-      store.addTask({ id, plan: text, signature });
-      store.putParameters(model, vectorBytes(start));
-      store.addFact(id, { type: 'proposed', at: clock(), model });
-      ledger.append(entry, id, clock());
-    });
-  } catch (error) {
-    ledger.reload();
-    throw error;
-  }
-  return signature;
 }

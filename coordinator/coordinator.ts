@@ -16,10 +16,11 @@ import {
 } from '../aggregation/wire.ts';
 import { WireRefused } from '../aggregation/wire-check.ts';
 import type { LedgerEntry } from '../privacy/ledger.ts';
-import { Conductor, recordProposal, type Unsent, type World } from './conductor.ts';
+import { Conductor, type Unsent, type World } from './conductor.ts';
 import { type Enrolment, openEnrolment } from './enrolment.ts';
 import type { EventStore } from './event-store.ts';
 import { type LedgerLog, openLedgerLog } from './ledger-log.ts';
+import { recordProposal } from './proposal.ts';
 
 /**
  * The server of a federation: who is connected, which tasks run, what the ledger says.

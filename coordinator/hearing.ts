@@ -1,0 +1,146 @@
+import { Packr } from 'msgpackr';
+import { hex, type Plan, rosterHash, taskId } from '../aggregation/plan.ts';
+import type { HeardAll, TenantId } from '../aggregation/secure-sum.ts';
+import {
+  heardHash,
+  isStatement,
+  type Occasion,
+  type Place,
+  relayTo,
+  type Statement,
+  sha256,
+  transcriptOf,
+} from '../aggregation/transcript.ts';
+import type { FromClient } from '../aggregation/wire.ts';
+import type { BodyPlace, EventStore } from './event-store.ts';
+import type { RoundState } from './round.ts';
+import { type Running, stagesOf, type TaskRules } from './task.ts';
+
+/**
+ * What tenants say in the conversation under way: whether it is theirs, said here and now, and what of it is passed on.
+ *
+ * The store holds the bodies, durable with the facts that name their hashes; this is their cache, and can be built again
+ * from it at any time.
+ */
+export class Hearing {
+  readonly #plan: Plan;
+  readonly #task: string;
+  readonly #rules: TaskRules;
+  readonly #store: EventStore;
+  readonly #keys: ReadonlyMap<TenantId, Uint8Array>;
+  readonly #said = new Map<string, Map<TenantId, Statement>>();
+  /** what the stage being asked has heard; the same for all who are asked */
+  #heard: { readonly key: string; readonly hash: Uint8Array } | undefined;
+
+  constructor(plan: Plan, rules: TaskRules, store: EventStore) {
+    this.#plan = plan;
+    this.#task = taskId(plan);
+    this.#rules = rules;
+    this.#store = store;
+    this.#keys = new Map(plan.roster.map(({ tenant, key }) => [tenant, Buffer.from(key, 'hex')]));
+  }
+
+  /** Is this a tenant of the plan's roster? */
+  knows(tenant: TenantId): boolean {
+    return this.#keys.has(tenant);
+  }
+
+  /** Why this was not said by this tenant, in answer to what it was asked last; undefined when it was. */
+  refusal(
+    state: Running,
+    asking: Extract<RoundState, { phase: 'asking' }>,
+    tenant: TenantId,
+    message: Say,
+  ): string | undefined {
+    const key = this.#keys.get(tenant);
+    if (key === undefined) return 'unknown-tenant';
+    if (message.epoch !== state.epoch || message.round !== roundNumber(state)) return 'wrong-round';
+    const stage = stagesOf(state, this.#rules)[asking.stage]!;
+    if (message.stage !== stage.name || message.attempt !== asking.attempt) return 'wrong-stage';
+    const place = this.#place(state, asking.stage, asking.attempt);
+    return isStatement(key, place, statementOf(tenant, message)) ? undefined : 'bad-signature';
+  }
+
+  /** Everything said at a place, by tenant. Add to it what was stored since. */
+  said(place: BodyPlace): Map<TenantId, Statement> {
+    const key = `${place.epoch}/${place.round}/${place.stage}/${place.attempt}`;
+    let found = this.#said.get(key);
+    if (found === undefined) {
+      found = new Map([...this.#store.bodies(this.#task, place)].map(([tenant, body]) => [tenant, fromBody(body)]));
+      this.#said.set(key, found);
+    }
+    return found;
+  }
+
+  /** Statements of the stage before `stage`: what whoever is asked next is shown. */
+  before(state: Running, stage: number): Statement[] {
+    if (stage === 0) return [];
+    const previous = stagesOf(state, this.#rules)[stage - 1]!;
+    // only an opening stage has attempts, and nothing follows it
+    return [...this.said(placeOf(state, previous.name, 1)).values()];
+  }
+
+  occasion(state: Running): Occasion {
+    const { federation, roster } = this.#plan;
+    return {
+      federation,
+      roster: rosterHash(roster),
+      task: this.#task,
+      epoch: state.epoch,
+      round: roundNumber(state),
+      model: state.keyed ? state.model : '',
+      ledger: (state.keyed ? state.roundHead : state.epochHead).hash,
+    };
+  }
+
+  forget(): void {
+    this.#said.clear();
+    this.#heard = undefined;
+  }
+
+  #place(state: Running, stage: number, attempt: number): Place {
+    const key = `${state.epoch}/${roundNumber(state)}/${stage}`;
+    if (this.#heard?.key !== key)
+      this.#heard = { key, hash: heardHash(this.before(state, stage).map((statement) => relayTo('', statement))) };
+    const { name } = stagesOf(state, this.#rules)[stage]!;
+    return { transcript: transcriptOf(this.occasion(state)), stage: name, attempt, heard: this.#heard.hash };
+  }
+}
+
+export type Say = Extract<FromClient, { type: 'say' }>;
+
+/** While keys are made the round is 0. */
+export const roundNumber = (state: Running): number => (state.keyed ? state.round : 0);
+
+export const placeOf = (state: Running, stage: string, attempt: number): BodyPlace => ({
+  epoch: state.epoch,
+  round: roundNumber(state),
+  stage,
+  attempt,
+});
+
+export const statementOf = (tenant: TenantId, { open, sealed, signature }: Say): Statement => ({
+  from: tenant,
+  open,
+  sealed: new Map(sealed),
+  signature,
+});
+
+/** What a protocol hears: the open parts, in order of name. */
+export const everyoneHeard = (statements: ReadonlyMap<TenantId, Statement>): HeardAll =>
+  new Map([...statements].sort(([a], [b]) => (a < b ? -1 : 1)).map(([tenant, { open }]) => [tenant, { open }]));
+
+const packr = new Packr({ useRecords: false, moreTypes: false });
+
+/** A statement as it is stored, and the hash that the fact names. */
+export function bodyOf(tenant: TenantId, { open, sealed, signature }: Say): { body: Uint8Array; hash: string } {
+  const body = packr.pack({ from: tenant, open, sealed, signature });
+  return { body, hash: hex(sha256(body)) };
+}
+
+function fromBody(body: Uint8Array): Statement {
+  const { from, open, sealed, signature } = packr.unpack(body) as Omit<Statement, 'sealed'> & {
+    sealed: [TenantId, Uint8Array][];
+  };
+  return { from, open, sealed: new Map(sealed), signature };
+}

@@ -1,0 +1,41 @@
+import { type Plan, planDigest, plannedEvent, planText, roundsOf, taskId, unitOf } from '../aggregation/plan.ts';
+import { begin, progressHash } from '../aggregation/progress.ts';
+import { vectorBytes } from '../aggregation/wire.ts';
+import type { LedgerBody } from '../privacy/ledger.ts';
+import type { World } from './conductor.ts';
+
+/** A new task: the plan signed, its start parameters stored, its plan entry in the ledger, all in one transaction. */
+export function recordProposal(
+  plan: Plan,
+  sign: (digest: Uint8Array) => Uint8Array,
+  start: Float64Array,
+  world: World,
+): Uint8Array {
+  const text = planText(plan);
+  const signature = sign(planDigest(text));
+  const id = taskId(plan);
+  const model = progressHash(plan, begin(start), roundsOf(plan));
+  const { privacy } = plan.settings;
+  const entry: LedgerBody = {
+    kind: 'plan',
+    planHash: id,
+    event: plannedEvent(plan),
+    delta: privacy.delta,
+    epsilon: plan.derived.epsilon,
+    unit: unitOf(plan.settings),
+    neighbouring: privacy.neighbouring,
+  };
+  const { store, ledger, clock } = world;
+  try {
+    store.commit(() => {
+      store.addTask({ id, plan: text, signature });
+      store.putParameters(model, vectorBytes(start));
+      store.addFact(id, { type: 'proposed', at: clock(), model });
+      ledger.append(entry, id, clock());
+    });
+  } catch (error) {
+    ledger.reload();
+    throw error;
+  }
+  return signature;
+}
