@@ -53,7 +53,7 @@ export interface Stage {
    * `enough`: at least the plan's minimum cohort; the silent are left out of what follows.
    */
   readonly answers: 'all' | 'enough';
-  /** how often the stage may be asked again of other tenants when one asked is lost */
+  /** how often the stage may be asked in all: more than once where others can be asked when one is lost */
   readonly attempts: number;
 }
 

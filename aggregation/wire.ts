@@ -204,10 +204,14 @@ export function identifyDigest(
   return digest('parley/identify/v1', hello.nonce, hello.key, hello.federation, name, String(PROTOCOL));
 }
 
-/** What a client signs to accept or decline a task. */
-export function answerDigest(task: string, name: string, answer: 'accept' | 'decline', reason: string): Uint8Array {
-  return digest('parley/answer/v1', task, name, answer, reason);
+/** What a client signs to accept or decline a task. @param answer - the message, as far as it is not the signature */
+export function answerDigest(name: string, answer: Unsigned<Answer>): Uint8Array {
+  const said = answer.type === 'accept' ? [String(answer.round)] : [answer.cause, answer.reason];
+  return digest('parley/answer/v1', answer.task, name, answer.type, ...said);
 }
+
+type Unsigned<M> = M extends { signature: unknown } ? Omit<M, 'signature'> : never;
+type Answer = Extract<FromClient, { type: 'accept' | 'decline' }>;
 
 /** Float64 vectors travel little-endian. */
 export function vectorBytes(values: Float64Array): Uint8Array {

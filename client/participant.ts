@@ -158,14 +158,8 @@ export function createParticipant(world: ClientWorld): Participant {
     try {
       if (!sessions.has(task)) sessions.set(task, await admit(plan, task, message.parameters));
       const round = sessions.get(task)!.lastRoundTaken;
-      link.send(
-        encodeFromClient({
-          type: 'accept',
-          task,
-          round,
-          signature: world.identity.sign(answerDigest(task, policy.tenant, 'accept', '')),
-        }),
-      );
+      const accept = { type: 'accept', task, round } as const;
+      link.send(encodeFromClient({ ...accept, signature: world.identity.sign(answerDigest(policy.tenant, accept)) }));
       tell({ type: 'accepted', task, plan });
     } catch (error) {
       decline(link, task, error);
@@ -317,8 +311,8 @@ export function createParticipant(world: ClientWorld): Participant {
     const reason = isMeant ? error.message.slice(0, 500) : 'the client met an error';
     store.pin(`declined/${task}`, because); // a restart does not change its mind
     end(task);
-    const signature = world.identity.sign(answerDigest(task, policy.tenant, 'decline', reason));
-    link.send(encodeFromClient({ type: 'decline', task, cause: because, reason, signature }));
+    const answer = { type: 'decline', task, cause: because, reason } as const;
+    link.send(encodeFromClient({ ...answer, signature: world.identity.sign(answerDigest(policy.tenant, answer)) }));
     tell({ type: 'declined', task, because, reason: isMeant ? reason : String(error) });
   }
 

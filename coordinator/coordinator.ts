@@ -183,12 +183,8 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   }
 
   function checkAnswer(tenant: TenantId, message: Extract<FromClient, { type: 'accept' | 'decline' }>): void {
-    const reason = message.type === 'decline' ? message.reason : '';
     const key = enrolment.keyOf(tenant);
-    if (
-      key === undefined ||
-      !isSignedBy(key, answerDigest(message.task, tenant, message.type, reason), message.signature)
-    )
+    if (key === undefined || !isSignedBy(key, answerDigest(tenant, message), message.signature))
       throw new WireRefused(`the signature on "${message.type}" does not verify`);
   }
 

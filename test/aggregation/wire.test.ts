@@ -191,11 +191,15 @@ describe('what a client signs', () => {
     expect(identifyDigest(hello, 'blue')).not.toEqual(signed);
   });
   test('to accept a task is not a signature to decline it, nor to accept another', () => {
-    const signed = answerDigest(hash, 'amber', 'accept', '');
-    expect(answerDigest(hash, 'amber', 'decline', '')).not.toEqual(signed);
-    expect(answerDigest('cd'.repeat(32), 'amber', 'accept', '')).not.toEqual(signed);
-    expect(answerDigest(hash, 'blue', 'accept', '')).not.toEqual(signed);
-    expect(answerDigest(hash, 'amber', 'accept', 'but')).not.toEqual(signed);
+    const accept = { type: 'accept', task: hash, round: 0 } as const;
+    const decline = { type: 'decline', task: hash, cause: 'policy', reason: '' } as const;
+    const signed = answerDigest('amber', accept);
+    expect(answerDigest('amber', decline)).not.toEqual(signed);
+    expect(answerDigest('amber', { ...accept, task: 'cd'.repeat(32) })).not.toEqual(signed);
+    expect(answerDigest('amber', { ...accept, round: 1 })).not.toEqual(signed);
+    expect(answerDigest('blue', accept)).not.toEqual(signed);
+    expect(answerDigest('amber', { ...decline, cause: 'data' })).not.toEqual(answerDigest('amber', decline));
+    expect(answerDigest('amber', { ...decline, reason: 'but' })).not.toEqual(answerDigest('amber', decline));
     expect(signed).not.toEqual(digest('parley/answer/v1', hash, 'amber', 'accept'));
   });
 });

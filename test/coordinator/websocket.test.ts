@@ -386,7 +386,7 @@ describe('an enrolled tenant', () => {
           task: id,
           cause: 'policy',
           reason: '',
-          signature: tapped.identity.sign(answerDigest(id, 'amber', 'accept', '')),
+          signature: tapped.identity.sign(answerDigest('amber', { type: 'accept', task: id, round: 0 })),
         }),
     ],
     [
@@ -396,7 +396,7 @@ describe('an enrolled tenant', () => {
           type: 'accept',
           task: id,
           round: 0,
-          signature: tapped.identity.sign(answerDigest(id, 'blue', 'accept', '')),
+          signature: tapped.identity.sign(answerDigest('blue', { type: 'accept', task: id, round: 0 })),
         }),
     ],
     ['sends garbage', (tapped) => tapped.raw(Uint8Array.of(1, 2, 3))],
@@ -426,7 +426,7 @@ describe('an enrolled tenant', () => {
     const latecomer = tap(server, 'late', late);
     await until(() => latecomer.received.length === 1, 'a greeting');
     latecomer.say(identification(helloOf(latecomer), 'late', late));
-    const accept = late.sign(answerDigest(conductor.id, 'late', 'accept', ''));
+    const accept = late.sign(answerDigest('late', { type: 'accept', task: conductor.id, round: 0 }));
     latecomer.say({ type: 'accept', task: conductor.id, round: 0, signature: accept });
     const nothing = { open: new Uint8Array(24), sealed: [], signature: new Uint8Array(64) };
     latecomer.say({ type: 'say', task: conductor.id, epoch: 1, round: 1, stage: 'contribute', attempt: 1, ...nothing });
