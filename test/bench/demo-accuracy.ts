@@ -1,5 +1,4 @@
-import { released } from '../../aggregation/progress.ts';
-import { clusterShape } from '../../aggregation/progress.ts';
+import { clusterShape, released } from '../../aggregation/progress.ts';
 import { startBackend } from '../../models/backend.ts';
 import { encode } from '../../models/encode.ts';
 import { pool, subset, trainingCustomers } from '../../models/encoded.ts';
@@ -34,7 +33,9 @@ const everyone = pool([...tables.values()].map((table) => encode(segmentSettings
 const points = subset(everyone, trainingCustomers(everyone));
 const bestPlain = Math.min(...Array.from({ length: 10 }, (_, run) => plainInertia(run)));
 
-console.log(`pooled, without privacy: ROC-AUC ${pooled.toFixed(4)}; best plain k-means inertia ${bestPlain.toFixed(1)}`);
+console.log(
+  `pooled, without privacy: ROC-AUC ${pooled.toFixed(4)}; best plain k-means inertia ${bestPlain.toFixed(1)}`,
+);
 console.log('run   private AUC   given up   inertia   ratio');
 const losses: number[] = [];
 const ratios: number[] = [];
