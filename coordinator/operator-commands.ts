@@ -62,7 +62,7 @@ function describe(plan: Plan): string {
   const { bits, bytesPerRound, noiseOfSum } = costs(plan);
   const { release, coalition, floor } = derived.epsilon;
   return `${settings.name}: ${settings.work.kind}, ${roster.length} tenants, ${derived.dimension} coordinates (${derived.path} path)
-  unit            one ${unitOf(settings)}, ${privacy.neighbouring}, in ${privacy.tenantsPerCustomer} tenant
+  unit            one customer (${unitOf(settings) === 'row-as-customer' ? 'one row is one customer' : 'all its rows'}), ${privacy.neighbouring}, in ${privacy.tenantsPerCustomer} tenant
   ε at δ ${privacy.delta}     release ${release.toFixed(3)} · coalition ${coalition.toFixed(3)} · floor ${floor.toFixed(3)}
   noise           z = ${derived.noiseMultiplier.toFixed(4)}, share σ = ${derived.shareStdDev} grid steps, ${noiseOfSum.toFixed(3)} per coordinate of a sum
   openings        ${derived.openings} calibrated, spare ones included

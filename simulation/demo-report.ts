@@ -63,7 +63,7 @@ export function describeSpending(total: Total, tasks: readonly TaskView[]): stri
     return `  ${name.padEnd(18)} ${release.toFixed(3).padStart(7)}  ${coalition.toFixed(3).padStart(9)}  ${floor.toFixed(3).padStart(6)}   ${privacy.epsilonSoFar.toFixed(3).padStart(7)}   ${charges} of ${openings}`;
   });
   return `
-ε at δ ${total.delta}, one customer added or removed, in one unit:
+ε at δ ${total.delta}, one customer (${tasks[0]?.privacy.unit === 'row-as-customer' ? 'one row is one customer' : 'all its rows'}) added or removed, in one unit:
   ${'task'.padEnd(18)} release  coalition   floor   charged   openings
 ${lines.join('\n')}
   One customer's total over all tasks, composed: trained on ε ${total.training.toFixed(3)} of ${total.limit.training}, held out ε ${total.heldOut.toFixed(3)} of ${total.limit.heldOut} (coalition)`;

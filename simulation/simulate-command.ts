@@ -1,5 +1,5 @@
 import { CommandError, EXIT } from '../aggregation/exit.ts';
-import { PlanRefused, roundsOf, type Settings } from '../aggregation/plan.ts';
+import { PlanRefused, roundsOf, type Settings, unitOf } from '../aggregation/plan.ts';
 import { released } from '../aggregation/progress.ts';
 import type { SecureSumName } from '../aggregation/secure-sum.ts';
 import { RowsUnreadable, readSnapshot } from '../client/rows.ts';
@@ -115,6 +115,7 @@ interface Outcome {
   readonly epsilon: { release: number; coalition: number; floor: number };
   readonly epsilonCharged: number;
   readonly delta: number;
+  readonly unit: string;
   readonly bytesUp: number;
   readonly heldOutAuc?: number;
   readonly result?: unknown;
@@ -140,6 +141,7 @@ async function summary(
     epsilon: plan.derived.epsilon,
     epsilonCharged: epsilonOf(plan, charges),
     delta: settings.privacy.delta,
+    unit: unitOf(settings) === 'row-as-customer' ? 'one row is one customer' : 'all its rows',
     bytesUp,
   };
   if (state.phase !== 'finished') return base;
@@ -153,7 +155,7 @@ function describe(outcome: Outcome): string {
   const { epsilon } = outcome;
   const lines = [
     `${outcome.phase}: ${outcome.steps} of ${outcome.rounds} rounds, ${outcome.tenants} tenants, ${outcome.seconds} s`,
-    `ε at δ ${outcome.delta} for one customer (add or remove): release ${epsilon.release.toFixed(3)} · coalition ${epsilon.coalition.toFixed(3)} · floor ${epsilon.floor.toFixed(3)}; charged ${outcome.epsilonCharged.toFixed(3)} in ${outcome.charges} openings`,
+    `ε at δ ${outcome.delta} for one customer (${outcome.unit}), added or removed: release ${epsilon.release.toFixed(3)} · coalition ${epsilon.coalition.toFixed(3)} · floor ${epsilon.floor.toFixed(3)}; charged ${outcome.epsilonCharged.toFixed(3)} in ${outcome.charges} openings`,
     `${(outcome.bytesUp / outcome.tenants / Math.max(1, outcome.steps) / 1000).toFixed(1)} kB up per tenant and round`,
   ];
   if (outcome.heldOutAuc !== undefined)
