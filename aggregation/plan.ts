@@ -67,7 +67,7 @@ export const settingsSchema = z.strictObject({
   work,
   features: featureSchema,
   privacy: z.strictObject({
-    /** see DESIGN: shares of the noise that only together protect, or the whole noise at every tenant */
+    /** shares of the noise that only together protect, or the whole noise at every tenant */
     mode: z.enum(['record-distributed', 'record-local']),
     neighbouring: z.literal('add-or-remove-one'),
     /** tenants one customer may be a customer of, m; every ε is stated for it */
@@ -281,7 +281,7 @@ function checkWork({ work, features, privacy }: Settings): void {
 
 /**
  * t = ledger quorum = ⌊(N + c)/2⌋ + 1: two sets of openers always share a tenant that does not collude
- * (2t > N + c), so one round cannot be opened over two sets. DESIGN, "Thresholds".
+ * (2t > N + c), so one round cannot be opened over two sets.
  */
 function thresholdFor(tenants: number, { minCohort, colluders }: Settings['secureSum']): number {
   const threshold = Math.floor((tenants + colluders) / 2) + 1;
