@@ -1,9 +1,12 @@
 /**
- * How much noise a plan needs.
+ * How much noise a plan needs, or how many rounds its noise allows.
  *
- * Promise: the answer keeps ε at or below the target, and a multiplier smaller by one part in ten thousand would not.
+ * Promise: the answer keeps ε at or below the target, and a multiplier smaller by one part in ten thousand (one round more)
+ * would not. ε is that of the accountant each function names.
  */
+import { eventForCopies } from './copies.ts';
 import type { PrivacyEvent } from './event.ts';
+import { epsilonAtMost, epsilonPerCount } from './pld-accountant.ts';
 import { epsilonSpent } from './rdp.ts';
 
 const TOLERANCE = 1e-4;
@@ -19,7 +22,7 @@ export interface CalibrationTarget {
 }
 
 /**
- * The smallest noise multiplier z, up to a relative 1e-4, whose events stay within (ε, δ).
+ * The smallest noise multiplier z, up to a relative 1e-4, whose events stay within (ε, δ) by the RDP accountant.
  *
  * A plan is best calibrated on the events it will really have, shares rounded up to the grid included:
  * `eventFor: (z) => planEvent({ …, shareStdDev: noiseShare({ …, noiseMultiplier: z }) })`.
@@ -46,4 +49,91 @@ export function calibrateNoiseMultiplier({ epsilon, delta, eventFor }: Calibrati
     else low = middle;
   }
   return high;
+}
+
+/**
+ * As `calibrateNoiseMultiplier`, by the tight accountant: mostly 5 to 30 % less noise.
+ *
+ * @throws RangeError when no multiplier up to 2^20 is enough
+ */
+export function calibrateTightly({ epsilon, delta, eventFor }: CalibrationTarget): number {
+  if (!(epsilon > 0)) throw new RangeError(`epsilon must be positive, got ${epsilon}`);
+  const excess = (z: number) => Math.log(epsilonAtMost([eventFor(z)], delta) / epsilon);
+
+  let [low, high] = [0, 1]; // too little noise, and enough
+  let [atLow, atHigh] = [Infinity, excess(high)];
+  while (atHigh > 0) {
+    if (high >= LARGEST) throw new RangeError(`no noise multiplier up to ${LARGEST} reaches epsilon ${epsilon}`);
+    [low, atLow] = [high, atHigh];
+    high *= 2;
+    atHigh = excess(high);
+  }
+  while (low === 0 && high > SMALLEST) {
+    const half = excess(high / 2);
+    if (half > 0) [low, atLow] = [high / 2, half];
+    else [high, atHigh] = [high / 2, half];
+  }
+  for (let inARow = 0; low > 0 && high > low * (1 + TOLERANCE); ) {
+    // An end that does not move in three steps is too far away for a straight line: halve.
+    const middle = Math.abs(inARow) > 2 ? Math.sqrt(low * high) : between(low, atLow, high, atHigh);
+    const there = excess(middle);
+    if (there > 0) {
+      [low, atLow] = [middle, there];
+      inARow = Math.max(1, inARow + 1);
+    } else {
+      [high, atHigh] = [middle, there];
+      inARow = Math.min(-1, inARow - 1);
+    }
+  }
+  return high;
+}
+
+/**
+ * Where the straight line through both ends, in logarithms, meets the target, moved inwards by half the tolerance: once one
+ * end is there, the next step closes in from the other.
+ */
+function between(low: number, atLow: number, high: number, atHigh: number): number {
+  const width = Math.log(high / low);
+  const inner = TOLERANCE / 2 / width;
+  const share = Number.isFinite(atLow - atHigh) ? atLow / (atLow - atHigh) + inner / 4 : 0.5;
+  return low * Math.exp(width * Math.min(Math.max(share, inner), 1 - inner));
+}
+
+/**
+ * How often `event` may happen within (ε, δ), by the tight accountant.
+ *
+ * @param most - not more than this, however cheap the event is
+ * @throws RangeError when delta is outside (0, 1)
+ */
+export function mostRounds(target: {
+  readonly epsilon: number;
+  readonly delta: number;
+  readonly event: PrivacyEvent;
+  readonly most: number;
+}): number {
+  const epsilonAfter = epsilonPerCount(target);
+  let [low, high] = [0, target.most + 1]; // allowed, and not
+  for (let guess = 1; high - low > 1; guess = Math.min(2 * low, (low + high) >> 1)) {
+    if (epsilonAfter(guess) <= target.epsilon) low = guess;
+    else high = guess;
+  }
+  return low;
+}
+
+/**
+ * The upper ε of `events` for customers known to one tenant, to two, and so on, by the tight accountant.
+ *
+ * @param copies - numbers of tenants, such as [1, 2, 3]
+ */
+export function epsilonForCopies(
+  events: readonly PrivacyEvent[],
+  delta: number,
+  copies: readonly number[],
+): readonly number[] {
+  return copies.map((m) =>
+    epsilonAtMost(
+      events.map((event) => eventForCopies(event, m)),
+      delta,
+    ),
+  );
 }

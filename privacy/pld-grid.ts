@@ -26,8 +26,8 @@ export interface ProfileQuestion {
 }
 
 /**
- * Grid step in root-mean-square standard deviations of the losses. Cells raise the variance of the sum by κ²/6 of itself,
- * and with it ε by κ²/12 = 2e-4 at most (where ε is all deviation and no mean).
+ * κ: the step in root-mean-square standard deviations of the losses. Cells raise the variance of the sum by κ²/6 of itself, and
+ * with it ε by some κ²/12 = 2e-4 at most (where ε is all deviation and no mean).
  */
 const STEP_PER_STD_DEV = 0.05;
 const LARGEST_STEP = 1e-3;
@@ -39,8 +39,11 @@ const MOST_POINTS = 2 ** 20;
 const UNRESOLVED = 1e-5;
 const LEAST_UNRESOLVED = 1e-60;
 
-/** @param aim - what the reach and the step have to be good for */
-export function gridFor(releases: readonly Release[], aim: Aim): Grid {
+/**
+ * @param aim - what the reach and the step have to be good for
+ * @param stepPerStdDev - of the losses, in the root mean square
+ */
+export function gridFor(releases: readonly Release[], aim: Aim, stepPerStdDev: number = STEP_PER_STD_DEV): Grid {
   const openings = releases.reduce((sum, { count }) => sum + count, 0);
   const reachesFor = (delta: number) =>
     releases.map(({ mixture }) => reachOf(mixture, Math.max(LEAST_UNRESOLVED, (UNRESOLVED * delta) / openings)));
@@ -60,7 +63,7 @@ export function gridFor(releases: readonly Release[], aim: Aim): Grid {
     ...releases.map(({ mixture }, i) => lossAt(mixture, reaches[i]!.to) - lossAt(mixture, reaches[i]!.from)),
     ...tilts.map(({ lower, upper }) => lower + upper),
   );
-  const finest = STEP_PER_STD_DEV * Math.sqrt(variance(sketches.remove) / openings);
+  const finest = stepPerStdDev * Math.sqrt(variance(sketches.remove) / openings);
   const step = Math.max(Math.min(LARGEST_STEP, finest), widest / MOST_POINTS);
   const cells = releases.map(({ mixture }, i) => lossCells(mixture, step, reaches[i]!));
   return { cells, counts: releases.map(({ count }) => count), sketches };

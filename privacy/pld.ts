@@ -63,7 +63,8 @@ export function lossAt({ means, weights }: GaussianMixture, x: number): number {
   for (const mean of means) largest = Math.max(largest, mean * x - (mean * mean) / 2);
   if (largest < 1) {
     for (let k = 0; k < means.length; k++) sum += weights[k]! * Math.expm1(means[k]! * x - means[k]! ** 2 / 2);
-    return Math.log1p(sum);
+    if (sum > -0.5) return Math.log1p(sum); // near ratio 1, where the other way would cancel
+    sum = 0;
   }
   for (let k = 0; k < means.length; k++) sum += weights[k]! * Math.exp(means[k]! * x - means[k]! ** 2 / 2 - largest);
   return largest + Math.log(sum);
