@@ -188,7 +188,9 @@ describe('parley simulate', () => {
     expect(code, stderr).toBe(0);
     expect(stdout).toContain('secure sum "plain": the coordinator sees every contribution. A simulation only.');
     expect(stdout).toMatch(/finished: 5 of 5 rounds, 20 tenants/);
-    expect(stdout).toMatch(/ε at δ 0\.00001 for one customer \(add or remove\): release .* coalition .* floor/);
+    expect(stdout).toMatch(
+      /ε at δ 0\.00001 for one customer \(one row is one customer\), added or removed: release .* coalition .* floor/,
+    );
     const wrong = await parley([...args, '--secure-sum', 'hope']);
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('there is no secure sum "hope"') });
   });
