@@ -98,6 +98,29 @@ describe('on the demo’s own plan, with customers whose gradients are zero', ()
   });
 });
 
+describe('who is in a round of the demo’s plan', () => {
+  // the other way round: the model says 1 and they are 0, so that each customer adds the same to the bias and counts itself
+  const wrongAbout: Encoded = { ...content, labels: new Float32Array(1200) };
+  const ROUNDS = 400;
+
+  test('is drawn anew for each customer: batch sizes vary as the Poisson sample that is accounted, not as shuffled batches', async () => {
+    const { dimension } = churnPlan.derived;
+    const random = replayRandom('batches');
+    const blank = { ...wrongAbout, inputs: new Float32Array(content.inputs.length) };
+    const sizes: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const hardlyAny = drawNoise(6, dimension, random);
+      const vector = await contribution(churnPlan, customersOf(blank), sure, hardlyAny, { backend, random });
+      sizes.push(Math.round(vector[dimension - 1]! / (churnPlan.settings.privacy.gridSteps / 2))); // gradient 1, clip norm 2
+    }
+    const mean = sizes.reduce((sum, size) => sum + size, 0) / ROUNDS;
+    const variance = sizes.reduce((sum, size) => sum + (size - mean) ** 2, 0) / (ROUNDS - 1);
+    // n·q = 120 and n·q·(1 − q) = 108; five standard errors: 5·√(108/400) and 5·108·√(2/399)
+    expect(Math.abs(mean - 120)).toBeLessThan(2.6);
+    expect(Math.abs(variance - 108)).toBeLessThan(38.3);
+  });
+});
+
 describe('one customer', () => {
   const settings = toySettings();
   const plan = planned(settings);
