@@ -27,6 +27,10 @@ export function isStorageError(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EROFS' || code === 'EDQUOT' || STORAGE_ERRCODES.includes((errcode ?? 0) & 0xff);
 }
 
+/** What an HTTP status of the coordinator means to a script. */
+export const exitOf = (status: number): ExitCode =>
+  status === 507 ? EXIT.storage : status >= 500 ? EXIT.failed : EXIT.refused;
+
 /** An error whose message is meant for the person at the keyboard, with the way out, and a code for scripts. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';

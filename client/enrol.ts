@@ -1,5 +1,5 @@
 import { enrolmentDigest, enrolmentProof, invitationHash } from '../aggregation/enrolment.ts';
-import { CommandError, EXIT } from '../aggregation/exit.ts';
+import { CommandError, EXIT, exitOf } from '../aggregation/exit.ts';
 import type { Identity } from '../aggregation/identity.ts';
 import { hex } from '../aggregation/plan.ts';
 
@@ -33,6 +33,7 @@ async function request(url: string, body?: object): Promise<unknown> {
     throw new CommandError(EXIT.network, `nobody answers at ${url}; is the coordinator running?`);
   }
   const answer = (await response.json().catch(() => ({}))) as { detail?: string };
-  if (!response.ok) throw new CommandError(EXIT.refused, answer.detail ?? `${url} answered ${response.status}`);
+  if (!response.ok)
+    throw new CommandError(exitOf(response.status), answer.detail ?? `${url} answered ${response.status}`);
   return answer;
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CommandError, EXIT } from '../aggregation/exit.ts';
+import { CommandError, EXIT, exitOf } from '../aggregation/exit.ts';
 import { makePlan, type Plan, PlanRefused, type Roster, type Settings, shapeOf, unitOf } from '../aggregation/plan.ts';
 import { sumNoise } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
@@ -175,6 +175,7 @@ async function request(url: string, init: RequestInit): Promise<unknown> {
     throw new CommandError(EXIT.network, `nobody answers at ${new URL(url).origin}; is the coordinator running?`);
   }
   const answer = (await response.json().catch(() => ({}))) as { detail?: string };
-  if (!response.ok) throw new CommandError(EXIT.refused, answer.detail ?? `${url} answered ${response.status}`);
+  if (!response.ok)
+    throw new CommandError(exitOf(response.status), answer.detail ?? `${url} answered ${response.status}`);
   return answer;
 }

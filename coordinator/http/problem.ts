@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { isStorageError } from '../../aggregation/exit.ts';
 import { PlanRefused } from '../../aggregation/plan.ts';
 import { EnrolmentRefused } from '../enrolment.ts';
 
@@ -26,6 +27,8 @@ export function answerWithProblems(app: FastifyInstance): void {
     const { statusCode, message } = error as { statusCode?: number; message: string };
     if (statusCode !== undefined && statusCode < 500) return sendProblem(reply, statusCode, 'Bad request', message);
     request.log.error({ err: error }, 'request failed');
+    if (isStorageError(error))
+      return sendProblem(reply, 507, 'Storage', 'the disk is full, read-only or damaged; nothing of this was recorded');
     return sendProblem(reply, 500, 'Internal error', 'the coordinator met an error; its log says more');
   });
 }
