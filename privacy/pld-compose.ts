@@ -177,7 +177,8 @@ export function compose(prepared: Prepared, counts: readonly number[]): Profile 
     step,
     points: size,
     deltaAt(epsilon, side) {
-      const { i, sum } = sumAt(epsilon);
+      if (epsilon < first && side === 'high') return 1; // nothing is known below the window
+      const { i, sum } = sumAt(Math.max(first, epsilon));
       return Math.min(1, Math.max(0, bound(sum, i, side)));
     },
     slackAt(epsilon) {
@@ -193,6 +194,7 @@ export function compose(prepared: Prepared, counts: readonly number[]): Profile 
       if (i === size) return side === 'high' ? Infinity : -Infinity;
       // The lower bound crosses it there or below; still further down it falls again, so the first crossing is the one.
       while (side === 'low' && i > 0 && bound(value[i - 1]!, i - 1, 'low') <= delta) i--;
+      if (side === 'low' && i === 0) return -Infinity;
       const missing =
         (delta - bound(value[i]!, i, side)) / (bound(value[i]! + slope[i]!, i, side) - bound(value[i]!, i, side));
       return first + i * step + Math.log1p(-Math.min(Math.max(0, missing || 0), gap));

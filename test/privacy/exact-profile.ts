@@ -14,14 +14,15 @@ export interface Part {
   readonly count: number;
 }
 
-type Direction = 'remove' | 'add';
+export type Direction = 'remove' | 'add';
 
 /** Smallest ε ≥ 0 with δ(ε) ≤ delta, in the worse direction. */
 export function exactEpsilon(parts: readonly Part[], delta: number): number {
-  return Math.max(epsilonOf(parts, delta, 'remove'), epsilonOf(parts, delta, 'add'));
+  return Math.max(exactEpsilonOf(parts, delta, 'remove'), exactEpsilonOf(parts, delta, 'add'));
 }
 
-function epsilonOf(parts: readonly Part[], delta: number, direction: Direction): number {
+/** Smallest ε ≥ 0 with δ(ε) ≤ delta, in one direction. */
+export function exactEpsilonOf(parts: readonly Part[], delta: number, direction: Direction): number {
   const { deltaAt, renyiEpsilon } = exactProfile(parts, delta, direction);
   // From above: further down than where δ is crossed the integral cancels, and may say anything.
   let high = renyiEpsilon;

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { PrivacyEvent } from '../../privacy/event.ts';
 import { gaussianEpsilon, normalQuantile, normalTail } from '../../privacy/normal.ts';
+import { highLaws, lowLaws } from '../../privacy/pld.ts';
 import {
   attackBound,
   deltaBracket,
@@ -9,10 +10,12 @@ import {
   epsilonBracket,
   epsilonPerCount,
 } from '../../privacy/pld-accountant.ts';
+import { compose, prepare } from '../../privacy/pld-compose.ts';
 import { answerOn, DIRECTIONS, gridFor, type ProfileQuestion } from '../../privacy/pld-grid.ts';
+import { chooseTilt } from '../../privacy/pld-tilt.ts';
 import { EVERYBODY } from '../../privacy/poisson.ts';
 import { epsilonSpent } from '../../privacy/rdp.ts';
-import { exactEpsilon, exactProfile } from './exact-profile.ts';
+import { exactEpsilon, exactEpsilonOf, exactProfile } from './exact-profile.ts';
 import { vectors } from './vectors.ts';
 
 const gaussian = (noiseMultiplier: number): PrivacyEvent => ({ type: 'Gaussian', noiseMultiplier });
@@ -30,6 +33,10 @@ const mixture = (standardDeviation: number, sensitivities: number[], samplingPro
   sensitivities,
   samplingProbs,
 });
+const epsilonOf =
+  (delta: number): ProfileQuestion['ofProfile'] =>
+  (profile, side) =>
+    profile.epsilonAt(delta, side);
 const cpuMs = (work: () => void): number => {
   const before = process.cpuUsage();
   work();
@@ -121,11 +128,14 @@ test.each([1e-3, 1e-5, 1e-9, 1e-12, 1e-15, 1e-20])(
     const grid = gridFor([{ mixture: { means: [0.01], weights: [1] }, count: 10_000 }], { delta }, 0.008);
     const question: ProfileQuestion = {
       aim: { delta },
-      ofProfile: (profile, side) => profile.epsilonAt(delta, side),
+      ofProfile: epsilonOf(delta),
       slackOf: (profile, epsilon) => profile.slackAt(epsilon),
     };
     const exact = gaussianEpsilon(1, delta);
-    expect(epsilonBracket([times(10_000, gaussian(100))], delta).high / exact - 1).toBeLessThan(1e-10);
+    const closed = epsilonBracket([times(10_000, gaussian(100))], delta);
+    expect(closed.high / exact).toBeCloseTo(1, 10);
+    expect(closed.high).toBeGreaterThan(exact);
+    expect(closed.low).toBeLessThan(exact);
     for (const direction of DIRECTIONS) {
       const high = answerOn(grid, 'high', direction, question).answer / exact - 1;
       const low = answerOn(grid, 'low', direction, question).answer / exact - 1;
@@ -136,6 +146,44 @@ test.each([1e-3, 1e-5, 1e-9, 1e-12, 1e-15, 1e-20])(
     }
   },
 );
+
+test('each direction by itself is enclosed', () => {
+  const [mixture, count, delta] = [{ means: [0, 0.5], weights: [0.9, 0.1] }, 500, 1e-6];
+  const grid = gridFor([{ mixture, count }], { delta });
+  for (const direction of DIRECTIONS) {
+    const exact = exactEpsilonOf([{ ...mixture, count }], delta, direction);
+    const question = { aim: { delta }, ofProfile: epsilonOf(delta), slackOf: () => 0 };
+    expect(answerOn(grid, 'high', direction, question).answer).toBeGreaterThan(exact);
+    expect(answerOn(grid, 'low', direction, question).answer).toBeLessThan(exact);
+    expect(answerOn(grid, 'high', direction, question).answer / exact).toBeLessThan(1.001);
+  }
+});
+
+test.each([
+  ['hardly tilted: rounding drowns δ', { part: 0.01, below: 1, above: 1 }],
+  ['a window a fifth as wide: most of the law wraps around', { part: 0.5, below: 0.2, above: 0.2 }],
+  ['a window that ends below the mean: what lies above is missed', { part: 1, below: 1, above: -0.5 }],
+  ['a window that begins above the mean', { part: 1, below: -0.5, above: 1 }],
+  ['all together', { part: 0.02, below: 0.4, above: 0.4 }],
+])('a bad choice of tilt or window widens the bracket and never breaks it: %s', (_, { part, below, above }) => {
+  const count = 10_000;
+  for (const delta of [1e-3, 1e-9, 1e-14, 1e-20]) {
+    const exact = gaussianEpsilon(1, delta);
+    const grid = gridFor([{ mixture: { means: [0.01], weights: [1] }, count }], { delta });
+    for (const direction of DIRECTIONS) {
+      const tilt = chooseTilt(grid.sketches[direction], { delta }, part);
+      const bad = { ...tilt, lower: below * tilt.lower, upper: above * tilt.upper };
+      const high = compose(prepare([highLaws(grid.cells[0]!)[direction]], bad), [count]);
+      expect(high.epsilonAt(delta, 'high')).toBeGreaterThan(exact);
+      expect(high.deltaAt(exact, 'high')).toBeGreaterThan(delta);
+      const low = compose(prepare([lowLaws(grid.cells[0]!)[direction]], bad), [count]);
+      expect(low.epsilonAt(delta, 'low')).toBeLessThan(exact);
+      expect(low.deltaAt(exact, 'low')).toBeLessThan(delta);
+      expect(high.deltaAt(high.first - 1, 'high')).toBe(1);
+      expect(low.deltaAt(low.first - 1, 'low')).toBe(low.deltaAt(low.first, 'low'));
+    }
+  }
+});
 
 test('published values', () => {
   // opacus tests/accountants_test.py:119-130 publishes 6.777395712150674, the upper end of its error interval of 0.01
@@ -312,6 +360,11 @@ test('ε after any number of rounds is what composing them says, and takes 5 ms 
   expect(after(1024)).toBeCloseTo(epsilonAtMost([...before, times(1024, event)], 1e-6), 9);
   const ms = Array.from({ length: 50 }, (_, i) => cpuMs(() => after(900 + i))).sort((a, b) => a - b);
   expect(ms[25]).toBeLessThan(5);
+});
+
+test('what is counted may itself be several rounds', () => {
+  const after = epsilonPerCount({ event: rounds(1, 0.01, 3), delta: 1e-6 });
+  expect(after(5) / epsilonAtMost([rounds(1, 0.01, 15)], 1e-6)).toBeCloseTo(1, 3);
 });
 
 test('counting up Gaussians and nothing', () => {

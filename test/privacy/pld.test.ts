@@ -102,5 +102,8 @@ test('what lies beyond the reach counts as revealed on the high side and is left
   expect(beyond).toBeLessThanOrEqual(1e-3);
   expect(highLaws(cells).remove.infinite).toBe(beyond);
   expect(highLaws(cells).add.infinite).toBe(cells.below.q);
+  for (const { mass, infinite } of Object.values(highLaws(cells))) {
+    expect(mass.reduce((sum, each) => sum + each, infinite)).toBeCloseTo(1, 12);
+  }
   expect(lowLaws(cells).remove.mass.reduce((sum, each) => sum + each, 0)).toBeCloseTo(1 - beyond, 12);
 });
