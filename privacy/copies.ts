@@ -2,8 +2,8 @@
  * The same events for a customer whom several tenants know.
  *
  * Each tenant samples for itself, so a customer with m copies moves the sum by k times the sensitivity, k ~ Binomial(m, q):
- * a mixture of Gaussians. That is the worst case over directions and over adaptive releases (Ganesh 2024, arXiv:2401.10294,
- * Theorem 3.1), and far cheaper than m-fold group privacy. Sampled all together the copies would cost more; tenants must not
+ * a mixture of Gaussians. That is the worst case over directions and over adaptive releases (Ganesh 2024, arXiv:2401.10294, for
+ * groups of m under Poisson sampling), and far cheaper than m-fold group privacy. Sampled all together the copies would cost more; tenants must not
  * share their coins.
  */
 import type { PrivacyEvent } from './event.ts';

@@ -19,7 +19,7 @@
  * Algorithm 1, cell by cell.
  *
  * Error: spreading adds at most h²/4 to the variance of a loss, and h²/6 where the law is smooth; drawing together takes
- * some h²/3 away. Masses are differences of normal tails, each right to a relative 1e-14.
+ * about as much away. Masses are differences of normal tails, each right to a relative 1e-14.
  */
 import { normalTail } from './normal.ts';
 
