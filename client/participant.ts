@@ -145,7 +145,7 @@ export function createParticipant(world: ClientWorld): Participant {
   function news(ledger: LedgerNews): void {
     if (coordinatorKey === undefined) throw new WireRefused('news before a greeting');
     const key = coordinatorKey;
-    // together: a client killed between the two would have seen a charge, and never counted it as settled
+    // together: a client killed between the two would have seen a task end, and never got its unused openings back
     store.commit(() => followLedger(store, policy, takeInLedger(store, ledger, key), planOf));
   }
 

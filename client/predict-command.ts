@@ -8,6 +8,7 @@ import { assignments, centresOf } from '../models/k-means.ts';
 import { networkOf } from '../models/model.ts';
 import { scores } from '../models/network.ts';
 import { inputWidth } from '../models/schema.ts';
+import { csvLine } from './csv-line.ts';
 import { RowsUnreadable, readSnapshot } from './rows.ts';
 
 /** `parley predict`: scores where the customers are. */
@@ -124,11 +125,11 @@ async function writeCsv(
   try {
     const stream = createWriteStream(partial, { flags: 'w' });
     const added = segments === undefined ? ['score'] : ['score', 'segment'];
-    stream.write(`${[...table.columns, ...added].map(cell).join(',')}\n`);
+    stream.write(csvLine([...table.columns, ...added]));
     for (const [row, cells] of table.rows.entries()) {
       const more =
         segments === undefined ? [String(round(all[row]!))] : [String(round(all[row]!)), String(segments[row]!)];
-      if (!stream.write(`${[...cells, ...more].map(cell).join(',')}\n`)) await once(stream, 'drain');
+      if (!stream.write(csvLine([...cells, ...more]))) await once(stream, 'drain');
     }
     stream.end();
     await once(stream, 'finish');
@@ -141,7 +142,3 @@ async function writeCsv(
     asJson ? JSON.stringify({ output, rows: table.rows.length }) : `${table.rows.length} customers scored: ${output}`,
   );
 }
-
-/** RFC 4180 §2: quote what holds a comma, a quote or a line break. */
-const cell = (value: string | null): string =>
-  value === null ? '' : /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;

@@ -8,6 +8,7 @@ import type { z } from 'zod';
 import { fingerprint } from '../aggregation/identity.ts';
 import type { Settings } from '../aggregation/plan.ts';
 import { openClientStore } from '../client/client-store.ts';
+import { csvLine } from '../client/csv-line.ts';
 import { identityIn, modelsFolder, policyFile, storeFile } from '../client/folder.ts';
 import { type policySchema, readPolicy } from '../client/policy.ts';
 import { paidSoFar } from '../client/spending.ts';
@@ -94,7 +95,10 @@ function writeUnits(folder: string, tables: ReadonlyMap<string, Table>, url: str
   );
   for (const [unit, table] of tables) {
     mkdirSync(unitFolder(folder, unit), { recursive: true });
-    writeFileSync(join(unitFolder(folder, unit), 'customers.csv'), csv(table));
+    writeFileSync(
+      join(unitFolder(folder, unit), 'customers.csv'),
+      [table.columns, ...table.rows].map(csvLine).join(''),
+    );
     writeFileSync(join(unitFolder(folder, unit), 'schema.json'), JSON.stringify(churnSettings.features, null, 2));
     const peers = Object.fromEntries([...prints].filter(([other]) => other !== unit));
     writeFileSync(
@@ -129,12 +133,6 @@ function policyFor(
     },
     budget: { training: { epsilon: 3, delta: 1e-5 }, 'held-out': { epsilon: 2, delta: 1e-5 } },
   };
-}
-
-function csv({ columns, rows }: Table): string {
-  const cell = (value: string | null): string =>
-    value === null ? '' : /[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
-  return `${[columns, ...rows].map((cells) => cells.map(cell).join(',')).join('\n')}\n`;
 }
 
 interface Http {

@@ -1,7 +1,7 @@
 import type { Settings } from '../aggregation/plan.ts';
 import type { Backend } from '../models/backend.ts';
 import { encode, type Table } from '../models/encode.ts';
-import { type Encoded, heldOutCustomers, pool, subset, trainingCustomers } from '../models/encoded.ts';
+import { heldOutCustomers, pool, subset, trainingCustomers } from '../models/encoded.ts';
 import { customerScores } from '../models/evaluation.ts';
 import { exactMetrics } from '../models/metrics.ts';
 import { initialParameters, networkOf } from '../models/model.ts';
@@ -50,9 +50,4 @@ export function judgeOf(settings: Settings, tables: ReadonlyMap<string, Table>, 
       return judge(await trainPlain(backend, net, start, subset(rows, trainingCustomers(rows))));
     },
   };
-}
-
-/** Share of customers with the positive label. */
-export function positiveRate({ labels, rows }: Encoded): number {
-  return labels === null ? Number.NaN : labels.reduce((sum, label) => sum + label, 0) / rows;
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Backend, startBackend } from '../../models/backend.ts';
@@ -76,7 +76,7 @@ describe('plain networks', () => {
 
 const churnFile = new URL('../../simulation/data/wa_churn.csv.gz', import.meta.url);
 
-describe.skipIf(!existsSync(churnFile))('real customers', () => {
+describe('real customers', () => {
   /** The IBM Telco sample: three numbers, everything else a category. */
   function churn(): Encoded {
     const lines = gunzipSync(readFileSync(churnFile)).toString().trim().split('\n');
