@@ -9,6 +9,7 @@ import { openLog } from '../aggregation/log.ts';
 import { type Plan, unitOf } from '../aggregation/plan.ts';
 import { writeModel } from '../models/artifact.ts';
 import { type BackendName, startBackend } from '../models/backend.ts';
+import { threadedNoise } from '../privacy/noise-supply.ts';
 import { secureRandom } from '../privacy/random.ts';
 import { openClientStore } from './client-store.ts';
 import { stayConnected } from './connect.ts';
@@ -104,12 +105,14 @@ export async function runClient(options: ClientOptions, version: string): Promis
   if (options.code !== undefined)
     await enrol(identity, policy.tenant, options.code, policy.coordinator.url, policy.coordinator.fingerprint);
   const store = openClientStore(storeFile(options.folder));
+  const noise = threadedNoise();
   const participant = createParticipant({
     identity,
     policy,
     store,
     backend,
     random: secureRandom(),
+    noise,
     clock: Date.now,
     sleep: (ms) => sleep(ms),
     snapshot: async () => snapshot,
@@ -125,6 +128,7 @@ export async function runClient(options: ClientOptions, version: string): Promis
   });
   await participant.idle();
   participant.forget();
+  await noise.close();
   store.close();
   if (refused !== undefined) throw new CommandError(EXIT.refused, refused);
 }

@@ -20,6 +20,7 @@ import type { Backend } from '../models/backend.ts';
 import { encode } from '../models/encode.ts';
 import { heldOutCustomers, trainingCustomers } from '../models/encoded.ts';
 import { parameterHash } from '../models/model.ts';
+import type { NoiseSupply } from '../privacy/noise-supply.ts';
 import type { RandomSource } from '../privacy/random.ts';
 import type { ClientStore } from './client-store.ts';
 import type { Customers } from './contribution.ts';
@@ -44,8 +45,10 @@ export interface ClientWorld {
   readonly policy: Policy;
   readonly store: ClientStore;
   readonly backend: Backend;
-  /** noise and sampling; must be `secure` unless the whole federation is a replay */
+  /** who is in a batch, and where; must be `secure` */
   readonly random: RandomSource;
+  /** drawn ahead of the batch it hides; must be `secure`. Whoever opened it closes it. */
+  readonly noise: NoiseSupply;
   /** Unix milliseconds */
   readonly clock: () => number;
   readonly sleep: (ms: number) => Promise<void>;
@@ -79,7 +82,7 @@ export interface Participant {
 }
 
 export function createParticipant(world: ClientWorld): Participant {
-  if (world.random.kind !== 'secure')
+  if (world.random.kind !== 'secure' || world.noise.kind !== 'secure')
     throw new Error('a participant needs secure randomness: replayed noise protects nobody');
   const { policy, store } = world;
   const sessions = new Map<string, TaskSession>();

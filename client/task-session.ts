@@ -25,7 +25,7 @@ import {
   transcriptOf,
 } from '../aggregation/transcript.ts';
 import { type FromClient, type FromCoordinator, vectorFrom } from '../aggregation/wire.ts';
-import { drawNoise, type NoiseShare } from '../privacy/noise.ts';
+import { dropNoise, type NoiseShare } from '../privacy/noise.ts';
 import type { Noised } from '../privacy/steps.ts';
 import { type Customers, contribution } from './contribution.ts';
 import type { ClientWorld } from './participant.ts';
@@ -86,8 +86,8 @@ export class TaskSession {
   readonly #protocol: SecureSum;
   readonly #keys: ReadonlyMap<TenantId, Uint8Array>;
   readonly #pinned: ReadonlySet<TenantId>;
-  /** drawn before the batch it will hide is known; replaced as soon as it is used */
-  #noise: NoiseShare;
+  /** asked for before the batch it will hide is known; the next one is asked for as soon as it is used */
+  #noise: Promise<NoiseShare>;
   #progress: Progress;
   /** last round whose sum was taken in */
   #taken = 0;
@@ -106,7 +106,7 @@ export class TaskSession {
     this.#keys = new Map(plan.roster.map(({ tenant, key }) => [tenant, Buffer.from(key, 'hex')]));
     this.#pinned = pinnedTenants(world.policy, plan);
     this.#progress = begin(start);
-    this.#noise = this.#drawNoise();
+    this.#noise = this.#askForNoise();
   }
 
   get lastRoundTaken(): number {
@@ -123,15 +123,23 @@ export class TaskSession {
     return released(this.plan, this.#progress);
   }
 
+  /** Ends this side of the task: keys are forgotten, the noise that was drawn ahead is overwritten. */
   forget(): void {
+    this.#noise.then(dropNoise, () => {});
+    this.#forgetEpoch();
+  }
+
+  #forgetEpoch(): void {
     this.#epoch?.keys.forget();
     this.#epoch = undefined;
     this.#round = undefined;
     this.#answers.clear();
   }
 
-  #drawNoise(): NoiseShare {
-    return drawNoise(this.plan.derived.shareStdDev, this.plan.derived.dimension, this.#world.random);
+  #askForNoise(): Promise<NoiseShare> {
+    const share = this.#world.noise.draw(this.plan.derived.shareStdDev, this.plan.derived.dimension);
+    share.catch(() => {}); // a supply that broke stops the task where the share is used
+    return share;
   }
 
   // ---- what was opened
@@ -193,7 +201,7 @@ export class TaskSession {
   async #beginEpoch(ask: Ask): Promise<void> {
     if (ask.epoch <= (this.#epoch?.number ?? 0))
       throw new Declined('broken-promise', `epoch ${ask.epoch} was begun before`);
-    this.forget();
+    this.#forgetEpoch();
     this.#keyingHeard.clear();
     this.#checkCohort(ask.members);
     const ledger = this.#ledgerAt(ask);
@@ -250,12 +258,14 @@ export class TaskSession {
       throw new Declined('broken-promise', `round ${round} was answered before; a retry must be a new round`);
   }
 
-  /** Fresh noise for every round, a retry included: the share that was drawn is used up here, and the next one drawn. */
-  #vector(): Promise<Noised> {
-    const noise = this.#noise;
-    this.#noise = this.#drawNoise();
+  /** Fresh noise for every round, a retry included: the share that was drawn is used up here, and the next one asked for. */
+  async #vector(): Promise<Noised> {
+    const { parameters } = this.#progress;
+    const asked = this.#noise;
+    this.#noise = this.#askForNoise();
+    const noise = await asked; // before the batch is drawn: how long it took must not depend on data
     const { backend, random } = this.#world;
-    return contribution(this.plan, this.#customers, this.#progress.parameters, noise, { backend, random });
+    return contribution(this.plan, this.#customers, parameters, noise, { backend, random });
   }
 
   async #say(ask: Ask, stage: Stage, index: number, round: Round, heard: HeardAll): Promise<Said> {

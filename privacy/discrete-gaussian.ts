@@ -28,9 +28,7 @@ export const MAX_STD_DEV: number = 2 ** 31;
  * @throws RangeError when stdDev is not such an integer
  */
 export function discreteGaussian(stdDev: number, into: Float64Array, random: RandomSource): void {
-  if (!(Number.isInteger(stdDev) && stdDev >= 1 && stdDev <= MAX_STD_DEV)) {
-    throw new RangeError(`stdDev must be an integer from 1 to 2^31, got ${stdDev}`);
-  }
+  checkStdDev(stdDev);
   const words = new Uint32Array(3 * Math.min(4096, 2 * into.length + 16));
   try {
     for (let done = 0; done < into.length; ) {
@@ -39,6 +37,13 @@ export function discreteGaussian(stdDev: number, into: Float64Array, random: Ran
     }
   } finally {
     words.fill(0);
+  }
+}
+
+/** @throws RangeError when stdDev is not an integer from 1 to 2^31 */
+export function checkStdDev(stdDev: number): void {
+  if (!(Number.isInteger(stdDev) && stdDev >= 1 && stdDev <= MAX_STD_DEV)) {
+    throw new RangeError(`stdDev must be an integer from 1 to 2^31, got ${stdDev}`);
   }
 }
 

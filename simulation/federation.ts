@@ -12,7 +12,8 @@ import { openEventStore } from '../coordinator/event-store.ts';
 import type { Backend } from '../models/backend.ts';
 import type { Table } from '../models/encode.ts';
 import type { FeatureSchema } from '../models/schema.ts';
-import { type RandomSource, secureRandom } from '../privacy/random.ts';
+import { threadedNoise } from '../privacy/noise-supply.ts';
+import { secureRandom } from '../privacy/random.ts';
 import { memoryLinks } from './memory-link.ts';
 
 /**
@@ -74,8 +75,8 @@ export async function createFederation(options: FederationOptions): Promise<Fede
     },
   });
   for (const [name, own] of identities) enrol(coordinator, name, own);
-  const random = secureRandom();
-  const tenants = names.map((name) => simulatedTenant(name, identities, identity, coordinator, random, options));
+  const chance = { random: secureRandom(), noise: threadedNoise() };
+  const tenants = names.map((name) => simulatedTenant(name, identities, identity, coordinator, chance, options));
   for (const tenant of tenants) tenant.connect();
   const ticking = setInterval(() => void coordinator.tick(), TICK_MS);
 
@@ -104,6 +105,7 @@ export async function createFederation(options: FederationOptions): Promise<Fede
         tenant.world.store.close();
       }
       coordinator.close();
+      void chance.noise.close();
     },
   };
 }
@@ -132,7 +134,7 @@ function simulatedTenant(
   identities: ReadonlyMap<TenantId, Identity>,
   coordinatorIdentity: Identity,
   coordinator: Coordinator,
-  random: RandomSource,
+  chance: Pick<ClientWorld, 'random' | 'noise'>,
   options: FederationOptions,
 ): SimulatedTenant {
   const table = options.tables.get(name)!;
@@ -142,7 +144,7 @@ function simulatedTenant(
     policy: options.policy?.(policy) ?? policy,
     store: openClientStore(':memory:'),
     backend: options.backend,
-    random,
+    ...chance,
     clock: Date.now,
     sleep: (ms) => sleep(ms),
     snapshot: async () => ({ table, hash: 'in memory' }),

@@ -10,6 +10,7 @@ import { type Backend, startBackend } from '../../models/backend.ts';
 import type { Table } from '../../models/encode.ts';
 import { parameterHash } from '../../models/model.ts';
 import type { FeatureSchema } from '../../models/schema.ts';
+import { inlineNoise } from '../../privacy/noise-supply.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
 import { replayRandom } from '../privacy/replay-random.ts';
 import { startLying } from '../support-client/lying-coordinator.ts';
@@ -289,6 +290,8 @@ describe('the tenant’s own side', () => {
     const { world } = federation.tenant(VICTIM);
     federation.close();
     expect(() => createParticipant({ ...world, random: replayRandom('a') })).toThrow(/needs secure randomness/);
+    const noise = inlineNoise(replayRandom('a'));
+    expect(() => createParticipant({ ...world, noise })).toThrow(/needs secure randomness/);
   });
 
   const byColumn: FeatureSchema = { ...toyFeatures, customer: { column: 'id', maxRows: 1 } };

@@ -28,6 +28,7 @@ import {
   type LedgerEntry,
   type LedgerHead,
 } from '../../privacy/ledger.ts';
+import { inlineNoise } from '../../privacy/noise-supply.ts';
 import { secureRandom } from '../../privacy/random.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
 import { toyFeatures, toyTable } from './toy-task.ts';
@@ -111,6 +112,7 @@ export async function startLying(options: LyingOptions): Promise<LyingCoordinato
       store: openClientStore(options.storeFile?.(name) ?? ':memory:'),
       backend: options.backend,
       random: secureRandom(),
+      noise: inlineNoise(secureRandom()),
       clock: Date.now,
       sleep: (ms) => sleep(ms),
       snapshot: async () => ({ table: options.table?.(name) ?? toyTable(name), hash: 'f'.repeat(64) }),

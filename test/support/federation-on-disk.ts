@@ -10,6 +10,7 @@ import { type Coordinator, type CoordinatorEvent, openCoordinator } from '../../
 import type { Enrolment } from '../../coordinator/enrolment.ts';
 import { type EventStore, openEventStore } from '../../coordinator/event-store.ts';
 import type { Backend } from '../../models/backend.ts';
+import { inlineNoise } from '../../privacy/noise-supply.ts';
 import { secureRandom } from '../../privacy/random.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
 import { smallTables, smallTask } from './small-task.ts';
@@ -38,6 +39,7 @@ export function tenantsFor(coordinator: Uint8Array, backend: Backend, names: rea
       store: stores[i]!,
       backend,
       random: secureRandom(),
+      noise: inlineNoise(secureRandom()),
       clock: Date.now,
       sleep: (ms) => sleep(ms),
       snapshot: async () => ({ table: tables.get(name)!, hash: 'in memory' }),
