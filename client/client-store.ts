@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { type Budget, readBudget } from '../privacy/budget.ts';
 import { EMPTY_LEDGER, entryText, type LedgerEntry, type LedgerHead } from '../privacy/ledger.ts';
+import { openKept } from './kept.ts';
 
 /**
  * What a tenant remembers, whatever the coordinator says: the ledger head it saw last, what it spent, which rounds it
@@ -53,24 +54,14 @@ export interface AnsweredRound {
 
 const SCHEMA_VERSION = 1;
 
-/** @param path - a file, or ':memory:' for a tenant that lives as long as its process */
-export function openClientStore(path: string): ClientStore {
-  const db = new DatabaseSync(path);
-  lock(db, path);
-  const found = db.prepare('pragma user_version').get()?.user_version as number;
-  if (found > SCHEMA_VERSION) throw new Error(`${path} was written by a newer Parley (schema ${found})`);
-  db.exec(`
-    pragma user_version = ${SCHEMA_VERSION};
-    create table if not exists kept (name text primary key, value text not null) strict;
-    create table if not exists ledger (
-      seq integer primary key, task text not null, round integer, kind text not null, entry text not null
-    ) strict;
-    create index if not exists ledger_by_round on ledger (task, round, kind);
-    create table if not exists task (id text primary key, plan text not null, data text not null) strict;
-    create table if not exists round (
-      task text not null, round integer not null, answered text not null, primary key (task, round)
-    ) strict, without rowid;
-  `);
+/**
+ * @param path - a file, or ':memory:' for a tenant that lives as long as its process
+ * @param storeKey - of the folder's keys, where they are protected: budget and pins are encrypted with it (`kept.ts`)
+ * @throws CommandError when the store is protected and the key is not its own, or is plain and there is a key
+ */
+export function openClientStore(path: string, storeKey?: KeyObject): ClientStore {
+  const db = openDatabase(path);
+  const own = openOrClose(db, () => openKept(db, path, storeKey));
   const get = db.prepare('select value from kept where name = ?');
   const set = db.prepare('insert into kept values (?, ?) on conflict (name) do update set value = excluded.value');
   const addEntry = db.prepare('insert into ledger values (?, ?, ?, ?, ?)');
@@ -112,10 +103,10 @@ export function openClientStore(path: string): ClientStore {
     },
     ledger: () => allEntries.all().map((row) => JSON.parse(row.entry as string) as LedgerEntry),
     budget: () => {
-      const text = kept('budget');
+      const text = own.get('budget');
       return text === undefined ? undefined : readBudget(JSON.parse(text));
     },
-    setBudget: (budget) => void set.run('budget', JSON.stringify(budget)),
+    setBudget: (budget) => own.set('budget', JSON.stringify(budget)),
     accepted: (id) => task.get(id) as Accepted | undefined,
     accept: (id, { plan, data }) => void addTask.run(id, plan, data),
     round: (id, number) => {
@@ -124,8 +115,8 @@ export function openClientStore(path: string): ClientStore {
     },
     lastRound: (id) => lastRound.get(id)?.last as number,
     setRound: (id, number, answered) => void setRound.run(id, number, JSON.stringify(answered)),
-    pinned: kept,
-    pin: (name, value) => void set.run(name, value),
+    pinned: own.get,
+    pin: own.set,
     commit(work) {
       if (db.isTransaction) return work();
       db.exec('begin immediate');
@@ -140,6 +131,37 @@ export function openClientStore(path: string): ClientStore {
     },
     close: () => db.close(),
   };
+}
+
+/** The file alone, locked, with its tables. @throws CommandError when another process has it open */
+export function openDatabase(path: string): DatabaseSync {
+  const db = new DatabaseSync(path);
+  lock(db, path);
+  const found = db.prepare('pragma user_version').get()?.user_version as number;
+  if (found > SCHEMA_VERSION) throw new Error(`${path} was written by a newer Parley (schema ${found})`);
+  db.exec(`
+    pragma user_version = ${SCHEMA_VERSION};
+    create table if not exists kept (name text primary key, value text not null) strict;
+    create table if not exists ledger (
+      seq integer primary key, task text not null, round integer, kind text not null, entry text not null
+    ) strict;
+    create index if not exists ledger_by_round on ledger (task, round, kind);
+    create table if not exists task (id text primary key, plan text not null, data text not null) strict;
+    create table if not exists round (
+      task text not null, round integer not null, answered text not null, primary key (task, round)
+    ) strict, without rowid;
+  `);
+  return db;
+}
+
+/** A file that is refused must not stay locked. */
+function openOrClose<T>(db: DatabaseSync, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    db.close();
+    throw error;
+  }
 }
 
 const SQLITE_BUSY = 5;
