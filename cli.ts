@@ -39,6 +39,7 @@ function build(): Command {
   clientCommands(program);
   taskCommands(program);
   ledgerCommands(program);
+  keysCommands(program);
   program
     .command('predict')
     .description('score customers here, with a released model; no row leaves this machine')
@@ -75,8 +76,7 @@ function inherit(command: Command): void {
 }
 
 function coordinatorCommands(program: Command): void {
-  program
-    .command('coordinator')
+  makesKeys(program.command('coordinator'))
     .description('run the server of a federation')
     .option('--folder <folder>', 'keys, ledger and facts', 'coordinator-data')
     .option('--host <host>', 'address to listen on', '127.0.0.1')
@@ -94,8 +94,7 @@ function tenantCommands(program: Command): void {
     .argument('<name>', 'its name: a-z, 0-9 and -')
     .addHelpText('after', '\nExample: parley tenant invite fiber-monthly --folder coordinator-data')
     .action(async (name, options) => (await import('./coordinator/operator-commands.ts')).invite(name, options));
-  tenant
-    .command('fingerprint')
+  opensKeys(tenant.command('fingerprint'))
     .description("this tenant's fingerprint, to read out to the others; makes the key when there is none")
     .option('--folder <folder>', "the client's folder", '.')
     .option('--json', 'as JSON')
@@ -104,8 +103,7 @@ function tenantCommands(program: Command): void {
 }
 
 function clientCommands(program: Command): void {
-  const client = program
-    .command('client')
+  const client = opensKeys(program.command('client'))
     .description("run a tenant's client beside its data")
     .enablePositionalOptions()
     .option('--folder <folder>', 'policy.json, key, budget and models', '.')
@@ -115,8 +113,7 @@ function clientCommands(program: Command): void {
     .option('--json', 'log lines as JSON (they are when stdout is no terminal)')
     .addHelpText('after', '\nExample: parley client --folder fiber-monthly --code 3f2a-…')
     .action(async (options) => (await import('./client/client-commands.ts')).runClient(options, VERSION));
-  client
-    .command('init')
+  makesKeys(client.command('init'))
     .description('write a key and a policy to start from')
     .requiredOption('--tenant <name>', 'the name you were invited under')
     .requiredOption('--coordinator <url>', 'where the coordinator listens')
@@ -191,6 +188,45 @@ function ledgerCommands(program: Command): void {
     .addHelpText('after', '\nExample: parley ledger verify ledger.json --fingerprint 3f2a-…')
     .action(async (file, options) => (await import('./client/ledger-commands.ts')).verifyLedger(file, options));
 }
+
+function keysCommands(program: Command): void {
+  const keys = program
+    .command('keys')
+    .description("protect a folder's keys, and its budget, with a passphrase or a key file");
+  const inFolder = (command: Command): Command =>
+    opensKeys(command).requiredOption('--folder <folder>', "a client's or a coordinator's").option('--json', 'as JSON');
+  inFolder(keys.command('protect'))
+    .description('encrypt them, in place; afterwards nothing in the folder opens without')
+    .addHelpText('after', '\nExample: parley keys protect --folder fiber-monthly')
+    .action(async (options) => (await import('./client/keys-commands.ts')).protectKeys(options));
+  inFolder(keys.command('unprotect'))
+    .description('decrypt them, in place')
+    .addHelpText('after', '\nExample: parley keys unprotect --folder fiber-monthly --key-file /etc/parley/key')
+    .action(async (options) => (await import('./client/keys-commands.ts')).unprotectKeys(options));
+  inFolder(keys.command('change-passphrase'))
+    .description('another passphrase, from PARLEY_NEW_PASSPHRASE or the terminal; or a key file instead')
+    .option('--new-key-file <file>', 'a key file, from now on')
+    .addHelpText('after', '\nExample: parley keys change-passphrase --folder fiber-monthly')
+    .action(async (options) => (await import('./client/keys-commands.ts')).changePassphrase(options));
+  keys
+    .command('new-key-file')
+    .description('write 32 random bytes to a new file, for --key-file')
+    .argument('<file>', 'must not exist')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample: parley keys new-key-file /etc/parley/key')
+    .action(async (file, options) => (await import('./client/keys-commands.ts')).newKeyFile(file, options));
+}
+
+/** Options of commands that open a folder's keys. A passphrase is no option: every process could read it. */
+const opensKeys = (command: Command): Command =>
+  command.option(
+    '--key-file <file>',
+    'what the keys are protected by; a passphrase is in PARLEY_PASSPHRASE, or asked for',
+  );
+
+/** Of commands that may be the first in their folder. */
+const makesKeys = (command: Command): Command =>
+  opensKeys(command).option('--protect', 'a new key is protected: asks for a passphrase when none is given');
 
 /** Options of commands that need the operator's token. */
 function operator(command: Command): Command {

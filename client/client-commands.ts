@@ -7,6 +7,7 @@ import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { fingerprint } from '../aggregation/identity.ts';
 import { openLog } from '../aggregation/log.ts';
 import { type Plan, unitOf } from '../aggregation/plan.ts';
+import type { SecretOptions } from '../aggregation/secret.ts';
 import { writeModel } from '../models/artifact.ts';
 import { type BackendName, startBackend } from '../models/backend.ts';
 import { threadedNoise } from '../privacy/noise-supply.ts';
@@ -15,18 +16,19 @@ import { openClientStore } from './client-store.ts';
 import { stayConnected } from './connect.ts';
 import { checkedSnapshot } from './data-contract.ts';
 import { enrol } from './enrol.ts';
-import { identityIn, modelsFolder, policyFile, storeFile } from './folder.ts';
+import { modelsFolder, openedKeys, policyFile, storeFile } from './folder.ts';
 import { type ClientEvent, createParticipant } from './participant.ts';
 import { type Policy, PolicyUnreadable, policySchema, readContract, readPolicy } from './policy.ts';
 import type { Snapshot } from './rows.ts';
 
 /** `parley tenant fingerprint` */
-export function showFingerprint({ folder, json }: { folder: string; json?: boolean }): void {
-  const print = fingerprint(identityIn(folder).publicKey);
-  console.log(json ? JSON.stringify({ fingerprint: print }) : print);
+export async function showFingerprint(options: SecretOptions & { folder: string; json?: boolean }): Promise<void> {
+  const { identity } = await openedKeys(options.folder, options);
+  const print = fingerprint(identity.publicKey);
+  console.log(options.json ? JSON.stringify({ fingerprint: print }) : print);
 }
 
-export interface InitOptions {
+export interface InitOptions extends SecretOptions {
   readonly tenant: string;
   readonly coordinator: string;
   readonly fingerprint: string;
@@ -38,11 +40,12 @@ export interface InitOptions {
 }
 
 /** `parley client init`: a policy that accepts little, to be widened by hand. */
-export function initClient(options: InitOptions): void {
+export async function initClient(options: InitOptions): Promise<void> {
   const file = policyFile(options.to);
   if (existsSync(file))
     throw new CommandError(EXIT.usage, `${file} exists already; edit it, or choose another folder with --to`);
-  const print = fingerprint(identityIn(options.to).publicKey);
+  const { identity } = await openedKeys(options.to, options);
+  const print = fingerprint(identity.publicKey);
   const contract = readContract(options.schema); // unreadable now is better than unreadable later
   writeFileSync(join(options.to, 'schema.json'), `${JSON.stringify(contract, null, 2)}\n`, { flag: 'wx' });
   const policy: z.input<typeof policySchema> = {
@@ -78,7 +81,7 @@ export function initClient(options: InitOptions): void {
   );
 }
 
-export interface ClientOptions {
+export interface ClientOptions extends SecretOptions {
   readonly folder: string;
   readonly code?: string;
   readonly backend?: BackendName;
@@ -89,7 +92,7 @@ export interface ClientOptions {
 /** `parley client`: takes part until it is told to stop, or refused for good. */
 export async function runClient(options: ClientOptions, version: string): Promise<void> {
   const policy = policyOf(options.folder);
-  const identity = identityIn(options.folder);
+  const { identity, storeKey } = await openedKeys(options.folder, options);
   const log = openLog(options.logLevel, options.json === true);
   const snapshot = await customersOf(policy);
   const backend = await startBackend(options.backend);
@@ -104,7 +107,7 @@ export async function runClient(options: ClientOptions, version: string): Promis
   );
   if (options.code !== undefined)
     await enrol(identity, policy.tenant, options.code, policy.coordinator.url, policy.coordinator.fingerprint);
-  const store = openClientStore(storeFile(options.folder));
+  const store = openClientStore(storeFile(options.folder), storeKey);
   const noise = threadedNoise();
   const participant = createParticipant({
     identity,

@@ -41,21 +41,17 @@ export function openKept(db: DatabaseSync, path: string, key?: KeyObject): Kept 
 /**
  * Protects what is kept, or takes the protection away: all of it, or, when this is killed, nothing.
  * Asked again it only clears away what a killed one may have left.
- * @param to - 'protected' with the key, or 'plain' from it
+ * @throws CommandError when it is protected with another key, and then changes nothing
  */
 export function convertKept(db: DatabaseSync, path: string, key: KeyObject, to: 'plain' | 'protected'): void {
   const table = tableOf(db);
-  db.exec('pragma secure_delete = on; begin immediate');
+  const hidden = encrypted(table, key, path);
   const isProtected = table.get(MARK) !== undefined;
-  if (to === 'protected' && !isProtected) {
-    const kept = encrypted(table, key, path);
-    for (const name of table.names()) kept.set(name, table.get(name)!);
-    kept.set(MARK, MARK);
-  } else if (to === 'plain' && isProtected) {
-    const kept = encrypted(table, key, path);
-    for (const name of table.names()) table.set(name, kept.get(name)!);
-    table.remove(MARK);
-  }
+  const values = table.names().map((name) => [name, isProtected ? hidden.get(name)! : table.get(name)!] as const);
+  db.exec('pragma secure_delete = on; begin immediate');
+  for (const [name, value] of values) (to === 'protected' ? hidden : table).set(name, value);
+  if (to === 'protected') hidden.set(MARK, MARK);
+  else table.remove(MARK);
   db.exec('commit');
   // plain values may still stand in free pages and in the journal
   db.exec('vacuum; pragma wal_checkpoint(truncate)');

@@ -1,15 +1,18 @@
+import { protectionOf } from '../aggregation/folder-keys.ts';
 import { openLog } from '../aggregation/log.ts';
+import { type SecretOptions, secretFor } from '../aggregation/secret.ts';
 import { serve } from './serve.ts';
 
 /** `parley coordinator`: runs until SIGINT or SIGTERM. */
 export async function runCoordinator(
-  options: { folder: string; host: string; port: number; logLevel: string; json?: boolean },
+  options: SecretOptions & { folder: string; host: string; port: number; logLevel: string; json?: boolean },
   version: string,
 ): Promise<void> {
+  const secret = await secretFor(protectionOf(options.folder), options);
   const log = openLog(options.logLevel, options.json === true);
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
-  const serving = await serve({ ...options, version, log, onFailure: failed.reject });
+  const serving = await serve({ ...options, secret, version, log, onFailure: failed.reject });
   console.log(JSON.stringify({ url: serving.url, pid: process.pid }));
   const told = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());

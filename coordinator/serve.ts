@@ -7,8 +7,10 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { WebSocketServer } from 'ws';
+import type { Secret } from '../aggregation/at-rest.ts';
 import { isStorageError } from '../aggregation/exit.ts';
-import { createIdentity, fingerprint, type Identity, readIdentity } from '../aggregation/identity.ts';
+import { keysIn } from '../aggregation/folder-keys.ts';
+import { fingerprint } from '../aggregation/identity.ts';
 import { webSocketLink } from '../aggregation/websocket-link.ts';
 import { MAX_FRAME } from '../aggregation/wire.ts';
 import { type Coordinator, type CoordinatorEvent, openCoordinator } from './coordinator.ts';
@@ -22,7 +24,7 @@ import { publicRoutes } from './http/public-routes.ts';
  * A coordinator on a port: HTTP for people and auditors, one WebSocket path for clients, a folder for everything
  * it must not forget.
  *
- *   folder/identity.pem     the federation's key (0600)
+ *   folder/identity.pem     the federation's key (0600), plain or protected
  *   folder/operator.token   what the operator's commands show (0600)
  *   folder/events.db        facts, ledger, roster
  */
@@ -35,6 +37,8 @@ export interface Serving {
 
 export interface ServeOptions {
   readonly folder: string;
+  /** opens the folder's key where it is protected; protects a new one */
+  readonly secret?: Secret | undefined;
   readonly host: string;
   /** 0 for any free one */
   readonly port: number;
@@ -49,7 +53,7 @@ const TICK_MS = 100;
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { folder, log, version } = options;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const identity = identityIn(folder);
+  const { identity } = keysIn(folder, options.secret);
   const token = operatorToken(folder);
   const store = openEventStore(join(folder, 'events.db'));
   const onEvent = (event: CoordinatorEvent): void => {
@@ -92,14 +96,6 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       coordinator.close();
     },
   };
-}
-
-function identityIn(folder: string): Identity {
-  const file = join(folder, 'identity.pem');
-  if (existsSync(file)) return readIdentity(readFileSync(file, 'utf8'));
-  const identity = createIdentity();
-  writeSecret(file, identity.exportPem());
-  return identity;
 }
 
 /** @returns the token in the folder, made the first time */

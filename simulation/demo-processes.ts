@@ -44,7 +44,9 @@ const PARLEY = fileURLToPath(new URL('../parley.js', import.meta.url));
 export async function startProcesses(folder: string, tables: ReadonlyMap<string, Table>): Promise<Processes> {
   const children: ChildProcess[] = [];
   const start = (name: string, args: readonly string[]): ChildProcess => {
-    const child = spawn(process.execPath, [PARLEY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    // the keys of the demonstration are plain: a passphrase of the person's own is not for them
+    const env = { ...process.env, PARLEY_PASSPHRASE: undefined };
+    const child = spawn(process.execPath, [PARLEY, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env });
     child.stderr!.pipe(createWriteStream(join(folder, `${name}.log`)));
     children.push(child);
     return child;
