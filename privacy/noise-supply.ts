@@ -74,9 +74,10 @@ export function threadedNoise(): NoiseSupply {
     fail(new Error('the noise thread ended: no share is drawn without it; start again', { cause }));
 
   thread.on('message', (values: Float64Array) => {
-    const asked = underWay.shift();
+    const asked = underWay[0];
     if (asked === undefined) return void values.fill(0); // broken or closed meanwhile
     if (values.length !== asked.length) return died(new Error('a share of another length than was asked for'));
+    underWay.shift();
     asked.resolve(given.add(shareOf(asked.stdDev, values)));
   });
   thread.on('messageerror', died);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { clip } from '../../privacy/clip.ts';
 import { quantize } from '../../privacy/grid.ts';
-import { addNoise, drawNoise, type NoiseShare } from '../../privacy/noise.ts';
+import { addNoise, drawNoise, dropNoise, isUnused, type NoiseShare, shareOf } from '../../privacy/noise.ts';
 import { customersOf } from './customers.ts';
 import { replayRandom } from './replay-random.ts';
 import { chiSquareZ, discreteGaussianPmf } from './statistics.ts';
@@ -34,6 +34,23 @@ test('a share is used once', () => {
   expect(() => addNoise(zeros(2), share)).toThrow('used once');
 });
 
+test('a share is overwritten when it is used', () => {
+  const samples = Float64Array.of(7, -8);
+  expect([...addNoise(zeros(2), shareOf(6, samples))]).toEqual([7, -8]);
+  expect([...samples]).toEqual([0, 0]);
+});
+
+test('a share that is dropped is overwritten, and can no more be used', () => {
+  const samples = Float64Array.of(7, -8);
+  const share = shareOf(6, samples);
+  expect(isUnused(share)).toBe(true);
+  dropNoise(share);
+  expect([...samples]).toEqual([0, 0]);
+  expect(isUnused(share)).toBe(false);
+  expect(() => addNoise(zeros(2), share)).toThrow('used or dropped before');
+  dropNoise(share); // a second time changes nothing
+});
+
 test('a share that was not drawn is no share', () => {
   const forged: NoiseShare = { stdDev: 1e6, length: 2 };
   expect(() => addNoise(zeros(2), forged)).toThrow('never drawn');
@@ -47,6 +64,10 @@ test('a share of another length is refused and stays unused', () => {
 
 test.each([5, 5.999, 0, -6, NaN, 6.5, 2 ** 32])('a share of σ = %d is refused', (stdDev) => {
   expect(() => drawNoise(stdDev, 1, replayRandom('bounds'))).toThrow(RangeError);
+});
+
+test.each([-1, 1.5, NaN, 2 ** 53])('a share of %d coordinates is refused', (length) => {
+  expect(() => drawNoise(6, length, replayRandom('bounds'))).toThrow(RangeError);
 });
 
 test('a share shows neither its values nor a way to them', () => {

@@ -13,10 +13,16 @@ export function chiSquareZ(samples: ArrayLike<number>, pmf: Float64Array): numbe
   const reach = (pmf.length - 1) / 2;
   const counts = new Float64Array(pmf.length);
   for (let i = 0; i < samples.length; i++) counts[samples[i]! + reach]!++;
+  return chiSquareOfCounts(counts, pmf);
+}
+
+/** The same, of how often each of the outcomes was seen. */
+export function chiSquareOfCounts(counts: Float64Array, pmf: Float64Array): number {
+  const samples = counts.reduce((sum, count) => sum + count, 0);
   const cells: { expected: number; observed: number }[] = [];
   let [expected, observed] = [0, 0];
   for (let i = 0; i < pmf.length; i++) {
-    expected += pmf[i]! * samples.length;
+    expected += pmf[i]! * samples;
     observed += counts[i]!;
     if (expected < 10) continue;
     cells.push({ expected, observed });
@@ -52,4 +58,11 @@ export function normalTail(x: number): number {
     sum += weight * Math.exp(-((x + (i * width) / steps) ** 2) / 2);
   }
   return (sum * width) / steps / 3 / Math.sqrt(2 * Math.PI);
+}
+
+/** Pearson's correlation of two series of the same length; times √n, standard normal when they are independent. */
+export function correlation(xs: Float64Array, ys: Float64Array): number {
+  const [x0, y0] = [mean(xs, (x) => x), mean(ys, (y) => y)];
+  const [xx, yy] = [mean(xs, (x) => (x - x0) ** 2), mean(ys, (y) => (y - y0) ** 2)];
+  return mean(xs, (x, i) => (x - x0) * (ys[i]! - y0)) / Math.sqrt(xx * yy);
 }
