@@ -67,8 +67,8 @@ export function threadedNoise(): NoiseSupply {
   const fail = (error: Error): void => {
     broken ??= error;
     for (const { reject } of underWay.splice(0)) reject(broken);
+    for (const ahead of shelf.values()) overwrite(ahead);
     shelf.clear();
-    given.drop();
   };
   const died = (cause?: unknown): void =>
     fail(new Error('the noise thread ended: no share is drawn without it; start again', { cause }));
@@ -101,7 +101,7 @@ export function threadedNoise(): NoiseSupply {
     shelf.set(shape, start(stdDev, length));
     for (const [oldest, ahead] of [...shelf].slice(0, -SHAPES_AHEAD)) {
       shelf.delete(oldest);
-      ahead.then(dropNoise, () => {});
+      overwrite(ahead);
     }
     return share;
   };
@@ -120,6 +120,7 @@ export function threadedNoise(): NoiseSupply {
     },
     async close() {
       fail(new SupplyClosed());
+      given.drop();
       thread.ref();
       thread.postMessage('close'); // what is under way comes back first, and is overwritten
       await ended;
@@ -133,6 +134,8 @@ interface Asked {
   readonly resolve: (share: NoiseShare) => void;
   readonly reject: (error: Error) => void;
 }
+
+const overwrite = (ahead: Promise<NoiseShare>): void => void ahead.then(dropNoise, () => {});
 
 class SupplyClosed extends Error {
   override readonly name = 'SupplyClosed';
