@@ -3,16 +3,18 @@ import { z } from 'zod';
 import { customerNorm } from '../models/k-means.ts';
 import { modelSpec, sumDimension } from '../models/model.ts';
 import { featureSchema } from '../models/schema.ts';
-import { calibrateNoiseMultiplier } from '../privacy/calibrate.ts';
+import { calibrateNoiseMultiplier, epsilonForCopies } from '../privacy/calibrate.ts';
 import { MAX_STD_DEV } from '../privacy/discrete-gaussian.ts';
 import type { PrivacyEvent } from '../privacy/event.ts';
 import { type GridPath, pathFor, sensitivity } from '../privacy/grid.ts';
 import {
   ACCOUNTED_DELTA_FRACTION,
+  type Guarantees,
   guarantees,
   noiseShare,
   openingEvent,
   openingsFor,
+  type PlanShape,
   planEvent,
   TRUNCATION_DELTA_FRACTION,
   truncationDelta,
@@ -34,6 +36,9 @@ import { digest, sha256 } from './transcript.ts';
 
 const count = z.int().positive();
 const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'use 1 to 32 of a-z, 0-9 and -');
+const sentence = z
+  .string()
+  .regex(/^[\p{L}\p{N}][\p{L}\p{N} .,;:()/§-]{0,199}$/u, 'use up to 200 letters, digits and . , ; : ( ) / § -');
 const hash = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in hexadecimal');
 
 const work = z.discriminatedUnion('kind', [
@@ -64,6 +69,13 @@ const work = z.discriminatedUnion('kind', [
 
 export const settingsSchema = z.strictObject({
   name,
+  /** what the result is for, as it is written to the ledger; tenants keep a budget for each purpose */
+  use: z.strictObject({
+    purpose: name,
+    legalBasis: sentence.exactOptional(),
+    /** how long the result may be used */
+    retentionDays: count.max(36_500).exactOptional(),
+  }),
   work,
   features: featureSchema,
   privacy: z.strictObject({
@@ -71,7 +83,7 @@ export const settingsSchema = z.strictObject({
     mode: z.enum(['record-distributed', 'record-local']),
     neighbouring: z.literal('add-or-remove-one'),
     /** tenants one customer may be a customer of, m; every ε is stated for it */
-    tenantsPerCustomer: z.literal(1),
+    tenantsPerCustomer: z.int().min(1).max(10),
     /** coalition ε the noise is calibrated for */
     epsilon: z.number().positive().max(8, 'ε above 8 protects nobody'),
     delta: z.number().gt(0).max(1e-3),
@@ -143,6 +155,8 @@ export const planSchema = z.strictObject({
     threshold: count,
     maxMagnitude: z.number(),
     epsilon: z.strictObject({ release: z.number(), coalition: z.number(), floor: z.number() }),
+    /** the coalition's ε for a customer of one tenant, of two and of three */
+    epsilonByCopies: z.tuple([z.number(), z.number(), z.number()]),
   }),
 });
 export type Plan = z.infer<typeof planSchema>;
@@ -180,12 +194,12 @@ export const unitOf = ({ features }: Settings): 'customer' | 'row-as-customer' =
   features.customer === 'row' ? 'row-as-customer' : 'customer';
 
 /** What one opening costs a customer, in the eyes of a coalition: what is charged, budgeted and put in the ledger. */
-export const chargedEvent = (plan: Plan): PrivacyEvent =>
-  openingEvent({ ...plan.derived, shares: coalitionShares(plan.settings) });
+export const chargedEvent = ({ derived, settings }: Plan): PrivacyEvent =>
+  openingEvent({ ...derived, ...settings.privacy, shares: coalitionShares(settings) });
 
 /** The whole plan, in the same eyes. */
-export const plannedEvent = (plan: Plan): PrivacyEvent =>
-  planEvent({ ...plan.derived, shares: coalitionShares(plan.settings) });
+export const plannedEvent = ({ derived, settings }: Plan): PrivacyEvent =>
+  planEvent({ ...derived, ...settings.privacy, shares: coalitionShares(settings) });
 
 /** Shares of noise that stand between a coalition and one customer. */
 export const coalitionShares = ({ privacy, secureSum }: Settings): number =>
@@ -200,20 +214,39 @@ export function makePlan(settings: Settings, roster: Roster, federation: string,
   return planSchema.parse(plan);
 }
 
-/** @throws PlanRefused when anything derived is not what this file derives */
+/**
+ * Derives everything again. The noise multiplier alone is the plan's to choose: whether it is enough is what is checked.
+ *
+ * @throws PlanRefused when anything derived is not what this file derives, or the noise is too little
+ */
 export function checkPlan(plan: Plan): void {
-  const expected = derive(plan.settings, plan.roster);
+  const { settings, roster, derived } = plan;
+  const expected = derive(settings, roster, derived.noiseMultiplier);
   for (const [field, value] of Object.entries(expected)) {
-    const stated = plan.derived[field as keyof Plan['derived']];
-    if (canonicalize(stated) !== canonicalize(value))
+    const stated = derived[field as keyof Plan['derived']];
+    if (!agree(stated, value))
       throw new PlanRefused(
         `derived.${field}`,
         `the plan says ${canonicalize(stated)}, its settings give ${canonicalize(value)}`,
       );
   }
+  if (!(derived.epsilon.coalition <= settings.privacy.epsilon))
+    throw new PlanRefused(
+      'derived.noiseMultiplier',
+      `with this noise ε is ${derived.epsilon.coalition}, the settings promise ${settings.privacy.epsilon}`,
+    );
 }
 
-function derive(settings: Settings, roster: Roster): Plan['derived'] {
+/** ε agree to nine digits: processors may differ in the last. Everything else agrees exactly. */
+function agree(stated: unknown, value: unknown): boolean {
+  if (typeof value === 'number' && typeof stated === 'number' && !Number.isInteger(value))
+    return Math.abs(stated - value) <= 1e-9 * value;
+  if (typeof value !== 'object') return stated === value;
+  return Object.entries(value as object).every(([key, part]) => agree((stated as Record<string, unknown>)[key], part));
+}
+
+/** @param chosen - noise multiplier; the least that keeps the settings' ε when left out */
+function derive(settings: Settings, roster: Roster, chosen?: number): Plan['derived'] {
   const { privacy, secureSum, work } = settings;
   checkRoster(roster);
   checkWork(settings);
@@ -227,31 +260,40 @@ function derive(settings: Settings, roster: Roster): Plan['derived'] {
   const openings = openingsFor(work.kind === 'evaluate' ? 1 : work.rounds);
   checkTruncation(privacy, rate, openings);
 
-  const noiseMultiplier = calibrated(privacy, rate, openings);
+  const noiseMultiplier = chosen ?? calibrated(privacy, rate, openings);
   const shares = coalitionShares(settings);
-  const shareStdDev = noiseShare({
-    noiseMultiplier,
-    sensitivity: bound,
-    minCohort: shares,
-    colluders: 0,
-  });
+  const shareStdDev = noiseShare({ noiseMultiplier, sensitivity: bound, minCohort: shares, colluders: 0 });
   if (shareStdDev > MAX_STD_DEV)
     throw new PlanRefused(
       'privacy.gridSteps',
       `a noise share of ${shareStdDev} grid steps is beyond the sampler's ${MAX_STD_DEV}; use a coarser grid`,
     );
-  const eventFor = (held: number): PrivacyEvent =>
-    planEvent({ shareStdDev, shares: held, sensitivity: bound, dimension, rate, openings });
-  const epsilon = guarantees({
-    eventFor: privacy.mode === 'record-local' ? () => eventFor(1) : eventFor,
-    delta: privacy.delta * ACCOUNTED_DELTA_FRACTION,
-    minCohort: secureSum.minCohort,
-    colluders: secureSum.colluders,
-  });
+  const shape = { shareStdDev, sensitivity: bound, dimension, rate, openings };
   const maxMagnitude = largestSum(roster.length, privacy.maxBatch * bound, shareStdDev);
-  const derived = { dimension, path, clipNorm, sensitivity: bound, rate, noiseMultiplier, shareStdDev, openings };
   checkBits(secureSum.protocol, { dimension, tenants: roster.length, threshold, maxMagnitude });
-  return { ...derived, threshold, maxMagnitude, epsilon };
+  return {
+    ...{ dimension, path, clipNorm, sensitivity: bound, rate, noiseMultiplier, shareStdDev, openings },
+    ...{ threshold, maxMagnitude },
+    epsilon: epsilonOf(settings, shape),
+    epsilonByCopies: epsilonByCopies(settings, shape),
+  };
+}
+
+type NoisedOpenings = Omit<PlanShape, 'shares' | 'tenantsPerCustomer'>;
+
+function epsilonOf({ privacy, secureSum }: Settings, shape: NoisedOpenings): Guarantees {
+  const { mode, tenantsPerCustomer } = privacy;
+  return guarantees({
+    ...secureSum,
+    eventFor: (held) => planEvent({ ...shape, tenantsPerCustomer, shares: mode === 'record-local' ? 1 : held }),
+    delta: privacy.delta * ACCOUNTED_DELTA_FRACTION,
+  });
+}
+
+function epsilonByCopies(settings: Settings, shape: NoisedOpenings): [number, number, number] {
+  const event = planEvent({ ...shape, tenantsPerCustomer: 1, shares: coalitionShares(settings) });
+  const found = epsilonForCopies([event], settings.privacy.delta * ACCOUNTED_DELTA_FRACTION, [1, 2, 3]);
+  return [found[0]!, found[1]!, found[2]!];
 }
 
 function checkRoster(roster: Roster): void {
@@ -328,8 +370,9 @@ function checkPath({ features: { customer }, privacy }: Settings, path: GridPath
 }
 
 /** The chance that a batch must be cut is paid from δ; see privacy/guarantee.ts. */
-function checkTruncation({ maxCustomers, maxBatch, delta }: Settings['privacy'], rate: number, openings: number): void {
-  const cost = truncationDelta({ customers: maxCustomers, rate, maxBatch, openings });
+function checkTruncation(privacy: Settings['privacy'], rate: number, openings: number): void {
+  const { maxCustomers, maxBatch, delta } = privacy;
+  const cost = truncationDelta({ ...privacy, customers: maxCustomers, rate, openings });
   if (cost > delta * TRUNCATION_DELTA_FRACTION)
     throw new PlanRefused(
       'privacy.maxBatch',
@@ -339,11 +382,13 @@ function checkTruncation({ maxCustomers, maxBatch, delta }: Settings['privacy'],
 
 function calibrated(privacy: Settings['privacy'], rate: number, openings: number): number {
   const unit = 2 ** 20;
+  const { tenantsPerCustomer } = privacy;
+  const fixed = { shares: 1, sensitivity: unit, dimension: 1, rate, openings, tenantsPerCustomer };
   return calibrateNoiseMultiplier({
     epsilon: privacy.epsilon,
     delta: privacy.delta * ACCOUNTED_DELTA_FRACTION,
     // any grid this fine gives the same z to ten digits; dimension does not enter
-    eventFor: (z) => planEvent({ shareStdDev: z * unit, shares: 1, sensitivity: unit, dimension: 1, rate, openings }),
+    eventFor: (z) => planEvent({ ...fixed, shareStdDev: z * unit }),
   });
 }
 

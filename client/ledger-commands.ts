@@ -54,6 +54,14 @@ function details(entry: LedgerEntry): string {
       return `round ${entry.round}: ${entry.reason}`;
     case 'stop':
       return entry.reason;
+    case 'accept':
+      return `${entry.tenant}, data ${entry.dataset.slice(0, 12)}`;
+    case 'roster':
+      return `${entry.tenant} ${entry.change}, key ${entry.key.slice(0, 12)}`;
+    case 'erasure':
+      return `${entry.tenant} no longer uses a customer it had`;
+    case 'budget':
+      return `${entry.tenant}: ${entry.pool} ε ${entry.epsilon} at δ ${entry.delta}`;
     case 'finish':
       return `${entry.rounds} rounds, model ${entry.modelHash.slice(0, 12)}`;
   }

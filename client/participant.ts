@@ -27,7 +27,7 @@ import type { Customers } from './contribution.ts';
 import { LedgerBroken, takeInLedger } from './ledger-view.ts';
 import { contractOf, objection, type Policy } from './policy.ts';
 import type { Snapshot } from './rows.ts';
-import { followLedger, setAside, wouldPay } from './spending.ts';
+import { beyond, followLedger, setAside, wouldPay } from './spending.ts';
 import { type DeclineCause, Declined, TaskSession } from './task-session.ts';
 
 /**
@@ -205,7 +205,7 @@ export function createParticipant(world: ClientWorld): Participant {
         store.pin('contract', contractOf(policy));
         if (policy.schema.customer === 'row') store.pin('rows', hash);
         store.accept(task, { plan: planText(plan), data: hash });
-        setAside(store, policy, plan);
+        setAside(store, policy, plan, world.clock());
       });
     plans.set(task, plan);
     return new TaskSession(plan, start, customers, world);
@@ -237,12 +237,8 @@ export function createParticipant(world: ClientWorld): Participant {
   }
 
   function checkBudget(plan: Plan): void {
-    const { epsilon, allowed } = wouldPay(store, policy, plan);
-    if (!allowed)
-      throw new Declined(
-        'budget',
-        `with this task ${poolOf(plan)} customers would have paid ε ${epsilon.toFixed(3)}, the budget is ${policy.budget[poolOf(plan)].epsilon}`,
-      );
+    const exceeded = wouldPay(store, policy, plan, world.clock()).counts.find(({ allowed }) => !allowed);
+    if (exceeded !== undefined) throw new Declined('budget', `with this task ${beyond(exceeded)}`);
   }
 
   function startOf(plan: Plan, bytes: Uint8Array): Float64Array {

@@ -6,6 +6,7 @@ import { fingerprint } from '../aggregation/identity.ts';
 import { coalitionShares, type Plan, poolOf } from '../aggregation/plan.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
 import { type FeatureSchema, featureSchema } from '../models/schema.ts';
+import { limits } from '../privacy/budget.ts';
 
 /**
  * What a tenant lets happen to its customers. A file of its own, kept and changed by the tenant alone;
@@ -18,7 +19,6 @@ const print = z
     /^([0-9a-f]{4}-){9}[0-9a-f]{4}$/,
     'expected a fingerprint: ten groups of four hex digits, from `parley tenant fingerprint`',
   );
-const limit = z.strictObject({ epsilon: z.number().positive(), delta: z.number().gt(0).lt(1) });
 
 export const policySchema = z.strictObject({
   tenant: name,
@@ -42,6 +42,8 @@ export const policySchema = z.strictObject({
     /** largest coalition ε of one task */
     maxEpsilon: z.number().positive(),
     maxDelta: z.number().gt(0).lt(1),
+    /** tenants a customer of this one may be a customer of, this one included: plans must count on as many */
+    minTenantsPerCustomer: z.int().min(1).exactOptional(),
     /** fewest pinned tenants, this one included, a sum may be opened over */
     minCohort: z.int().min(1),
     /** fewest colluding tenants the plan must withstand */
@@ -49,8 +51,11 @@ export const policySchema = z.strictObject({
     /** contributions must leave at multiples of at least this, so that their time tells little */
     minUploadEveryMs: z.int().min(1),
   }),
-  /** what may ever be spent, over all tasks: on customers trained on, and on customers held out */
-  budget: z.strictObject({ training: limit, 'held-out': limit }),
+  /**
+   * What may ever be spent, over all tasks: on customers trained on, and on customers held out. Within that, `perPeriod`
+   * (every month, quarter or year) and `purposes` may each set a limit of their own.
+   */
+  budget: z.strictObject({ training: limits, 'held-out': limits }),
 });
 /** As in the file, with the contract read in. */
 export type Policy = Omit<z.infer<typeof policySchema>, 'schema'> & { readonly schema: FeatureSchema };
@@ -104,6 +109,9 @@ export function objection(policy: Policy, plan: Plan): string | undefined {
   if (!accept.mode.includes(privacy.mode)) return `the mode "${privacy.mode}" is not accepted`;
   if (plan.derived.epsilon.coalition > accept.maxEpsilon)
     return `coalition ε ${plan.derived.epsilon.coalition.toFixed(3)} is above ${accept.maxEpsilon}`;
+  const { minTenantsPerCustomer = 1 } = accept;
+  if (privacy.tenantsPerCustomer < minTenantsPerCustomer)
+    return `the plan takes a customer to be one of ${privacy.tenantsPerCustomer} tenants, the policy of ${minTenantsPerCustomer}`;
   if (privacy.delta > accept.maxDelta) return `δ ${privacy.delta} is above ${accept.maxDelta}`;
   if (secureSum.minCohort < accept.minCohort) return `a cohort of ${secureSum.minCohort} is below ${accept.minCohort}`;
   if (secureSum.colluders < accept.minColluders)
@@ -118,8 +126,9 @@ export function objection(policy: Policy, plan: Plan): string | undefined {
   const pinned = pinnedTenants(policy, plan);
   if (pinned.size < secureSum.minCohort)
     return `${pinned.size} of the roster's tenants are pinned in "peers", the plan needs ${secureSum.minCohort}: compare fingerprints`;
-  const allowed = policy.budget[poolOf(plan)];
-  if (privacy.delta > allowed.delta) return `δ ${privacy.delta} is above the budget's ${allowed.delta}`;
+  const { delta, perPeriod, purposes } = policy.budget[poolOf(plan)];
+  const smallest = Math.min(delta, perPeriod?.delta ?? 1, purposes?.[plan.settings.use.purpose]?.delta ?? 1);
+  if (privacy.delta > smallest) return `δ ${privacy.delta} is above the budget's ${smallest}`;
   return undefined;
 }
 

@@ -1,11 +1,14 @@
 import { chargedEvent, type Plan, poolOf, taskId } from '../aggregation/plan.ts';
 import {
   type Budget,
+  type Count,
   commit,
   openBudget,
   release,
   reserve,
-  spentSoFar,
+  type Spending,
+  type Standing,
+  standing,
   withLimits,
   wouldSpend,
 } from '../privacy/budget.ts';
@@ -25,6 +28,23 @@ import type { Policy } from './policy.ts';
  * takes no further part. Every step is durable before what it pays for happens.
  */
 
+export type PoolName = ReturnType<typeof poolOf>;
+
+/** What paying takes. */
+export interface Purse {
+  readonly store: ClientStore;
+  readonly policy: Policy;
+  /** Unix ms */
+  readonly clock: () => number;
+}
+
+/** A limit that is not kept, in words. */
+export function beyond({ scope, name, epsilon, limit }: Count): string {
+  const what = scope === 'lifetime' ? `${name} customers' lifetime` : `${scope} ${name}`;
+  const which = limit === 0 ? 'the policy names no budget for it' : `the budget is ${limit}`;
+  return `for the ${what} ε would be ${epsilon.toFixed(3)}, ${which}`;
+}
+
 /** The store's budget, opened with the policy's limits the first time and held to them ever after. */
 function budgetOf(store: ClientStore, policy: Policy): Budget {
   const stored = store.budget();
@@ -32,39 +52,43 @@ function budgetOf(store: ClientStore, policy: Policy): Budget {
   return stored === undefined ? openBudget(policy.budget) : withLimits(stored, policy.budget);
 }
 
-const spending = (plan: Plan, count: number) => ({
+const spending = (plan: Plan, count: number): Spending => ({
   pool: poolOf(plan),
   task: taskId(plan),
+  purpose: plan.settings.use.purpose,
   event: chargedEvent(plan),
   count,
 });
 
-/** What the customers of the plan's pool would have paid in total after the whole plan. Asks; changes nothing. */
-export function wouldPay(store: ClientStore, policy: Policy, plan: Plan): { epsilon: number; allowed: boolean } {
-  return wouldSpend(budgetOf(store, policy), poolOf(plan), chargedEvent(plan), plan.derived.openings);
+/** Where the plan's pool would stand after the whole plan. Asks; changes nothing. @param now - Unix ms */
+export function wouldPay(store: ClientStore, policy: Policy, plan: Plan, now: number): Standing {
+  return wouldSpend(budgetOf(store, policy), spending(plan, plan.derived.openings), now);
 }
 
 /** Sets the whole plan aside. Call inside `ClientStore.commit`, with the acceptance. @throws RangeError when it is not allowed */
-export function setAside(store: ClientStore, policy: Policy, plan: Plan): void {
-  store.setBudget(reserve(budgetOf(store, policy), spending(plan, plan.derived.openings)));
+export function setAside(store: ClientStore, policy: Policy, plan: Plan, now: number): void {
+  store.setBudget(reserve(budgetOf(store, policy), spending(plan, plan.derived.openings), now));
 }
 
-/** Total ε of a pool so far, everything set aside included. */
-export function paidSoFar(store: ClientStore, policy: Policy, pool: 'training' | 'held-out'): number {
-  return spentSoFar(budgetOf(store, policy), pool).epsilon;
+/** Where a pool stands, everything set aside included. */
+export function standingOf(store: ClientStore, policy: Policy, pool: PoolName, now: number): Standing {
+  return standing(budgetOf(store, policy), pool, now);
 }
 
 /**
  * Pays for a round, before the contribution leaves. Durable when it returns.
- * @throws Error when the round was answered before, or nothing is set aside for the task any more
+ * @throws Error when the round was answered before, nothing is set aside for the task any more, or the policy no longer allows it
  */
-export function payRound(store: ClientStore, policy: Policy, plan: Plan, round: number, cohort: string): void {
+export function payRound({ store, policy, clock }: Purse, plan: Plan, round: number, cohort: string): void {
   const task = taskId(plan);
   store.commit(() => {
     if (round <= store.lastRound(task)) throw new Error(`round ${round} was answered before; a retry is a new round`);
     const budget = budgetOf(store, policy);
     if (reserved(budget, plan) < 1)
       throw new Error(`all ${plan.derived.openings} openings set aside for this task are used up`);
+    const { counts } = standing(budget, poolOf(plan), clock(), plan.settings.use.purpose);
+    const exceeded = counts.find(({ allowed }) => !allowed); // the policy was tightened since
+    if (exceeded !== undefined) throw new Error(beyond(exceeded));
     store.setBudget(commit(budget, spending(plan, 1)));
     store.setRound(task, round, { cohort, sumHash: '', openerSets: [] });
   });

@@ -286,8 +286,7 @@ export class TaskSession {
     round.cohort = cohort;
     const values = await round.vector;
     const sealed = await round.protocol.contribute(values, heard);
-    const { store, policy } = this.#world;
-    this.#refusing('budget', () => payRound(store, policy, this.plan, round.number, cohortHash(cohort)));
+    this.#refusing('budget', () => payRound(this.#world, this.plan, round.number, cohortHash(cohort)));
     await this.#uploadTime(round.startedAt);
     return sealed;
   }

@@ -1,7 +1,7 @@
-import { type Plan, planDigest, plannedEvent, planText, roundsOf, taskId, unitOf } from '../aggregation/plan.ts';
+import { type Plan, planDigest, planText, roundsOf, taskId } from '../aggregation/plan.ts';
+import { planEntry } from '../aggregation/plan-entry.ts';
 import { begin, progressHash } from '../aggregation/progress.ts';
 import { vectorBytes } from '../aggregation/wire.ts';
-import type { LedgerBody } from '../privacy/ledger.ts';
 import type { World } from './conductor.ts';
 
 /** A new task: the plan signed, its start parameters stored, its plan entry in the ledger, all in one transaction. */
@@ -15,23 +15,13 @@ export function recordProposal(
   const signature = sign(planDigest(text));
   const id = taskId(plan);
   const model = progressHash(plan, begin(start), roundsOf(plan));
-  const { privacy } = plan.settings;
-  const entry: LedgerBody = {
-    kind: 'plan',
-    planHash: id,
-    event: plannedEvent(plan),
-    delta: privacy.delta,
-    epsilon: plan.derived.epsilon,
-    unit: unitOf(plan.settings),
-    neighbouring: privacy.neighbouring,
-  };
   const { store, ledger, clock } = world;
   try {
     store.commit(() => {
       store.addTask({ id, plan: text, signature });
       store.putParameters(model, vectorBytes(start));
       store.addFact(id, { type: 'proposed', at: clock(), model });
-      ledger.append(entry, id, clock());
+      ledger.append(planEntry(plan), id, clock());
     });
   } catch (error) {
     ledger.reload();

@@ -3,8 +3,8 @@ import { clusterShape, sumNoise } from '../aggregation/progress.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
 import { type Metrics, metricsFromHistogram } from '../models/evaluation.ts';
 import { profile, type Segment } from '../models/profile.ts';
-import { TRUNCATION_DELTA_FRACTION } from '../privacy/guarantee.ts';
-import { epsilonSpent } from '../privacy/rdp.ts';
+import { ACCOUNTED_DELTA_FRACTION } from '../privacy/guarantee.ts';
+import { epsilonAtMost } from '../privacy/pld-accountant.ts';
 import type { Conductor } from './conductor.ts';
 import type { Decline } from './task.ts';
 
@@ -78,8 +78,8 @@ export function viewOf(conductor: Conductor, present: ReadonlySet<TenantId>): Ta
 /** Coalition ε of this many openings of a plan. */
 export function epsilonOf(plan: Plan, charges: number): number {
   if (charges === 0) return 0;
-  const delta = plan.settings.privacy.delta * (1 - TRUNCATION_DELTA_FRACTION);
-  return epsilonSpent([{ type: 'SelfComposed', event: chargedEvent(plan), count: charges }], delta).epsilon;
+  const delta = plan.settings.privacy.delta * ACCOUNTED_DELTA_FRACTION;
+  return epsilonAtMost([{ type: 'SelfComposed', event: chargedEvent(plan), count: charges }], delta);
 }
 
 /** @returns undefined while the task is not finished, and for tasks whose model says it all */

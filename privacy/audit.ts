@@ -6,10 +6,26 @@
  * follow from the plan itself is checked where plans are read, by its hash.
  */
 import canonicalize from 'canonicalize';
+import { epsilonForCopies } from './calibrate.ts';
 import type { PrivacyEvent } from './event.ts';
-import { ACCOUNTED_DELTA_FRACTION } from './guarantee.ts';
-import { type ClaimedEpsilon, type LedgerEntry, type LedgerHead, readEntry, verifyChain } from './ledger.ts';
-import { epsilonSpent } from './rdp.ts';
+import { pathFor, sensitivity } from './grid.ts';
+import {
+  ACCOUNTED_DELTA_FRACTION,
+  guarantees,
+  planEvent,
+  TRUNCATION_DELTA_FRACTION,
+  truncationDelta,
+} from './guarantee.ts';
+import {
+  type ClaimedEpsilon,
+  type LedgerEntry,
+  type LedgerHead,
+  NO_TASK,
+  type PlanEntry,
+  readEntry,
+  verifyChain,
+} from './ledger.ts';
+import { epsilonAtMost } from './pld-accountant.ts';
 
 export interface Audit {
   /** true when there are no findings */
@@ -68,6 +84,10 @@ export function auditLedger(entries: readonly unknown[]): Audit {
   const seenOf = new Map<string, Seen>();
   const findings: Finding[] = [];
   for (const entry of entries.map((each) => readEntry(each) as LedgerEntry)) {
+    const isOfNone = OF_NO_TASK.includes(entry.kind);
+    if (isOfNone !== (entry.task === NO_TASK))
+      findings.push({ seq: entry.seq, problem: `an entry of kind ${entry.kind} for task ${entry.task}` });
+    if (isOfNone) continue;
     const seen = seenOf.get(entry.task);
     if (seen === undefined) seenOf.set(entry.task, firstSeen(entry));
     for (const problem of problemsOf(entry, seen, seenOf.get(entry.task)!)) findings.push({ seq: entry.seq, problem });
@@ -75,6 +95,8 @@ export function auditLedger(entries: readonly unknown[]): Audit {
   const tasks = [...seenOf.values()].flatMap((seen) => (seen.plan === undefined ? [] : [taskAudit(seen, seen.plan)]));
   return { clean: findings.length === 0, findings, tasks, head: chain.head };
 }
+
+const OF_NO_TASK: readonly LedgerEntry['kind'][] = ['roster', 'erasure', 'budget'];
 
 function firstSeen(entry: LedgerEntry): Seen {
   const plan = entry.kind === 'plan' ? entry : undefined;
@@ -94,14 +116,44 @@ function problemsOf(entry: LedgerEntry, before: Seen | undefined, seen: Seen): s
   return wrong;
 }
 
-function planProblems({ epsilon, event, delta }: Of<'plan'>): string[] {
-  const costs = epsilonSpent([event], delta * ACCOUNTED_DELTA_FRACTION).epsilon;
-  const [release, coalition, floor] = [value(epsilon.release), value(epsilon.coalition), value(epsilon.floor)];
+/** Everything a plan entry claims, computed again from its mechanism. */
+function planProblems(plan: PlanEntry): string[] {
+  const { mechanism, tenantsPerCustomer, trust, delta } = plan;
+  const { release, coalition, floor } = plan.epsilon;
+  if (plan.event.type === 'NonPrivate') {
+    const isSaid = [release, coalition, floor, ...plan.epsilonByCopies].every((epsilon) => epsilon === 'infinite');
+    return isSaid ? [] : ['claims an epsilon for what is not protected'];
+  }
+  const shape = { ...mechanism, tenantsPerCustomer };
+  const eventFor = (shares: number) => planEvent({ ...shape, shares: trust.mode === 'record-local' ? 1 : shares });
   const wrong = [];
-  if (!same(costs, coalition)) wrong.push(`claims coalition epsilon ${coalition}, its event costs ${costs}`);
-  if (!(release <= coalition && coalition <= floor)) wrong.push('release ≤ coalition ≤ floor does not hold');
+  if (trust.colluders >= trust.minCohort)
+    return ['a plan that counts on nobody: as many colluders as a cohort has members'];
+  const event = eventFor(trust.minCohort - trust.colluders);
+  if (canonicalize(event) !== canonicalize(plan.event)) wrong.push('its event is not that of its mechanism');
+  const { gridSteps, dimension, maxBatch, maxCustomers } = mechanism;
+  if (mechanism.sensitivity !== sensitivity(pathFor(dimension, maxBatch), gridSteps, dimension))
+    wrong.push('its sensitivity is not that of its grid');
+  if (truncationDelta({ ...shape, customers: maxCustomers }) > delta * TRUNCATION_DELTA_FRACTION)
+    wrong.push('its batches are too small for its customers: δ does not pay for cutting them');
+  const costs = guarantees({ ...trust, eventFor, delta: delta * ACCOUNTED_DELTA_FRACTION });
+  for (const against of ['release', 'coalition', 'floor'] as const) {
+    const claims = value(plan.epsilon[against]);
+    if (!same(claims, costs[against]))
+      wrong.push(`claims ${against} epsilon ${claims}, its mechanism costs ${costs[against]}`);
+  }
+  const single = planEvent({ ...shape, tenantsPerCustomer: 1, shares: coalitionShares(trust) });
+  const byCopies = epsilonForCopies([single], delta * ACCOUNTED_DELTA_FRACTION, [1, 2, 3]);
+  for (const [i, cost] of byCopies.entries()) {
+    const claims = value(plan.epsilonByCopies[i]!);
+    if (!same(claims, cost))
+      wrong.push(`claims epsilon ${claims} for a customer of ${i + 1} tenants, it costs ${cost}`);
+  }
   return wrong;
 }
+
+const coalitionShares = ({ mode, minCohort, colluders }: PlanEntry['trust']): number =>
+  mode === 'record-local' ? 1 : minCohort - colluders;
 
 /** Charges within the plan's openings cost no more than the plan's event, whose ε was compared with the claim. */
 function chargeProblems({ round, event, sumHash }: Of<'charge'>, seen: Seen): string[] {
@@ -132,7 +184,7 @@ function releaseProblems({ round, sumHash }: Of<'release'>, seen: Seen): string[
 function taskAudit({ used, planned, charges }: Seen, { task, delta, epsilon: claimed }: Of<'plan'>): TaskAudit {
   const events: PrivacyEvent[] = [...used.values()].map(({ event, count }) => ({ type: 'SelfComposed', event, count }));
   const openings = [...planned.values()].reduce((sum, { count }) => sum + count, 0);
-  const { epsilon } = epsilonSpent(events, delta * ACCOUNTED_DELTA_FRACTION);
+  const epsilon = epsilonAtMost(events, delta * ACCOUNTED_DELTA_FRACTION);
   return { task, charges, openings, epsilon, claimed: claimed.coalition };
 }
 

@@ -1,13 +1,12 @@
 /**
- * How much noise a plan needs, or how many rounds its noise allows.
+ * How much noise a plan needs, or how many rounds its noise allows, by the tight accountant.
  *
  * Promise: the answer keeps ε at or below the target, and a multiplier smaller by one part in ten thousand (one round more)
- * would not. ε is that of the accountant each function names.
+ * would not.
  */
 import { eventForCopies } from './copies.ts';
 import type { PrivacyEvent } from './event.ts';
 import { epsilonAtMost, epsilonPerCount } from './pld-accountant.ts';
-import { epsilonSpent } from './rdp.ts';
 
 const TOLERANCE = 1e-4;
 const [SMALLEST, LARGEST] = [2 ** -6, 2 ** 20];
@@ -22,41 +21,13 @@ export interface CalibrationTarget {
 }
 
 /**
- * The smallest noise multiplier z, up to a relative 1e-4, whose events stay within (ε, δ) by the RDP accountant.
+ * The smallest noise multiplier z, up to a relative 1e-4, whose events stay within (ε, δ).
  *
- * A plan is best calibrated on the events it will really have, shares rounded up to the grid included:
- * `eventFor: (z) => planEvent({ …, shareStdDev: noiseShare({ …, noiseMultiplier: z }) })`.
+ * A plan is best calibrated on the events it will really have: `eventFor: (z) => planEvent({ …, shareStdDev: … })`.
  *
  * @throws RangeError when no multiplier up to 2^20 is enough
  */
 export function calibrateNoiseMultiplier({ epsilon, delta, eventFor }: CalibrationTarget): number {
-  if (!(epsilon > 0)) throw new RangeError(`epsilon must be positive, got ${epsilon}`);
-  const enough = (z: number) => epsilonSpent([eventFor(z)], delta).epsilon <= epsilon;
-
-  let high = 1;
-  while (!enough(high)) {
-    if (high >= LARGEST) throw new RangeError(`no noise multiplier up to ${LARGEST} reaches epsilon ${epsilon}`);
-    high *= 2;
-  }
-  let low = high / 2;
-  while (low >= SMALLEST && enough(low)) {
-    high = low;
-    low /= 2;
-  }
-  while (high > low * (1 + TOLERANCE)) {
-    const middle = Math.sqrt(low * high);
-    if (enough(middle)) high = middle;
-    else low = middle;
-  }
-  return high;
-}
-
-/**
- * As `calibrateNoiseMultiplier`, by the tight accountant: mostly 5 to 30 % less noise.
- *
- * @throws RangeError when no multiplier up to 2^20 is enough
- */
-export function calibrateTightly({ epsilon, delta, eventFor }: CalibrationTarget): number {
   if (!(epsilon > 0)) throw new RangeError(`epsilon must be positive, got ${epsilon}`);
   const excess = (z: number) => Math.log(epsilonAtMost([eventFor(z)], delta) / epsilon);
 
@@ -100,7 +71,7 @@ function between(low: number, atLow: number, high: number, atHigh: number): numb
 }
 
 /**
- * How often `event` may happen within (ε, δ), by the tight accountant.
+ * How often `event` may happen within (ε, δ).
  *
  * @param most - not more than this, however cheap the event is
  * @throws RangeError when delta is outside (0, 1)
@@ -121,7 +92,7 @@ export function mostRounds(target: {
 }
 
 /**
- * The upper ε of `events` for customers known to one tenant, to two, and so on, by the tight accountant.
+ * The upper ε of `events` for customers known to one tenant, to two, and so on.
  *
  * @param copies - numbers of tenants, such as [1, 2, 3]
  */

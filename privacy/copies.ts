@@ -7,8 +7,8 @@
  * share their coins.
  */
 import type { PrivacyEvent } from './event.ts';
+import { continuousMultiplier } from './mixture.ts';
 import { EVERYBODY } from './poisson.ts';
-import { continuousMultiplier } from './rdp.ts';
 
 /**
  * What `event` is for a customer in `copies` tenants.

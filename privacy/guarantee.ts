@@ -22,9 +22,10 @@
  * condition on overflow in each world by itself would cost a factor 1 + e^ε more. Other tenants' batches are the same
  * random variables in both worlds; they may be cut without harm.
  */
+import { eventForCopies } from './copies.ts';
 import type { PrivacyEvent } from './event.ts';
+import { epsilonAtMost } from './pld-accountant.ts';
 import { EVERYBODY, overflowProbability, type SamplingRate } from './poisson.ts';
-import { epsilonSpent } from './rdp.ts';
 
 /** Part of δ that pays for cutting batches at `maxBatch`. */
 export const TRUNCATION_DELTA_FRACTION: number = 2 ** -20;
@@ -47,7 +48,7 @@ export interface Guarantees {
 }
 
 /**
- * The three ε of a plan, by the RDP accountant.
+ * The three ε of a plan, by the tight accountant: a plan's events are fixed before its first release.
  *
  * @param eventFor - the plan's event when the noise in a sum is that of `shares` tenants
  * @param delta - what the accountant may use: the plan's δ times ACCOUNTED_DELTA_FRACTION
@@ -57,7 +58,7 @@ export function guarantees(
   plan: Cohort & { readonly eventFor: (shares: number) => PrivacyEvent; readonly delta: number },
 ): Guarantees {
   const honest = honestShares(plan);
-  const epsilonFor = (shares: number) => epsilonSpent([plan.eventFor(shares)], plan.delta).epsilon;
+  const epsilonFor = (shares: number) => epsilonAtMost([plan.eventFor(shares)], plan.delta);
   return { release: epsilonFor(plan.minCohort), coalition: epsilonFor(honest), floor: epsilonFor(1) };
 }
 
@@ -88,6 +89,8 @@ export interface PlanShape {
   readonly rate: SamplingRate;
   /** sums that may be opened */
   readonly openings: number;
+  /** tenants one customer may be a customer of, m; each samples for itself (copies.ts) */
+  readonly tenantsPerCustomer: number;
 }
 
 /** Everything a plan may release about one customer. */
@@ -97,14 +100,15 @@ export function planEvent(plan: PlanShape): PrivacyEvent {
 
 /** What one opening of the plan releases: the event of its ledger charge. */
 export function openingEvent(plan: Omit<PlanShape, 'openings'>): PrivacyEvent {
-  const { shareStdDev, shares, sensitivity, dimension, rate } = plan;
+  const { shareStdDev, shares, sensitivity, dimension, rate, tenantsPerCustomer } = plan;
   const noised: PrivacyEvent = {
     type: 'DiscreteGaussian',
     noiseVariance: shares * shareStdDev ** 2,
     sensitivity,
     dimension,
   };
-  return rate === EVERYBODY ? noised : { type: 'PoissonSampled', rate, event: noised };
+  const once: PrivacyEvent = rate === EVERYBODY ? noised : { type: 'PoissonSampled', rate, event: noised };
+  return eventForCopies(once, tenantsPerCustomer);
 }
 
 /**
@@ -119,8 +123,10 @@ export function truncationDelta(plan: {
   readonly rate: SamplingRate;
   readonly maxBatch: number;
   readonly openings: number;
+  readonly tenantsPerCustomer: number;
 }): number {
-  return plan.openings * overflowProbability(plan.customers, plan.rate, plan.maxBatch - 1);
+  const batches = plan.openings * plan.tenantsPerCustomer; // that the customer could be in: a union bound again
+  return batches * overflowProbability(plan.customers, plan.rate, plan.maxBatch - 1);
 }
 
 function honestShares({ minCohort, colluders }: Cohort): number {

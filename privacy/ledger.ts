@@ -32,25 +32,20 @@ export interface LedgerContext {
   readonly time: number;
   /** up to 128 letters, digits and . _ : - */
   readonly federation: string;
-  /** as `federation` */
+  /** as `federation`; `NO_TASK` where the entry belongs to none */
   readonly task: string;
 }
 
 export type LedgerBody =
-  /** A task begins: what it may do, and the ε its plan claims. `event` is all it may release, coalition's view. */
+  | PlanEntry
+  /** A tenant takes part: its signature is over the plan, its commitment over the data it takes part with. */
   | {
-      readonly kind: 'plan';
-      readonly planHash: Sha256Hex;
-      readonly event: PrivacyEvent;
-      /** of the whole plan, in (0, 1) */
-      readonly delta: number;
-      readonly epsilon: {
-        readonly release: ClaimedEpsilon;
-        readonly coalition: ClaimedEpsilon;
-        readonly floor: ClaimedEpsilon;
-      };
-      readonly unit: 'customer' | 'row-as-customer' | 'tenant';
-      readonly neighbouring: 'add-or-remove-one';
+      readonly kind: 'accept';
+      readonly tenant: string;
+      /** SHA-256 of a salt that the tenant keeps and its data's hash: it can show later which data it was, nobody can guess it */
+      readonly dataset: Sha256Hex;
+      /** Ed25519 over task and commitment, lower-case hexadecimal */
+      readonly signature: string;
     }
   /** The sum with this hash, of this many tenants' contributions, is about to be opened. From here on it is spent. */
   | {
@@ -67,7 +62,82 @@ export type LedgerBody =
   /** The task was ended early. */
   | { readonly kind: 'stop'; readonly reason: string }
   /** The task is complete; this model is its result. */
-  | { readonly kind: 'finish'; readonly rounds: number; readonly modelHash: Sha256Hex };
+  | { readonly kind: 'finish'; readonly rounds: number; readonly modelHash: Sha256Hex }
+  /** Who may take part in tasks to come has changed. Belongs to no task. */
+  | {
+      readonly kind: 'roster';
+      readonly tenant: string;
+      readonly change: 'enrolled' | 're-keyed' | 'left' | 'revoked';
+      /** Ed25519 public key, lower-case hexadecimal; of one who is gone, the last */
+      readonly key: string;
+      /** which was its key before */
+      readonly replaces?: string;
+    }
+  /** A tenant no longer uses a customer it had. How many, and who, is nobody else's to know. Belongs to no task. */
+  | { readonly kind: 'erasure'; readonly tenant: string }
+  /** What a tenant lets its customers spend, as it told the federation. Belongs to no task. */
+  | {
+      readonly kind: 'budget';
+      readonly tenant: string;
+      readonly pool: string;
+      readonly epsilon: number;
+      readonly delta: number;
+    };
+
+/** A task begins: what it may do, and the ε its plan claims. */
+export interface PlanEntry {
+  readonly kind: 'plan';
+  readonly planHash: Sha256Hex;
+  /** all it may release, in the eyes of a coalition */
+  readonly event: PrivacyEvent;
+  /** of the whole plan, in (0, 1) */
+  readonly delta: number;
+  readonly epsilon: {
+    readonly release: ClaimedEpsilon;
+    readonly coalition: ClaimedEpsilon;
+    readonly floor: ClaimedEpsilon;
+  };
+  /** coalition's ε for a customer of one tenant, of two and of three */
+  readonly epsilonByCopies: readonly [ClaimedEpsilon, ClaimedEpsilon, ClaimedEpsilon];
+  readonly unit: 'customer' | 'row-as-customer' | 'tenant';
+  readonly neighbouring: 'add-or-remove-one';
+  /** tenants one customer may be a customer of; the three ε are stated for it */
+  readonly tenantsPerCustomer: number;
+  readonly accountant: { readonly name: 'pld'; readonly version: 1 };
+  readonly mechanism: {
+    readonly clipNorm: number;
+    /** C/γ */
+    readonly gridSteps: number;
+    /** L2, in grid steps */
+    readonly sensitivity: number;
+    readonly noiseMultiplier: number;
+    /** of each tenant's share, in grid steps */
+    readonly shareStdDev: number;
+    readonly dimension: number;
+    /** numerator of the sampling rate over 2^32 */
+    readonly rate: number;
+    readonly rounds: number;
+    readonly openings: number;
+    /** places in a batch; always filled up */
+    readonly maxBatch: number;
+    /** most customers a tenant may have */
+    readonly maxCustomers: number;
+  };
+  readonly trust: {
+    readonly mode: string;
+    readonly secureSum: string;
+    readonly minCohort: number;
+    readonly colluders: number;
+    readonly threshold: number;
+  };
+  readonly roster: readonly { readonly tenant: string; readonly key: string }[];
+  /** which customers pay */
+  readonly pool: string;
+  readonly use: { readonly purpose: string; readonly legalBasis?: string; readonly retentionDays?: number };
+}
+
+/** What stands for the task in an entry that belongs to none. */
+export const NO_TASK = '-';
 
 /** JSON has no ∞; a plan without protection says so in a word. */
 export type ClaimedEpsilon = number | 'infinite';
@@ -159,6 +229,8 @@ const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const name = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/);
 const reason = z.string().regex(/^(?=.{1,48}$)[a-z]+(-[a-z]+)*$/);
 const round = z.int().nonnegative();
+const count = z.int().positive();
+const word = z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/);
 const claimed = z.union([z.number().nonnegative(), z.literal('infinite')]);
 
 const head = {
@@ -180,9 +252,34 @@ export const ledgerEntry: z.ZodType<LedgerEntry> = z.discriminatedUnion('kind', 
     event: knownEvent,
     delta: z.number().gt(0).lt(1),
     epsilon: z.strictObject({ release: claimed, coalition: claimed, floor: claimed }),
+    epsilonByCopies: z.tuple([claimed, claimed, claimed]),
     unit: z.enum(['customer', 'row-as-customer', 'tenant']),
     neighbouring: z.literal('add-or-remove-one'),
+    tenantsPerCustomer: count,
+    accountant: z.strictObject({ name: z.literal('pld'), version: z.literal(1) }),
+    mechanism: z.strictObject({
+      clipNorm: z.number().positive(),
+      gridSteps: count,
+      sensitivity: z.number().positive(),
+      noiseMultiplier: z.number().positive(),
+      shareStdDev: z.number().positive(),
+      dimension: count,
+      rate: count,
+      rounds: count,
+      openings: count,
+      maxBatch: count,
+      maxCustomers: count,
+    }),
+    trust: z.strictObject({ mode: word, secureSum: word, minCohort: count, colluders: round, threshold: count }),
+    roster: z.array(z.strictObject({ tenant: name, key: hash })).max(1000),
+    pool: word,
+    use: z.strictObject({
+      purpose: word,
+      legalBasis: z.string().max(200).exactOptional(),
+      retentionDays: count.exactOptional(),
+    }),
   }),
+  z.strictObject({ ...kind('accept'), tenant: name, dataset: hash, signature: z.string().regex(/^[0-9a-f]{128}$/) }),
   z.strictObject({
     ...kind('charge'),
     round,
@@ -194,6 +291,21 @@ export const ledgerEntry: z.ZodType<LedgerEntry> = z.discriminatedUnion('kind', 
   z.strictObject({ ...kind('abort'), round, reason }),
   z.strictObject({ ...kind('stop'), reason }),
   z.strictObject({ ...kind('finish'), rounds: round, modelHash: hash }),
+  z.strictObject({
+    ...kind('roster'),
+    tenant: name,
+    change: z.enum(['enrolled', 're-keyed', 'left', 'revoked']),
+    key: hash,
+    replaces: hash.exactOptional(),
+  }),
+  z.strictObject({ ...kind('erasure'), tenant: name }),
+  z.strictObject({
+    ...kind('budget'),
+    tenant: name,
+    pool: word,
+    epsilon: z.number().positive(),
+    delta: z.number().gt(0).lt(1),
+  }),
 ]);
 
 /** A statement about where a ledger stands, small enough to be signed by many. */

@@ -4,10 +4,10 @@
  * Promise: an event that is not known, not protected or not sane has no releases (`undefined`), never too few. Sampling
  * amplifies Gaussian noise only; for any other event inside it no amplification is claimed.
  */
-import type { MixtureOfGaussians, PrivacyEvent } from './event.ts';
+import type { PrivacyEvent } from './event.ts';
+import { continuousMultiplier, mixtureOf } from './mixture.ts';
 import type { GaussianMixture } from './pld.ts';
 import { EVERYBODY } from './poisson.ts';
-import { continuousMultiplier } from './rdp.ts';
 
 export interface Release {
   readonly mixture: GaussianMixture;
@@ -31,7 +31,7 @@ function collect(event: PrivacyEvent, count: number, into: Release[]): boolean {
     case 'DiscreteGaussian':
       return collectMixture(gaussian(continuousMultiplier(event), EVERYBODY), count, into);
     case 'MixtureOfGaussians':
-      return collectMixture(mixture(event), count, into);
+      return collectMixture(mixtureOf(event), count, into);
     case 'PoissonSampled': {
       const inner = event.event;
       if (inner.type === 'Gaussian') return collectMixture(gaussian(inner.noiseMultiplier, event.rate), count, into);
@@ -60,25 +60,6 @@ function gaussian(multiplier: number, rate: number): GaussianMixture | undefined
   if (!(multiplier > 0 && q > 0 && q <= 1)) return undefined;
   const mean = 1 / multiplier;
   return q === 1 ? { means: [mean], weights: [1] } : { means: [0, mean], weights: [1 - q, q] };
-}
-
-/** Without the sensitivities that never occur; no means at all when only 0 does. */
-function mixture({ standardDeviation, sensitivities, samplingProbs }: MixtureOfGaussians): GaussianMixture | undefined {
-  const weightOf = new Map<number, number>();
-  let total = 0;
-  for (const [i, sensitivity] of sensitivities.entries()) {
-    const probability = samplingProbs[i] ?? Number.NaN;
-    const mean = sensitivity / standardDeviation;
-    if (!(standardDeviation > 0 && mean >= 0 && mean < Infinity && probability >= 0)) return undefined;
-    if (probability > 0) weightOf.set(mean, (weightOf.get(mean) ?? 0) + probability);
-    total += probability;
-  }
-  if (!(Math.abs(total - 1) < 1e-9 && samplingProbs.length === sensitivities.length)) return undefined;
-  const means = [...weightOf.keys()].sort((a, b) => a - b);
-  if (means.at(-1) === 0) return { means: [], weights: [] };
-  const weights = means.map((mean) => weightOf.get(mean)!);
-  weights[0] = 1 - weights.slice(1).reduce((sum, weight) => sum + weight, 0); // what rounding lost was not sampled
-  return weights[0] > 0 ? { means, weights } : { means: means.slice(1), weights: weights.slice(1) };
 }
 
 const isGaussian = ({ mixture: { means } }: Release): boolean => means.length === 1;

@@ -70,10 +70,11 @@ export const segmentSettings: Settings = settingsSchema.parse(segments);
 
 /** Evaluation of a released churn model on the customers nobody trained on: one secure sum of score histograms. */
 export function evaluationSettings(trainedBy: string, parameters: string): Settings {
-  const { work, features, privacy, secureSum, timing } = churnSettings;
+  const { use, work, features, privacy, secureSum, timing } = churnSettings;
   if (work.kind !== 'train') throw new Error('the churn task trains');
   return {
     name: 'churn-evaluation',
+    use,
     work: { kind: 'evaluate', model: work.model, parameters, trainedBy, bins: 16 },
     features,
     privacy: { ...privacy, epsilon: 2, samplingRate: 1, maxBatch: privacy.maxCustomers + 1 },

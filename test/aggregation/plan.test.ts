@@ -20,7 +20,7 @@ import {
   taskId,
 } from '../../aggregation/plan.ts';
 import { ACCOUNTED_DELTA_FRACTION } from '../../privacy/guarantee.ts';
-import { epsilonSpent } from '../../privacy/rdp.ts';
+import { epsilonAtMost } from '../../privacy/pld-accountant.ts';
 import { churnSettings, evaluationSettings, segmentSettings } from '../../simulation/telco.ts';
 import { NOWHERE, rosterOf } from '../support/small-task.ts';
 
@@ -37,7 +37,7 @@ describe('the plan of the churn task', () => {
   const { derived } = plan;
 
   test('carries the noise that was computed by hand: z, the share of three, ε', () => {
-    expect(Math.abs(derived.noiseMultiplier - 2.4695)).toBeLessThan(0.0005);
+    expect(Math.abs(derived.noiseMultiplier - 2.2916)).toBeLessThan(0.0005);
     expect(derived.shareStdDev).toBe(Math.ceil((derived.noiseMultiplier * 2 ** 20) / Math.sqrt(3)));
     expect(derived.epsilon.coalition).toBeLessThanOrEqual(2);
     expect(derived.epsilon.coalition).toBeGreaterThan(1.999);
@@ -63,8 +63,20 @@ describe('the plan of the churn task', () => {
     const delta = churnSettings.privacy.delta * ACCOUNTED_DELTA_FRACTION;
     const opening = chargedEvent(plan);
     const all = { type: 'SelfComposed', event: opening, count: derived.openings } as const;
-    expect(epsilonSpent([all], delta).epsilon).toBe(derived.epsilon.coalition);
+    expect(epsilonAtMost([all], delta)).toBe(derived.epsilon.coalition);
     expect(plannedEvent(plan)).toEqual(all);
+  });
+  test('for customers of two tenants keeps its ε by more noise, and says what it is for each number of tenants', () => {
+    const [one, two, three] = derived.epsilonByCopies;
+    expect(one).toBe(derived.epsilon.coalition);
+    expect(two).toBeGreaterThan(2 * one);
+    expect(three).toBeGreaterThan(3 * one);
+    const shared = { ...churnSettings, privacy: { ...churnSettings.privacy, tenantsPerCustomer: 2 } };
+    const both = makePlan(shared, plan.roster, NOWHERE, plan.createdAt).derived;
+    expect(both.epsilon.coalition).toBeLessThanOrEqual(2);
+    expect(both.epsilon.coalition).toBeGreaterThan(1.999);
+    expect(both.epsilonByCopies[1]).toBeCloseTo(both.epsilon.coalition, 9);
+    expect(both.noiseMultiplier).toBeGreaterThan(1.8 * derived.noiseMultiplier);
   });
   test('is paid by customers that are trained on; an evaluation by those held out', () => {
     expect(poolOf(plan)).toBe('training');
@@ -113,14 +125,27 @@ describe('a client refuses a plan that states', () => {
     expect(() => checkPlan(plan)).not.toThrow();
     expect(() => checkPlan(planSchema.parse(JSON.parse(planText(plan))))).not.toThrow();
   });
-  test.each(Object.keys(plan.derived) as (keyof Plan['derived'])[])('another %s', (field) => {
+  test('less noise than its ε takes, however consistently', () => {
+    const weaker = { ...churnSettings, privacy: { ...churnSettings.privacy, epsilon: 2.001 } };
+    const { derived } = makePlan(weaker, plan.roster, NOWHERE, plan.createdAt);
+    expect(() => checkPlan({ ...plan, derived })).toThrow(/derived\.noiseMultiplier: with this noise ε is 2\.00/);
+    // more than it takes is the coordinator's to choose
+    const stronger = { ...churnSettings, privacy: { ...churnSettings.privacy, epsilon: 1.9 } };
+    const noisier = makePlan(stronger, plan.roster, NOWHERE, plan.createdAt).derived;
+    expect(() => checkPlan({ ...plan, derived: noisier })).not.toThrow();
+  });
+  const chosen = 'noiseMultiplier'; // what it decides is checked above
+  const rest = (Object.keys(plan.derived) as (keyof Plan['derived'])[]).filter((field) => field !== chosen);
+  test.each(rest)('another %s', (field) => {
     const stated = plan.derived[field];
     const changed =
       typeof stated === 'number'
-        ? [stated - 1, stated * (1 + 1e-12)]
+        ? [stated - 1, Number.isInteger(stated) ? stated + 1 : stated * (1 - 1e-6)]
         : typeof stated === 'string'
           ? ['ghost']
-          : (['release', 'coalition', 'floor'] as const).map((which) => ({ ...stated, [which]: stated[which] - 1e-9 }));
+          : Object.entries(stated).map(([which, epsilon]) =>
+              Object.assign(structuredClone(stated), { [which]: epsilon * (1 - 1e-8) }),
+            );
     for (const value of changed) {
       if (value === stated) continue; // beyond the precision of a large number
       const lying = { ...plan, derived: { ...plan.derived, [field]: value } } as Plan;

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import canonicalize from 'canonicalize';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createIdentity } from '../../aggregation/identity.ts';
-import { hex, type Plan, planDigest } from '../../aggregation/plan.ts';
+import { hex, makePlan, type Plan, planDigest } from '../../aggregation/plan.ts';
 import { digest } from '../../aggregation/transcript.ts';
 import { encodeFromCoordinator, type FromCoordinator, PROTOCOL, vectorBytes } from '../../aggregation/wire.ts';
 import { createParticipant } from '../../client/participant.ts';
@@ -58,13 +58,21 @@ describe('a signed plan that promises what its settings do not give is declined'
     ['a rarer sampling', 'rate', (plan: Plan) => plan.derived.rate / 2],
     ['another clip norm', 'clipNorm', () => 100],
     ['the other path', 'path', () => 'ghost'],
-    ['another noise multiplier', 'noiseMultiplier', () => 0.1],
     ['another dimension', 'dimension', (plan: Plan) => plan.derived.dimension + 1],
     ['another lane', 'maxMagnitude', (plan: Plan) => plan.derived.maxMagnitude * 2],
   ])('%s', async (_, field, value) => {
     const outcome = await planInstead((plan) => set(plan.derived, field, value(plan)));
     expectRefused(outcome, new RegExp(`derived\\.${field}: the plan says`));
     expect(outcome.end).toMatchObject({ type: 'declined', because: 'policy' });
+  });
+
+  test('another noise multiplier, and everything that follows from it', async () => {
+    const outcome = await planInstead((plan) => {
+      const { epsilon } = plan.settings.privacy;
+      const less = { ...plan.settings, privacy: { ...plan.settings.privacy, epsilon: epsilon * 1.01 } };
+      set(plan, 'derived', makePlan(less, plan.roster, plan.federation, plan.createdAt).derived);
+    });
+    expectRefused(outcome, /derived\.noiseMultiplier: with this noise ε is/);
   });
 
   test('a roster in which this tenant has another key', async () => {

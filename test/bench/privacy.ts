@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { calibrateTightly } from '../../privacy/calibrate.ts';
+import { calibrateNoiseMultiplier } from '../../privacy/calibrate.ts';
 import { discreteGaussian } from '../../privacy/discrete-gaussian.ts';
 import type { PrivacyEvent } from '../../privacy/event.ts';
 import { epsilonBracket, epsilonPerCount } from '../../privacy/pld-accountant.ts';
@@ -93,7 +93,7 @@ const display = Array.from({ length: 40 }, (_, i) => timed(() => perRound(999 - 
 console.log(`ε after one more round, warm: median ${quantile(display, 0.5)} ms (target ≤ 5)`);
 
 const calibration = timed(() =>
-  calibrateTightly({ epsilon: 2, delta: 1e-6, eventFor: (sigma) => allRounds({ ...plan, sigma, q: 0.01, T: 1000 }) }),
+  calibrateNoiseMultiplier({ epsilon: 2, delta: 1e-6, eventFor: (sigma) => allRounds({ ...plan, sigma, q: 0.01, T: 1000 }) }),
 );
 console.log(
   `z for ε = 2, q = 0.01, 1000 rounds: ${calibration.result.toFixed(4)} in ${calibration.ms.toFixed(0)} ms (target ≤ 1000)`,

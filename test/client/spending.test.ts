@@ -6,11 +6,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { chargedEvent, makePlan, type Plan, planText, taskId } from '../../aggregation/plan.ts';
 import { type ClientStore, openClientStore } from '../../client/client-store.ts';
 import type { Policy } from '../../client/policy.ts';
-import { followLedger, paidSoFar, payRound, setAside, wouldPay } from '../../client/spending.ts';
+import { followLedger, payRound, setAside, standingOf, wouldPay } from '../../client/spending.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import { ACCOUNTED_DELTA_FRACTION } from '../../privacy/guarantee.ts';
 import { appendEntry, EMPTY_LEDGER, type LedgerBody, type LedgerEntry } from '../../privacy/ledger.ts';
-import { epsilonSpent } from '../../privacy/rdp.ts';
+import { epsilonAtMost } from '../../privacy/pld-accountant.ts';
 import { dyingPlan, dyingPolicy, type Point } from '../support-client/killed.ts';
 import { startLying } from '../support-client/lying-coordinator.ts';
 import { toySettings } from '../support-client/toy-task.ts';
@@ -24,7 +24,9 @@ const openings = plan.derived.openings;
 const epsilonOf = (count: number, of: Plan = plan): number =>
   count === 0
     ? 0
-    : epsilonSpent([{ type: 'SelfComposed', event: chargedEvent(of), count }], 1e-5 * ACCOUNTED_DELTA_FRACTION).epsilon;
+    : epsilonAtMost([{ type: 'SelfComposed', event: chargedEvent(of), count }], 1e-5 * ACCOUNTED_DELTA_FRACTION);
+const NOW = Date.UTC(2026, 10, 22);
+const clock = (): number => NOW;
 
 const charge = (round: number): LedgerBody => ({
   kind: 'charge',
@@ -34,7 +36,8 @@ const charge = (round: number): LedgerBody => ({
   contributions: 3,
 });
 const abort = (round: number): LedgerBody => ({ kind: 'abort', round, reason: 'tenant-lost' });
-const pay = (round: number, by: ClientStore = store): void => payRound(by, policy, plan, round, 'cohort');
+const pay = (round: number, by: ClientStore = store): void =>
+  payRound({ store: by, policy, clock }, plan, round, 'cohort');
 const finish: LedgerBody = { kind: 'finish', rounds: 20, modelHash: 'b'.repeat(64) };
 
 let store: ClientStore;
@@ -48,9 +51,9 @@ const follow = (...bodies: LedgerBody[]): void => followLedger(store, policy, en
 const accept = (accepted: Plan = plan, by: Policy = policy): void =>
   store.commit(() => {
     store.accept(taskId(accepted), { plan: planText(accepted), data: 'd'.repeat(64) });
-    setAside(store, by, accepted);
+    setAside(store, by, accepted, NOW);
   });
-const paid = (from: ClientStore = store): number => paidSoFar(from, policy, 'training');
+const paid = (from: ClientStore = store): number => standingOf(from, policy, 'training', NOW).epsilon;
 const held = (from: ClientStore = store) => {
   const [one] = from.budget()!.pools.find(({ name }) => name === 'training')!.held;
   return one === undefined ? { reserved: 0, committed: 0 } : { reserved: one.reserved, committed: one.committed };
@@ -62,19 +65,19 @@ describe('a plan that is accepted', () => {
     expect(held()).toEqual({ reserved: openings, committed: 0 });
     expect(paid()).toBe(epsilonOf(openings));
     expect(paid()).toBeCloseTo(plan.derived.epsilon.coalition, 6);
-    expect(paidSoFar(store, policy, 'held-out')).toBe(0); // the other pool pays nothing
+    expect(standingOf(store, policy, 'held-out', NOW).epsilon).toBe(0); // the other pool pays nothing
   });
 
   test('leaves less for the next: two tasks on one budget compose, and the third is too much', () => {
     const next = (name: string): Plan => makePlan(toySettings({ name, rounds: 20 }), plan.roster, plan.federation, 0);
     const tight: Policy = { ...policy, budget: { ...policy.budget, training: { epsilon: 3.5, delta: 1e-5 } } };
     accept(plan, tight);
-    const two = wouldPay(store, tight, next('second'));
+    const two = wouldPay(store, tight, next('second'), NOW);
     expect(two.allowed).toBe(true);
     expect(two.epsilon).toBeGreaterThan(plan.derived.epsilon.coalition);
     expect(two.epsilon).toBeLessThan(2 * plan.derived.epsilon.coalition); // composed, not added up
     accept(next('second'), tight);
-    expect(wouldPay(store, tight, next('third')).allowed).toBe(false);
+    expect(wouldPay(store, tight, next('third'), NOW).allowed).toBe(false);
     expect(() => accept(next('third'), tight)).toThrow(/budget of pool training exceeded/);
     expect(store.accepted(taskId(next('third')))).toBeUndefined(); // the acceptance went with it
   });
@@ -82,9 +85,9 @@ describe('a plan that is accepted', () => {
   test('is not forgotten when the policy’s limits change', () => {
     accept();
     const tighter: Policy = { ...policy, budget: { ...policy.budget, training: { epsilon: 0.5, delta: 1e-5 } } };
-    expect(paidSoFar(store, tighter, 'training')).toBe(epsilonOf(openings));
+    expect(standingOf(store, tighter, 'training', NOW).epsilon).toBe(epsilonOf(openings));
     expect(
-      wouldPay(store, tighter, makePlan(toySettings({ name: 'x' }), plan.roster, plan.federation, 0)).allowed,
+      wouldPay(store, tighter, makePlan(toySettings({ name: 'x' }), plan.roster, plan.federation, 0), NOW).allowed,
     ).toBe(false);
   });
 });
@@ -182,7 +185,7 @@ describe('a tenant that is killed', () => {
   test('between paying for a round and sending has paid for it, and never answers it again', () => {
     const { disk } = killedAt('paid');
     expect(disk.round(task, 1)).toMatchObject({ cohort: 'cohort' });
-    expect(() => payRound(disk, policy, plan, 1, 'another')).toThrow(/answered before/);
+    expect(() => payRound({ store: disk, policy, clock }, plan, 1, 'another')).toThrow(/answered before/);
     followLedger(disk, policy, entries(finish), () => plan);
     expect(held(disk)).toEqual({ reserved: 0, committed: 1 });
   });
@@ -250,7 +253,7 @@ describe('a budget that is used up', () => {
     expect(events.find(({ type }) => type === 'declined')).toMatchObject({
       because: 'budget',
       reason: expect.stringMatching(
-        /with this task training customers would have paid ε \d\.\d{3}, the budget is 2\.5/,
+        /with this task for the training customers' lifetime ε would be \d\.\d{3}, the budget is 2\.5/,
       ),
     });
     expect(said.find(({ type }) => type === 'decline')).toMatchObject({ cause: 'budget' });
@@ -280,7 +283,7 @@ describe('a budget that is used up', () => {
     expect(mine.committed).toBeGreaterThanOrEqual(charges);
     expect(mine.committed).toBeLessThanOrEqual(charges + 1); // the round that was under way
     expect(charges).toBeGreaterThanOrEqual(3);
-    expect(paidSoFar(disk, world.policy, 'training')).toBe(epsilonOf(mine.committed, long.plan));
+    expect(standingOf(disk, world.policy, 'training', NOW).epsilon).toBe(epsilonOf(mine.committed, long.plan));
     federation.close();
   });
 });

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { auditLedger } from '../../privacy/audit.ts';
 import { ACCOUNTED_DELTA_FRACTION } from '../../privacy/guarantee.ts';
-import { entryText, type LedgerBody } from '../../privacy/ledger.ts';
-import { epsilonSpent } from '../../privacy/rdp.ts';
+import { entryText, type LedgerBody, NO_TASK, type PlanEntry } from '../../privacy/ledger.ts';
+import { epsilonAtMost } from '../../privacy/pld-accountant.ts';
 import { aCharge, aFinish, anAbort, aPlan, aRelease, chainOf, hex } from './ledgers.ts';
 
 const honest = [aPlan(), aCharge(1), aRelease(1), aCharge(2), anAbort(2), aCharge(3), aRelease(3), aFinish(2)];
@@ -11,10 +11,8 @@ const findingsOf = (bodies: readonly (LedgerBody & { task?: string })[]) =>
 
 test('an honest ledger is clean, and its epsilon is computed from the charges', () => {
   const { entries, head } = chainOf(honest);
-  const { epsilon } = epsilonSpent(
-    [{ type: 'SelfComposed', count: 3, event: aCharge(1).event }],
-    1e-5 * ACCOUNTED_DELTA_FRACTION,
-  );
+  const used = [{ type: 'SelfComposed', count: 3, event: aCharge(1).event }] as const;
+  const epsilon = epsilonAtMost(used, 1e-5 * ACCOUNTED_DELTA_FRACTION);
   expect(auditLedger(entries)).toEqual({
     clean: true,
     findings: [],
@@ -72,21 +70,47 @@ test('a plan that claims less than its event costs, or more, is found', () => {
   for (const factor of [0.99, 1.01]) {
     const coalition = epsilon.coalition * factor;
     expect(findingsOf([{ ...plan, epsilon: { ...epsilon, coalition } }])).toEqual([
-      { seq: 0, problem: `claims coalition epsilon ${coalition}, its event costs ${epsilon.coalition}` },
+      { seq: 0, problem: `claims coalition epsilon ${coalition}, its mechanism costs ${epsilon.coalition}` },
     ]);
   }
 });
 
-test('a plan whose three epsilon are out of order is found', () => {
-  const { epsilon, ...plan } = aPlan();
-  expect(findingsOf([{ ...plan, epsilon: { ...epsilon, floor: 0.1 } }])).toHaveLength(1);
-  expect(findingsOf([{ ...plan, epsilon: { ...epsilon, release: 50 } }])).toHaveLength(1);
+test.each<[string, (plan: ReturnType<typeof aPlan>) => Partial<PlanEntry>]>([
+  ['release ε', ({ epsilon }) => ({ epsilon: { ...epsilon, release: epsilon.release * 0.99 } })],
+  ['floor ε', ({ epsilon }) => ({ epsilon: { ...epsilon, floor: epsilon.floor * 0.99 } })],
+  ['ε for three copies', ({ epsilonByCopies: [a, b, c] }) => ({ epsilonByCopies: [a, b, Number(c) * 0.99] })],
+  ['event', () => ({ event: { type: 'NoOp' } })],
+  ['sensitivity', ({ mechanism }) => ({ mechanism: { ...mechanism, gridSteps: 2 ** 21 } })],
+  ['batch that cuts too often', ({ mechanism }) => ({ mechanism: { ...mechanism, maxBatch: 250 } })],
+  ['cohort of colluders', ({ trust }) => ({ trust: { ...trust, colluders: 4 } })],
+])('a plan with another %s than its mechanism has is found', (_, change) => {
+  const plan = aPlan();
+  expect(findingsOf([{ ...plan, ...change(plan) }])[0]).toMatchObject({ seq: 0 });
+});
+
+test('a plan for customers of two tenants is audited as one', () => {
+  const plan = aPlan(5, 2);
+  expect(plan.event).toMatchObject({ event: { type: 'MixtureOfGaussians' } });
+  expect(findingsOf([plan])).toEqual([]);
+  expect(findingsOf([{ ...plan, tenantsPerCustomer: 1 }])).not.toEqual([]);
+});
+
+test('entries that belong to no task say so, and others belong to one', () => {
+  const roster = { kind: 'roster', tenant: 'north', change: 'enrolled', key: hex('key') } as const;
+  expect(findingsOf([{ ...roster, task: NO_TASK }, aPlan()])).toEqual([]);
+  expect(findingsOf([aPlan(), roster])).toEqual([{ seq: 1, problem: 'an entry of kind roster for task task-1' }]);
+  expect(findingsOf([{ ...aPlan(), task: NO_TASK }])).toContainEqual({
+    seq: 0,
+    problem: 'an entry of kind plan for task -',
+  });
 });
 
 test('a plan without protection that says so is clean; one that claims a number is not', () => {
   const infinite = { release: 'infinite', coalition: 'infinite', floor: 'infinite' } as const;
   const unprotected = { ...aPlan(), event: { type: 'NonPrivate' } as const };
-  expect(findingsOf([{ ...unprotected, epsilon: infinite }])).toEqual([]);
+  const epsilonByCopies = ['infinite', 'infinite', 'infinite'] as const;
+  expect(findingsOf([{ ...unprotected, epsilon: infinite, epsilonByCopies }])).toEqual([]);
+  expect(findingsOf([{ ...unprotected, epsilon: infinite }])).toHaveLength(1);
   expect(findingsOf([unprotected])).toHaveLength(1);
 });
 

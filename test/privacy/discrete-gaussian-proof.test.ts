@@ -1,6 +1,6 @@
 // The statements of privacy/DISCRETE-GAUSSIAN.md, in numbers.
 import { expect, test } from 'vitest';
-import { continuousMultiplier } from '../../privacy/rdp.ts';
+import { continuousMultiplier } from '../../privacy/mixture.ts';
 import { discreteGaussianPmf, normalTail } from './statistics.ts';
 
 /** δ(ε) between f and g on the integers: Σ max(0, f − e^ε·g). */

@@ -9,10 +9,17 @@ import {
   TRUNCATION_DELTA_FRACTION,
   truncationDelta,
 } from '../../privacy/guarantee.ts';
+import { epsilonAtMost } from '../../privacy/pld-accountant.ts';
 import { EVERYBODY, samplingRate } from '../../privacy/poisson.ts';
-import { epsilonSpent } from '../../privacy/rdp.ts';
 
-const shape = { shareStdDev: 1_500_000, sensitivity: 2 ** 20, dimension: 21, rate: samplingRate(0.1), openings: 105 };
+const shape = {
+  shareStdDev: 1_500_000,
+  sensitivity: 2 ** 20,
+  dimension: 21,
+  rate: samplingRate(0.1),
+  openings: 105,
+  tenantsPerCustomer: 1,
+};
 
 test('a plan’s event is its openings of sampled discrete Gaussian sums', () => {
   expect(planEvent({ ...shape, shares: 3 })).toEqual({
@@ -34,9 +41,9 @@ test('the three epsilon count all certain shares, those that do not collude, and
   const eventFor = (shares: number) => planEvent({ ...shape, shares });
   const three = guarantees({ eventFor, delta: 1e-5, minCohort: 5, colluders: 2 });
   expect(three).toEqual({
-    release: epsilonSpent([eventFor(5)], 1e-5).epsilon,
-    coalition: epsilonSpent([eventFor(3)], 1e-5).epsilon,
-    floor: epsilonSpent([eventFor(1)], 1e-5).epsilon,
+    release: epsilonAtMost([eventFor(5)], 1e-5),
+    coalition: epsilonAtMost([eventFor(3)], 1e-5),
+    floor: epsilonAtMost([eventFor(1)], 1e-5),
   });
   expect(three.release).toBeLessThan(three.coalition);
   expect(three.coalition).toBeLessThan(three.floor);
@@ -95,13 +102,34 @@ function drawsAtLeast(n: number, q: number, most: number): number {
 }
 
 test('the part of delta for cut batches covers the chance that one more customer could have cut any of them', () => {
-  const plan = { customers: 400, rate: samplingRate(0.1), maxBatch: 80, openings: 105 };
+  const plan = { customers: 400, rate: samplingRate(0.1), maxBatch: 80, openings: 105, tenantsPerCustomer: 1 };
   const exact = 105 * drawsAtLeast(400, plan.rate / EVERYBODY, 80);
   expect(truncationDelta(plan)).toBeGreaterThanOrEqual(exact);
   expect(truncationDelta(plan)).toBeLessThan(20 * exact);
+  // a customer of three tenants could have been cut from any of three batches
+  expect(truncationDelta({ ...plan, tenantsPerCustomer: 3 })).toBeCloseTo(3 * truncationDelta(plan), 15);
+});
+
+test('a customer of several tenants is priced as a mixture, and three epsilon are higher for it', () => {
+  expect(openingEvent({ ...shape, shares: 3, tenantsPerCustomer: 2 })).toMatchObject({
+    type: 'MixtureOfGaussians',
+    sensitivities: [0, 1, 2],
+  });
+  const forCopies = (tenantsPerCustomer: number) =>
+    guarantees({
+      eventFor: (shares) => planEvent({ ...shape, shares, tenantsPerCustomer }),
+      delta: 1e-5,
+      minCohort: 4,
+      colluders: 1,
+    });
+  const [one, two] = [forCopies(1), forCopies(2)];
+  expect(two.release).toBeGreaterThan(2 * one.release);
+  expect(two.floor).toBeGreaterThan(2 * one.floor);
 });
 
 test('a batch that can hold every customer and one more costs nothing, however many openings', () => {
-  expect(truncationDelta({ customers: 50, rate: EVERYBODY, maxBatch: 51, openings: 1e6 })).toBe(0);
-  expect(truncationDelta({ customers: 50, rate: EVERYBODY, maxBatch: 50, openings: 1 })).toBe(1);
+  expect(truncationDelta({ customers: 50, rate: EVERYBODY, maxBatch: 51, openings: 1e6, tenantsPerCustomer: 1 })).toBe(
+    0,
+  );
+  expect(truncationDelta({ customers: 50, rate: EVERYBODY, maxBatch: 50, openings: 1, tenantsPerCustomer: 1 })).toBe(1);
 });

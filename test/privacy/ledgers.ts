@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { epsilonForCopies } from '../../privacy/calibrate.ts';
 import {
   ACCOUNTED_DELTA_FRACTION,
   type Guarantees,
@@ -13,6 +14,7 @@ import {
   type LedgerContext,
   type LedgerEntry,
   type LedgerHead,
+  type PlanEntry,
 } from '../../privacy/ledger.ts';
 import { samplingRate } from '../../privacy/poisson.ts';
 
@@ -22,20 +24,40 @@ export const context: LedgerContext = { time: 1_700_000_000_000, federation: 'no
 type Of<K extends LedgerBody['kind']> = Extract<LedgerBody, { kind: K }>;
 
 const delta = 1e-5;
-const opening = { shareStdDev: 1_500_000, sensitivity: 2 ** 20, dimension: 21, rate: samplingRate(0.1) };
+const opening = {
+  shareStdDev: 1_500_000,
+  sensitivity: 2 ** 20,
+  dimension: 21,
+  rate: samplingRate(0.1),
+  tenantsPerCustomer: 1,
+};
 const cohort = { minCohort: 4, colluders: 1 };
 
 /** A plan of `openings` openings that claims what its event costs. */
-export function aPlan(openings = 5): Of<'plan'> & { readonly epsilon: Guarantees } {
-  const eventFor = (shares: number) => planEvent({ ...opening, shares, openings });
+export function aPlan(openings = 5, tenantsPerCustomer = 1): PlanEntry & { readonly epsilon: Guarantees } {
+  const eventFor = (shares: number) => planEvent({ ...opening, shares, openings, tenantsPerCustomer });
+  const accounted = delta * ACCOUNTED_DELTA_FRACTION;
+  const [one, two, three] = epsilonForCopies([planEvent({ ...opening, shares: 3, openings })], accounted, [1, 2, 3]);
+  const { tenantsPerCustomer: _, ...measures } = opening;
   return {
     kind: 'plan',
     planHash: hex('plan'),
     event: eventFor(3),
     delta,
-    epsilon: guarantees({ eventFor, delta: delta * ACCOUNTED_DELTA_FRACTION, ...cohort }),
+    epsilon: guarantees({ eventFor, delta: accounted, ...cohort }),
+    epsilonByCopies: [one!, two!, three!],
     unit: 'customer',
     neighbouring: 'add-or-remove-one',
+    tenantsPerCustomer,
+    accountant: { name: 'pld', version: 1 },
+    mechanism: {
+      ...{ ...measures, clipNorm: 2, gridSteps: 2 ** 20, noiseMultiplier: 2.4, rounds: openings, openings },
+      ...{ maxBatch: 400, maxCustomers: 2000 },
+    },
+    trust: { mode: 'record-distributed', secureSum: 'threshold-he', ...cohort, threshold: 4 },
+    roster: [],
+    pool: 'training',
+    use: { purpose: 'retention' },
   };
 }
 

@@ -1,8 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { eventForCopies } from '../../privacy/copies.ts';
 import type { PrivacyEvent } from '../../privacy/event.ts';
+import { continuousMultiplier } from '../../privacy/mixture.ts';
+import { epsilonBracket } from '../../privacy/pld-accountant.ts';
 import { EVERYBODY, samplingRate } from '../../privacy/poisson.ts';
-import { continuousMultiplier, epsilonSpent, ORDERS, renyiCurve } from '../../privacy/rdp.ts';
+import { epsilonSpent, ORDERS, renyiCurve } from '../../privacy/rdp.ts';
 import { vectors } from './vectors.ts';
 
 const gaussian = (noiseMultiplier: number): PrivacyEvent => ({ type: 'Gaussian', noiseMultiplier });
@@ -199,14 +202,74 @@ test('a pinned order proves no less than it can, and an order that has no curve 
   expect(epsilonSpent(events, 1e-5, [2.05]).epsilon).toBe(Infinity);
 });
 
-test('asking again, as a budget does each round, takes under five milliseconds', () => {
-  const round = sampled(samplingRate(0.1) / EVERYBODY, gaussian(2.345));
-  const events: PrivacyEvent[] = new Array<PrivacyEvent>(1000).fill(round);
-  epsilonSpent(events, 1e-5);
-  const times = Array.from({ length: 9 }, () => {
-    const start = performance.now();
-    epsilonSpent(events, 1e-5);
-    return performance.now() - start;
-  });
-  expect(Math.min(...times)).toBeLessThan(5);
+const mixture = (standardDeviation: number, sensitivities: number[], samplingProbs: number[]): PrivacyEvent => ({
+  type: 'MixtureOfGaussians',
+  standardDeviation,
+  sensitivities,
+  samplingProbs,
+});
+
+test('a mixture of nothing and one customer is the sampled Gaussian', () => {
+  for (const [z, q] of [
+    [0.7, 0.01],
+    [2, 0.1],
+    [0.3, 0.5],
+    [20, 0.9],
+  ] as const) {
+    const [mixed, single] = [mixture(z, [0, 1], [1 - q, q]), sampled(q, gaussian(z))].map(renyiCurve);
+    for (let k = 0; k < ORDERS.length; k++) expect(mixed![k]).toBeGreaterThanOrEqual(single![k]! * (1 - 1e-9));
+    for (let k = 0; k < 100; k++) expect(mixed![k]! / single![k]!).toBeCloseTo(1, 8);
+  }
+});
+
+test('at whole orders the divergence of a mixture is its multinomial sum', () => {
+  const [sigma, sensitivities, weights] = [1.7, [0, 1, 2, 3], [0.5, 0.3, 0.15, 0.05]];
+  const mu = sensitivities.map((each) => each / sigma);
+  let [second, third] = [0, 0];
+  for (const [i, a] of mu.entries()) {
+    for (const [j, b] of mu.entries()) {
+      second += weights[i]! * weights[j]! * Math.exp(a * b);
+      for (const [k, c] of mu.entries()) {
+        third += weights[i]! * weights[j]! * weights[k]! * Math.exp(a * b + a * c + b * c);
+      }
+    }
+  }
+  const event = mixture(sigma, sensitivities, weights);
+  expect(at(2, event)).toBeCloseTo(Math.log(second), 10);
+  expect(at(3, event)).toBeCloseTo(Math.log(third) / 2, 10);
+});
+
+test('a mixture costs the larger direction, and one that always moves the sum is priced from where it moves it to', () => {
+  // N(1, 1) beside N(0, 1), split in two: the same law
+  for (const order of [1.1, 2, 8.5, 60, 1024]) {
+    expect(at(order, mixture(1, [1, 1], [0.4, 0.6]))).toBeCloseTo(order / 2, 9);
+    expect(at(order, mixture(1, [2, 4], [1 - 1e-9, 1e-9]))).toBeGreaterThanOrEqual(2 * order * (1 - 1e-6));
+  }
+  // seldom nobody: who is there is found by the add direction at once
+  const often = mixture(1, [0, 6], [1e-9, 1 - 1e-9]);
+  const add = Math.log(integral((x) => phi(x) * (phi(x) / (1e-9 * phi(x) + (1 - 1e-9) * phi(x - 6))) ** 1)) / 1;
+  expect(at(2, often)).toBeGreaterThanOrEqual(add * (1 - 1e-9));
+  expect(renyiCurve(mixture(1, [0, 0], [0.5, 0.5]))).toEqual(renyiCurve({ type: 'NoOp' }));
+  expect(at(2, mixture(1, [0, 1], [0.7, 0.7]))).toBe(Infinity);
+});
+
+const phi = (x: number): number => Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI);
+function integral(f: (x: number) => number): number {
+  let sum = 0;
+  for (let x = -30; x <= 30; x += 1 / 64) sum += f(x) / 64;
+  return sum;
+}
+
+test('more copies of a customer cost more, and never less than the tight accountant finds', () => {
+  const opening: PrivacyEvent = { type: 'PoissonSampled', rate: samplingRate(0.1), event: gaussian(2) };
+  let before = 0;
+  for (const copies of [1, 2, 3]) {
+    const events = [times(200, eventForCopies(opening, copies))];
+    const { epsilon } = epsilonSpent(events, 1e-5);
+    const tight = epsilonBracket(events, 1e-5).high;
+    expect(epsilon).toBeGreaterThan(tight);
+    expect(epsilon).toBeLessThan(1.15 * tight);
+    expect(epsilon).toBeGreaterThan(before);
+    before = epsilon;
+  }
 });

@@ -43,11 +43,11 @@ if (process.argv[1] === import.meta.filename) {
   };
   store.commit(() => {
     store.accept(task, { plan: planText(plan), data: 'b'.repeat(64) });
-    setAside(store, dyingPolicy, plan);
+    setAside(store, dyingPolicy, plan, 0);
   });
   at('reserved');
   store.commit(() => {
-    payRound(store, dyingPolicy, plan, 1, 'cohort');
+    payRound({ store, policy: dyingPolicy, clock: () => 0 }, plan, 1, 'cohort');
     if (point === 'paying') at('paying'); // written, not committed: nothing has left
   });
   at('paid'); // the contribution is on its way
@@ -57,7 +57,7 @@ if (process.argv[1] === import.meta.filename) {
     if (point === 'share-half') at('share-half'); // no share has left
   });
   at('shared');
-  payRound(store, dyingPolicy, plan, 2, 'cohort');
+  payRound({ store, policy: dyingPolicy, clock: () => 0 }, plan, 2, 'cohort');
   store.commit(() => {
     const stopped = entry({ kind: 'stop', reason: 'stopped-by-operator' });
     store.addLedger([stopped], head);

@@ -26,6 +26,7 @@ export function toySettings(options: ToyOptions = {}): Settings {
   const { rounds = 2, protocol = 'threshold-he', minCohort = 3, colluders = 0 } = options;
   return settingsSchema.parse({
     name: options.name ?? 'toy',
+    use: { purpose: 'retention' },
     work: {
       kind: 'train',
       model: { kind: 'logistic' },
@@ -53,9 +54,9 @@ export function toySettings(options: ToyOptions = {}): Settings {
 
 /** What settles no model: an evaluation of these parameters on the toy's held-out customers. */
 export function toyEvaluation(trainedBy: string, parameters: string, protocol: SecureSumName): Settings {
-  const { features, privacy, secureSum, timing } = toySettings({ protocol });
+  const { use, features, privacy, secureSum, timing } = toySettings({ protocol });
   const work = { kind: 'evaluate', model: { kind: 'logistic' }, parameters, trainedBy, bins: 8 } as const;
-  return settingsSchema.parse({ name: 'toy-evaluation', work, features, privacy, secureSum, timing });
+  return settingsSchema.parse({ name: 'toy-evaluation', use, work, features, privacy, secureSum, timing });
 }
 
 /** @param seed - tenants have different customers */

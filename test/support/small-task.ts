@@ -11,6 +11,7 @@ export function smallTask(
 ): Settings {
   return {
     name: 'small',
+    use: { purpose: 'retention' },
     work: {
       kind: 'train',
       model: { kind: 'logistic' },
