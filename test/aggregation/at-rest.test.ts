@@ -180,13 +180,13 @@ describe('a protected file', () => {
 
   test('that asks for more memory than it may, or less work than it must, is not derived at all', () => {
     const by = passphrase('correct horse battery');
-    for (const change of [
+    for (const [from, to] of [
       ['"N":131072', '"N":1073741824'],
       ['"N":131072', '"N":2'],
       ['"r":8', '"r":1'],
       ['"p":1', '"p":9999'],
     ] as const)
-      expect(said(WRITTEN.passphrase.replace(...change), by, 'a test').code).toBe(EXIT.input);
+      expect(said(WRITTEN.passphrase.replace(from, to), by, 'a test').code).toBe(EXIT.input);
   });
 
   test('of a newer version is not called damaged', () => {
