@@ -11,10 +11,12 @@ export const EXIT = {
   refused: 4,
   /** port in use, nobody there, connection lost for good */
   network: 5,
-  /** a ledger, a model or a signature that does not hold */
+  /** a ledger, a model, a signature or a claim about privacy that does not hold */
   broken: 6,
   /** disk full, folder not writable, database damaged */
   storage: 7,
+  /** an audit that could not have found what it looked for; says nothing about privacy, good or bad */
+  inconclusive: 8,
 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 

@@ -59,7 +59,7 @@ export function requireTest(significance: number, delta: number): void {
 
 /** Where `refutes` turns from true to false, to seven digits and from below; 0 when it is false from the start. */
 export function largestRefuted(refutes: (value: number) => boolean): number {
-  if (!refutes(0)) return 0;
+  if (!refutes(0)) return 0; // spares forty evaluations
   let [low, high] = [0, 1];
   while (refutes(high)) [low, high] = [high, 2 * high];
   for (let i = 0; i < 40; i++) {

@@ -33,6 +33,11 @@ test('more right guesses refute no less, and half right refute nothing', () => {
   expect(fdpMu({ canaries: 100, guesses: 60, correct: 0 }, 0.05)).toBe(0);
 });
 
+test('numbers that are no guesses, and a significance that is none, are refused', () => {
+  expect(() => fdpMu({ canaries: 10, guesses: 4, correct: 5 }, 0.05)).toThrow(RangeError);
+  expect(() => fdpMu({ canaries: 10, guesses: 4, correct: 3 }, 0)).toThrow(RangeError);
+});
+
 /*
  * What a perfect attack on a Gaussian of a known ε gets to see, δ = 1e-5, 95 %, the best of six numbers of guesses. The
  * ideal rates have closed forms; the bounds are a simulation by another hand, from single runs: the shape counts.

@@ -42,7 +42,8 @@ test('two Gaussians have the rates of the closed form', () => {
 test('a rate that no threshold meets counts those above every absent score', () => {
   const roc = rocOf(Float64Array.of(9, 8, 3, 1), Float64Array.of(5, 2, 0));
   expect(truePositiveRateAt(roc, 0.001)).toBe(0.5);
-  expect(truePositiveRateAt(roc, 0.34)).toBe(0.75);
+  expect(truePositiveRateAt(roc, 1 / 3)).toBe(0.75);
+  expect(truePositiveRateAt(roc, 0.33)).toBe(0.5);
   expect(truePositiveRateAt(roc, 1)).toBe(1);
 });
 
