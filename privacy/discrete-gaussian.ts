@@ -58,7 +58,7 @@ function attempt(stdDev: number, into: Float64Array, from: number, words: Uint32
     const sign = 1 - 2 * (words[i + 1]! & 1);
     const size = strip * stdDev + offset;
     if (size === 0 && sign < 0) continue;
-    into[done++] = sign * size + 0; // + 0: a negative zero never leaves this file
+    into[done++] = sign * size;
   }
   return done;
 }

@@ -172,6 +172,20 @@ describe('a process that draws its noise in a thread', () => {
     console.log('drawn', length);
   `;
 
+  test('ends when nothing was ever asked for', async () => {
+    const supply = JSON.stringify(join(root, 'privacy/noise-supply.ts'));
+    const { stdout } = await run(
+      process.execPath,
+      [
+        '--input-type=module',
+        '--eval',
+        `import { threadedNoise } from ${supply}; threadedNoise(); console.log('open')`,
+      ],
+      { timeout: 30_000 },
+    );
+    expect(stdout).toBe('open\n');
+  });
+
   test.each(['source', 'build'])(
     'waits for a share it asked for, and ends while none is asked for: %s',
     async (form) => {
