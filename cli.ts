@@ -38,6 +38,7 @@ function build(): Command {
   tenantCommands(program);
   clientCommands(program);
   taskCommands(program);
+  privacyCommands(program);
   ledgerCommands(program);
   keysCommands(program);
   program
@@ -65,6 +66,20 @@ function build(): Command {
     .action(async (settings, options) =>
       (await import('./simulation/simulate-command.ts')).simulate(settings, options),
     );
+  program
+    .command('audit')
+    .description('attack this code with the privacy settings of a task, and compare what is found with what is claimed')
+    .argument('[settings]', 'task settings, JSON; the newest plan of --ledger when left out')
+    .option('--ledger <export>', 'an export of the ledger: every ε in it is computed again')
+    .option('--canaries <number>', 'customers to be found, 100 to 4096', wholeNumber, 1000)
+    .option('--confidence <number>', 'of the lower bounds', Number, 0.95)
+    .option('--rounds <number>', "instead of the task's own", wholeNumber)
+    .option('--secure-sum <protocol>', 'of the federation that is attacked; noise does not depend on it', 'plain')
+    .option('--backend <name>', 'tfjs-node-gpu, webgpu, wasm or cpu')
+    .option('--svg <file>', "the attack's curve beside what the claim allows, as a picture")
+    .option('--json', 'what was found as JSON')
+    .addHelpText('after', '\nExample: parley audit churn.json --canaries 2000 --svg curve.svg')
+    .action(async (settings, options) => (await import('./simulation/audit-command.ts')).auditTask(settings, options));
   for (const command of program.commands) inherit(command);
   return program;
 }
@@ -167,6 +182,31 @@ function taskCommands(program: Command): void {
     .action(async (id, options) => (await import('./coordinator/operator-commands.ts')).stopTask(id, options));
 }
 
+function privacyCommands(program: Command): void {
+  const privacy = program.command('privacy').description('what a task would cost those it learns from');
+  privacy
+    .command('plan')
+    .description('before anything runs: ε, noise, what an attacker could gain, and what other choices would change')
+    .argument('<task>', 'task settings, JSON')
+    .option('--tenants <number>', 'how many tenants', wholeNumber)
+    .option('--sizes <list>', 'customers of each tenant, such as 1526,1223,1198; held-out ones included', wholeNumbers)
+    .option('--unit <unit>', 'who is protected: customer, or tenant (a whole business unit)', 'customer')
+    .option('--epsilon <number>', 'instead of the ε in the settings', positiveNumber)
+    .option('--delta <number>', 'instead of the δ in the settings, below 1', fraction)
+    .option('--rounds <number>', 'instead of the rounds in the settings', wholeNumber)
+    .option(
+      '--copies <number>',
+      'tenants one customer may be a customer of, instead of tenantsPerCustomer',
+      wholeNumber,
+    )
+    .option('--min-cohort <number>', 'fewest tenants a sum is opened over, instead of secureSum.minCohort', wholeNumber)
+    .option('--colluders <number>', 'tenants that may collude, instead of secureSum.colluders', wholeNumber)
+    .option('--svg <file>', 'write a picture: ε against rounds, and the best attack')
+    .option('--json', 'every figure as JSON')
+    .addHelpText('after', '\nExample: parley privacy plan churn.json --sizes 1526,1223,1198,2128,968 --svg plan.svg')
+    .action(async (task, options) => (await import('./simulation/privacy-plan-command.ts')).planPrivacy(task, options));
+}
+
 function ledgerCommands(program: Command): void {
   const ledger = program.command('ledger').description('read and verify the ledger');
   const source = (command: Command): Command =>
@@ -176,17 +216,38 @@ function ledgerCommands(program: Command): void {
       .option('--json', 'as JSON');
   source(ledger.command('show'))
     .description('the entries, one line each')
-    .option('--export <file>', 'write an export that can be verified offline')
-    .addHelpText('after', '\nExample: parley ledger show --export ledger.json')
+    .addHelpText('after', '\nExample: parley ledger show')
     .action(async (file, options) => (await import('./client/ledger-commands.ts')).showLedger(file, options));
+  ledger
+    .command('export')
+    .description('the whole ledger in a file that can be verified offline')
+    .argument('<file>', 'to be written; must not be there')
+    .option('--coordinator <url>', 'where the coordinator listens', DEFAULT_URL)
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample: parley ledger export ledger.json')
+    .action(async (file, options) => (await import('./client/ledger-commands.ts')).exportLedger(file, options));
   source(ledger.command('verify'))
-    .description('check the chain, the signature, every charge, and every ε against its events')
-    .option(
-      '--fingerprint <fingerprint>',
-      "the coordinator's; without it the key in the export is believed, and said so",
-    )
-    .addHelpText('after', '\nExample: parley ledger verify ledger.json --fingerprint 3f2a-…')
+    .description('check chain, tree, signatures, cosignatures and every charge, and compute every ε again; or a proof')
+    .option('--fingerprint <fingerprint>', "the coordinator's, as you know it")
+    .option('--folder <folder>', "a client's folder: the fingerprints its policy pins")
+    .option('--roster <file>', 'keys as you know them, from `parley ledger roster`')
+    .addHelpText('after', '\nExample: parley ledger verify ledger.json --folder north')
     .action(async (file, options) => (await import('./client/ledger-commands.ts')).verifyLedger(file, options));
+  ledger
+    .command('prove')
+    .description('a proof that an entry is in the ledger, for someone who has not got the others')
+    .argument('<entry>', 'its number', wholeNumber)
+    .option('--file <export>', 'an export; read from the coordinator when left out')
+    .option('--coordinator <url>', 'where the coordinator listens', DEFAULT_URL)
+    .option('--to <file>', 'to be written; printed when left out')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample: parley ledger prove 12 --to entry-12.proof')
+    .action(async (entry, options) => (await import('./client/ledger-commands.ts')).proveEntry(entry, options));
+  source(ledger.command('roster'))
+    .description('keys of the coordinator and of the newest roster, to compare aloud and keep (C2SP tlog-policy)')
+    .option('--to <file>', 'to be written; printed when left out')
+    .addHelpText('after', '\nExample: parley ledger roster --to roster.txt')
+    .action(async (file, options) => (await import('./client/ledger-commands.ts')).showRoster(file, options));
 }
 
 function keysCommands(program: Command): void {
@@ -246,6 +307,25 @@ function wholeNumber(text: string): number {
   return value;
 }
 
+/** At least one, each at least 1. */
+function wholeNumbers(text: string): readonly number[] {
+  const values = text.split(',').map((one) => wholeNumber(one.trim() || '?'));
+  if (values.includes(0)) throw new CommandError(EXIT.usage, `"${text}" lists a tenant without customers`);
+  return values;
+}
+
+function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && value < Infinity)) throw new CommandError(EXIT.usage, `"${text}" is not a positive number`);
+  return value;
+}
+
+function fraction(text: string): number {
+  const value = positiveNumber(text);
+  if (value >= 1) throw new CommandError(EXIT.usage, `"${text}" is not below 1`);
+  return value;
+}
+
 function report(error: unknown, asJson: boolean): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   const code = error instanceof CommandError ? error.code : codeOf(error);
@@ -266,4 +346,4 @@ function codeOf(error: unknown): ExitCode {
 
 const exitCodes = `
 Exit codes: 0 done · 1 unexpected · 2 command line · 3 unreadable input (file, line, field) · 4 refused (plan, policy,
-budget, code, version) · 5 network · 6 does not verify · 7 storage`;
+budget, code, version) · 5 network · 6 does not verify · 7 storage · 8 an audit that cannot tell`;

@@ -13,9 +13,13 @@ import { checkMsgpack, WireRefused } from './wire-check.ts';
  *     │ ◀─────────────────────────── welcome │
  *     │ ◀────────────────────────────── plan │  a task, signed
  *     │ accept | decline ─────────────────▶  │
+ *     │ ◀─────────────────────────── witness │  the ledger, with the plan in it
+ *     │ cosign ───────────────────────────▶  │  it continues what I saw before
+ *     │ ◀───────────────────────── witnessed │  enough have cosigned: rounds may begin
  *     │ ◀─────────────────────────────── ask │  a stage: who is asked, what was said before
  *     │ say ──────────────────────────────▶  │  a signed statement
  *     │ ◀──────────────────────────── opened │  the sum of the round, the next model's hash
+ *     │ ◀── witness, cosign ──▶, witnessed ◀ │  the ledger, with the result in it
  *     │ ◀────────────────────────────── over │
  *
  * A frame is one WebSocket message: msgpack of { body, signature }, the body msgpack again, so that a
@@ -49,12 +53,10 @@ const relayed = z.strictObject({
   signature,
 });
 
-const checkpoint = z.strictObject({ origin: z.string().max(200), size: natural, head: hash });
-/** New ledger entries since the recipient's head, as canonical JSON, and the signed head after them. */
+/** New ledger entries since the recipient's head, as canonical JSON, and the coordinator's note over the head after them. */
 const ledgerNews = z.strictObject({
   entries: z.array(z.string().max(100_000)).max(100_000),
-  checkpoint,
-  signature,
+  note: z.string().max(2000),
 });
 export type LedgerNews = z.infer<typeof ledgerNews>;
 
@@ -110,6 +112,10 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     reason: z.string().max(500),
     ledger: ledgerNews,
   }),
+  /** cosign the head of these news */
+  z.strictObject({ type: z.literal('witness'), ledger: ledgerNews }),
+  /** enough tenants of the task's roster have cosigned this note: before round 1 over the plan, in the end over the result */
+  z.strictObject({ type: z.literal('witnessed'), task: hash, note: z.string().max(100_000), ledger: ledgerNews }),
   z.strictObject({ type: z.literal('refused'), about: z.string().max(64), reason: z.string().max(500) }),
 ]);
 export type FromCoordinator = z.infer<typeof fromCoordinator>;
@@ -122,10 +128,21 @@ export const fromClient = z.discriminatedUnion('type', [
     tenant,
     /** entries of the ledger this client has verified and keeps the head of */
     ledger: natural,
+    /** tasks it has accepted and not heard the end of, the newest */
+    open: z.array(hash).max(50),
     signature,
   }),
   /** `round`: the last whose sum this client has taken in; what was opened since is sent again */
-  z.strictObject({ type: z.literal('accept'), task: hash, round: natural, signature }),
+  z.strictObject({
+    type: z.literal('accept'),
+    task: hash,
+    round: natural,
+    /** commitment to the data it takes part with, as the ledger has it */
+    dataset: hash,
+    signature,
+  }),
+  /** a witness's line under the coordinator's note over this many entries */
+  z.strictObject({ type: z.literal('cosign'), size: natural, line: z.string().max(500) }),
   z.strictObject({
     type: z.literal('decline'),
     task: hash,
@@ -206,7 +223,8 @@ export function identifyDigest(
 
 /** What a client signs to accept or decline a task. @param answer - the message, as far as it is not the signature */
 export function answerDigest(name: string, answer: Unsigned<Answer>): Uint8Array {
-  const said = answer.type === 'accept' ? [String(answer.round)] : [answer.cause, answer.reason];
+  // not the round: what is signed here goes to the ledger, as this tenant's word on the plan
+  const said = answer.type === 'accept' ? [answer.dataset] : [answer.cause, answer.reason];
   return digest('parley/answer/v1', answer.task, name, answer.type, ...said);
 }
 

@@ -3,6 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { type Budget, readBudget } from '../privacy/budget.ts';
 import { EMPTY_LEDGER, entryText, type LedgerEntry, type LedgerHead } from '../privacy/ledger.ts';
+import { leafHash, rootOf, treeRoot } from '../privacy/transparency/merkle.ts';
 import { openKept } from './kept.ts';
 
 /**
@@ -18,14 +19,20 @@ export interface ClientStore {
   ledger(): LedgerEntry[];
   /** Hash of the head when the ledger had `size` entries; undefined when this tenant has not seen as many. */
   ledgerHashAt(size: number): string | undefined;
-  /** Has the ledger ended this task? */
-  isOver(task: string): boolean;
+  /** Root of the tree over the first `size` entries; undefined when this tenant has not seen as many. */
+  ledgerRootAt(size: number): Uint8Array | undefined;
+  /** The ledger's entry of this task's plan. */
+  planEntry(task: string): LedgerEntry | undefined;
+  /** The entry that ended this task, if one did. */
+  endOf(task: string): LedgerEntry | undefined;
   /** undefined before the first task */
   budget(): Budget | undefined;
   setBudget(budget: Budget): void;
   /** What was pinned when a task was accepted; undefined when it was not. */
   accepted(task: string): Accepted | undefined;
   accept(task: string, accepted: Accepted): void;
+  /** Tasks ever accepted, the newest first. */
+  acceptedTasks(): string[];
   round(task: string, round: number): AnsweredRound | undefined;
   /** Highest round this tenant ever contributed to; 0 before the first. */
   lastRound(task: string): number;
@@ -67,9 +74,12 @@ export function openClientStore(path: string, storeKey?: KeyObject): ClientStore
   const addEntry = db.prepare('insert into ledger values (?, ?, ?, ?, ?)');
   const findEntry = db.prepare('select entry from ledger where task = ? and round = ? and kind = ?');
   const entryAt = db.prepare('select entry from ledger where seq = ?');
-  const findEnd = db.prepare("select seq from ledger where task = ? and kind in ('finish', 'stop') limit 1");
+  const findPlan = db.prepare("select entry from ledger where task = ? and kind = 'plan' limit 1");
+  const findEnd = db.prepare("select entry from ledger where task = ? and kind in ('finish', 'stop') limit 1");
+  const firstEntries = db.prepare('select entry from ledger where seq < ? order by seq');
   const allEntries = db.prepare('select entry from ledger order by seq');
   const task = db.prepare('select plan, data from task where id = ?');
+  const taskIds = db.prepare('select id from task order by rowid desc');
   const addTask = db.prepare('insert or ignore into task values (?, ?, ?)');
   const round = db.prepare('select answered from round where task = ? and round = ?');
   const lastRound = db.prepare('select coalesce(max(round), 0) as last from round where task = ?');
@@ -78,20 +88,28 @@ export function openClientStore(path: string, storeKey?: KeyObject): ClientStore
   );
   const kept = (name: string): string | undefined => get.get(name)?.value as string | undefined;
 
+  const head = (): LedgerHead => JSON.parse(kept('ledger-head') ?? JSON.stringify(EMPTY_LEDGER)) as LedgerHead;
+  const entryIn = (row: Record<string, unknown> | undefined): LedgerEntry | undefined =>
+    row && (JSON.parse(row.entry as string) as LedgerEntry);
+
   return {
-    ledgerHead: () => JSON.parse(kept('ledger-head') ?? JSON.stringify(EMPTY_LEDGER)) as LedgerHead,
-    addLedger(entries, head) {
+    ledgerHead: head,
+    addLedger(entries, after) {
       this.commit(() => {
         for (const entry of entries)
           addEntry.run(entry.seq, entry.task, 'round' in entry ? entry.round : null, entry.kind, entryText(entry));
-        set.run('ledger-head', JSON.stringify(head));
+        set.run('ledger-head', JSON.stringify(after));
       });
     },
-    ledgerEntry: (id, number, kind) => {
-      const row = findEntry.get(id, number, kind);
-      return row === undefined ? undefined : (JSON.parse(row.entry as string) as LedgerEntry);
+    ledgerEntry: (id, number, kind) => entryIn(findEntry.get(id, number, kind)),
+    planEntry: (id) => entryIn(findPlan.get(id)),
+    endOf: (id) => entryIn(findEnd.get(id)),
+    ledgerRootAt: (size) => {
+      const { size: most } = head();
+      if (size === most) return rootOf(head());
+      if (size > most) return undefined;
+      return treeRoot(firstEntries.all(size).map((row) => leafHash(Buffer.from(row.entry as string))));
     },
-    isOver: (id) => findEnd.get(id) !== undefined,
     ledgerHashAt: (size) => {
       if (size === 0) return EMPTY_LEDGER.hash;
       const row = entryAt.get(size - 1);
@@ -109,6 +127,7 @@ export function openClientStore(path: string, storeKey?: KeyObject): ClientStore
     setBudget: (budget) => own.set('budget', JSON.stringify(budget)),
     accepted: (id) => task.get(id) as Accepted | undefined,
     accept: (id, { plan, data }) => void addTask.run(id, plan, data),
+    acceptedTasks: () => taskIds.all().map(({ id }) => id as string),
     round: (id, number) => {
       const row = round.get(id, number);
       return row === undefined ? undefined : (JSON.parse(row.answered as string) as AnsweredRound);

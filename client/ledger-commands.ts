@@ -1,51 +1,196 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { z } from 'zod';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { fingerprint, isSignedBy } from '../aggregation/identity.ts';
-import { type Audit, auditLedger } from '../privacy/audit.ts';
-import { type LedgerEntry, verifyChain, verifyCheckpoint } from '../privacy/ledger.ts';
+import { type LedgerExport, ledgerExport } from '../aggregation/ledger-export.ts';
+import { type Known, type LedgerVerdict, verifyLedgerExport } from '../aggregation/verify-ledger.ts';
+import { witnessKey } from '../aggregation/witness.ts';
+import { entryText, type LedgerEntry, type PlanEntry } from '../privacy/ledger.ts';
+import { TransparencyRefused } from '../privacy/transparency/canonical-text.ts';
+import { inclusionProof, leafHash } from '../privacy/transparency/merkle.ts';
+import { formatProof, parseProof, verifyProof } from '../privacy/transparency/tlog-proof.ts';
+import { formatPolicy, parsePolicy, thresholdPolicy } from '../privacy/transparency/trust-policy.ts';
+import { parseVerifierKey } from '../privacy/transparency/verifier-key.ts';
+import { policyFile } from './folder.ts';
+import { readPolicy } from './policy.ts';
 
 /**
- * `parley ledger show` and `verify`: for auditors. Everything is recomputed from the export; the coordinator that made it
- * is trusted in nothing but its key.
+ * `parley ledger show | export | verify | prove | roster`: for auditors. Everything is recomputed from an export; whoever made
+ * it is trusted in nothing but the keys that the reader knows.
  */
-const exportSchema = z.object({
-  entries: z.array(z.unknown()),
-  checkpoint: z.strictObject({ origin: z.string(), size: z.int(), head: z.string() }),
-  signature: z.string(),
-  key: z.string().regex(/^[0-9a-f]{64}$/),
-});
-type Export = z.infer<typeof exportSchema>;
-
 interface Source {
   readonly coordinator: string;
   readonly json?: boolean;
 }
 
-export async function showLedger(file: string | undefined, options: Source & { export?: string }): Promise<void> {
-  const found = await read(file, options.coordinator);
-  if (options.export !== undefined) {
-    writeFileSync(options.export, `${JSON.stringify(found, null, 1)}\n`, { flag: 'wx' });
-    console.log(
-      options.json
-        ? JSON.stringify({ export: options.export, entries: found.entries.length })
-        : `${found.entries.length} entries: ${options.export}`,
-    );
-  } else if (options.json) console.log(JSON.stringify(found));
+export async function showLedger(file: string | undefined, options: Source): Promise<void> {
+  const found = await readExport(file, options.coordinator);
+  if (options.json) console.log(JSON.stringify(found));
   else for (const entry of found.entries as LedgerEntry[]) console.log(line(entry));
+}
+
+/** Never over a file that is there. */
+export async function exportLedger(to: string, options: Source): Promise<void> {
+  const found = await readExport(undefined, options.coordinator);
+  write(to, `${JSON.stringify(found, null, 1)}\n`);
+  const entries = found.entries.length;
+  console.log(options.json ? JSON.stringify({ export: to, entries }) : `${entries} entries: ${to}`);
+}
+
+export interface Trust {
+  /** the coordinator's */
+  readonly fingerprint?: string;
+  /** a client's folder: the fingerprints its policy pins */
+  readonly folder?: string;
+  /** a trust policy as `ledger roster` writes it */
+  readonly roster?: string;
+}
+
+export async function verifyLedger(file: string | undefined, options: Source & Trust): Promise<void> {
+  if (file !== undefined && isProof(file)) return verifyEntry(file, options);
+  const found = await readExport(file, options.coordinator);
+  const verdict = verifyLedgerExport(found, known(options));
+  if (!verdict.verified)
+    throw new CommandError(
+      EXIT.broken,
+      verdict.findings.map(({ seq, problem }) => `entry ${seq}: ${problem}`).join('\n'),
+    );
+  const { signedBy, tasks, unknownKeys } = verdict;
+  if (options.json)
+    return console.log(
+      JSON.stringify({
+        ...{ verified: true, entries: verdict.entries.length, signedBy, unknownKeys },
+        ...{ pinned: !unknownKeys.includes('coordinator'), tasks },
+      }),
+    );
+  console.log(`ledger verified: ${verdict.entries.length} entries, signed by ${signedBy}`);
+  if (unknownKeys.length > 0)
+    console.log(
+      `  (keys that came with the ledger, of ${unknownKeys.join(', ')}: give --fingerprint, --folder or --roster to check them against those you know)`,
+    );
+  for (const task of tasks) console.log(taskLine(task, verdict));
+}
+
+const WITNESSED = {
+  end: 'plan and end cosigned by the quorum',
+  plan: 'plan cosigned by the quorum, its end not (yet): its result does not count',
+  no: 'not cosigned by the quorum: nothing of it counts',
+} as const;
+
+function taskLine(
+  { task, charges, openings, epsilon, witnessed }: LedgerVerdict['tasks'][number],
+  { entries }: LedgerVerdict,
+): string {
+  const plan = entries.find((entry): entry is LedgerEntry & PlanEntry => entry.kind === 'plan' && entry.task === task)!;
+  const { release, coalition, floor } = plan.epsilon;
+  return `  task ${task.slice(0, 8)}: ${charges} of ${openings} openings charged, coalition ε ${epsilon.toFixed(4)} so far
+    claimed and recomputed: ε release ${short(release)} · coalition ${short(coalition)} · floor ${short(floor)} at δ ${plan.delta}, one ${plan.unit} (${plan.neighbouring}) of ${plan.tenantsPerCustomer} tenant${plan.tenantsPerCustomer > 1 ? 's' : ''}
+    ${WITNESSED[witnessed]}`;
+}
+
+/** A proof that one entry is in the ledger, which verifies without the others. The entry itself is in it. */
+export async function proveEntry(seq: number, options: Source & { file?: string; to?: string }): Promise<void> {
+  const found = await readExport(options.file, options.coordinator);
+  const verdict = verifyLedgerExport(found);
+  if (!verdict.verified) throw new CommandError(EXIT.broken, 'this ledger does not verify: see `parley ledger verify`');
+  const entry = verdict.entries[seq];
+  if (entry === undefined)
+    throw new CommandError(EXIT.input, `there is no entry ${seq}: the ledger has ${verdict.entries.length}`);
+  const checkpoint = found.notes
+    .map((note) => ({ note, size: Number(note.split('\n')[1]) }))
+    .find(({ size }) => size > seq);
+  if (checkpoint === undefined)
+    throw new CommandError(EXIT.refused, `nobody has cosigned a ledger with entry ${seq} in it yet; try again later`);
+  const texts = verdict.entries.slice(0, checkpoint.size).map((each) => Buffer.from(entryText(each)));
+  const path = inclusionProof(seq, texts.map(leafHash));
+  const proof = formatProof({ index: seq, path, checkpoint: checkpoint.note, extra: texts[seq]! });
+  if (options.to === undefined) process.stdout.write(proof);
+  else {
+    write(options.to, proof);
+    console.log(
+      options.json ? JSON.stringify({ proof: options.to, entry: seq, size: checkpoint.size }) : `proof: ${options.to}`,
+    );
+  }
+}
+
+const isProof = (file: string): boolean => readText(file).startsWith('c2sp.org/tlog-proof@v1\n');
+
+function verifyEntry(file: string, { roster, json }: Trust & Source): void {
+  if (roster === undefined)
+    throw new CommandError(
+      EXIT.usage,
+      'a proof is verified against keys you know: give --roster, from `parley ledger roster`',
+    );
+  const text = readText(file);
+  try {
+    const { extra } = parseProof(text);
+    if (extra === undefined) throw new TransparencyRefused('the proof holds no entry');
+    const { index, checkpoint, cosignedBy } = verifyProof(
+      text,
+      leafHash(extra),
+      parsePolicy(readText(roster)),
+      isSignedBy,
+    );
+    const entry = JSON.parse(Buffer.from(extra).toString()) as LedgerEntry;
+    const witnesses = cosignedBy.map(({ name }) => name);
+    if (json) console.log(JSON.stringify({ verified: true, index, size: checkpoint.size, witnesses, entry }));
+    else console.log(`entry ${index} of ${checkpoint.size}, cosigned by ${witnesses.join(', ')}:\n${line(entry)}`);
+  } catch (error) {
+    if (error instanceof TransparencyRefused) throw new CommandError(EXIT.broken, `${file}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The keys of the newest plan's roster as a C2SP trust policy: compare fingerprints aloud, then keep the file. */
+export async function showRoster(file: string | undefined, options: Source & { to?: string }): Promise<void> {
+  const found = await readExport(file, options.coordinator);
+  const verdict = verifyLedgerExport(found);
+  if (!verdict.verified) throw new CommandError(EXIT.broken, 'this ledger does not verify: see `parley ledger verify`');
+  const plan = verdict.entries.findLast((entry): entry is LedgerEntry & PlanEntry => entry.kind === 'plan');
+  if (plan === undefined) throw new CommandError(EXIT.refused, 'no task was planned yet: there is no roster');
+  const log = parseVerifierKey(found.log);
+  const prints = plan.roster.map(({ tenant, key }) => `# ${tenant}: ${fingerprint(Buffer.from(key, 'hex'))}`);
+  const policy = formatPolicy(thresholdPolicy(log, plan.roster.map(witnessKey), plan.trust.threshold));
+  const text = `# coordinator: ${verdict.signedBy}\n${prints.join('\n')}\n${policy}`;
+  if (options.to === undefined) process.stdout.write(text);
+  else write(options.to, text);
+}
+
+function known({ fingerprint: coordinator, folder, roster }: Trust): Known {
+  if (roster !== undefined) return inRoster(roster);
+  if (folder === undefined) return coordinator === undefined ? {} : { coordinator };
+  const policy = readPolicy(policyFile(folder));
+  return { coordinator: policy.coordinator.fingerprint, tenants: policy.peers };
+}
+
+function inRoster(file: string): Known {
+  try {
+    const { logs, witnesses } = parsePolicy(readText(file));
+    const tenants = Object.fromEntries(witnesses.map(({ name, key }) => [name, fingerprint(key.publicKey)]));
+    const [log] = logs;
+    return log === undefined ? { tenants } : { coordinator: fingerprint(log.key.publicKey), tenants };
+  } catch (error) {
+    if (error instanceof TransparencyRefused) throw new CommandError(EXIT.input, `${file}: ${error.message}`);
+    throw error;
+  }
 }
 
 function line(entry: LedgerEntry): string {
   const { seq, time, task, kind } = entry;
-  return [String(seq).padStart(5), new Date(time).toISOString(), task.slice(0, 8), kind.padEnd(7), details(entry)].join(
-    '  ',
-  );
+  return [
+    String(seq).padStart(5),
+    new Date(time).toISOString(),
+    task.slice(0, 8).padEnd(8),
+    kind.padEnd(7),
+    details(entry),
+  ].join('  ');
 }
 
 function details(entry: LedgerEntry): string {
   switch (entry.kind) {
     case 'plan':
-      return `ε release ${short(entry.epsilon.release)} · coalition ${short(entry.epsilon.coalition)} · floor ${short(entry.epsilon.floor)}, δ ${entry.delta}, ${entry.unit}, ${entry.neighbouring}`;
+      return `ε release ${short(entry.epsilon.release)} · coalition ${short(entry.epsilon.coalition)} · floor ${short(entry.epsilon.floor)}, δ ${entry.delta}, ${entry.unit}, ${entry.neighbouring}, for ${entry.use.purpose}`;
+    case 'accept':
+      return `${entry.tenant}, data ${entry.dataset.slice(0, 12)}`;
     case 'charge':
       return `round ${entry.round}, ${entry.contributions} contributions, sum ${entry.sumHash.slice(0, 12)}`;
     case 'release':
@@ -54,75 +199,22 @@ function details(entry: LedgerEntry): string {
       return `round ${entry.round}: ${entry.reason}`;
     case 'stop':
       return entry.reason;
-    case 'accept':
-      return `${entry.tenant}, data ${entry.dataset.slice(0, 12)}`;
+    case 'finish':
+      return `${entry.rounds} rounds, model ${entry.modelHash.slice(0, 12)}`;
     case 'roster':
       return `${entry.tenant} ${entry.change}, key ${entry.key.slice(0, 12)}`;
     case 'erasure':
       return `${entry.tenant} no longer uses a customer it had`;
     case 'budget':
       return `${entry.tenant}: ${entry.pool} ε ${entry.epsilon} at δ ${entry.delta}`;
-    case 'finish':
-      return `${entry.rounds} rounds, model ${entry.modelHash.slice(0, 12)}`;
   }
 }
 
 const short = (epsilon: number | 'infinite'): string => (epsilon === 'infinite' ? '∞' : epsilon.toFixed(3));
 
-export async function verifyLedger(
-  file: string | undefined,
-  options: Source & { fingerprint?: string },
-): Promise<void> {
-  const found = await read(file, options.coordinator);
-  const key = Buffer.from(found.key, 'hex');
-  const print = fingerprint(key);
-  if (options.fingerprint !== undefined && options.fingerprint !== print)
-    throw new CommandError(EXIT.broken, `the ledger is signed by ${print}, not by ${options.fingerprint}`);
-  const verdict = check(found, key);
-  if (options.json)
-    console.log(
-      JSON.stringify({
-        verified: true,
-        entries: found.entries.length,
-        signedBy: print,
-        pinned: options.fingerprint !== undefined,
-        tasks: verdict.tasks,
-      }),
-    );
-  else {
-    console.log(`ledger verified: ${found.entries.length} entries, signed by ${print}`);
-    if (options.fingerprint === undefined)
-      console.log('  (the key came with the ledger; give --fingerprint to check it against the one you know)');
-    for (const task of verdict.tasks)
-      console.log(
-        `  task ${task.task.slice(0, 8)}: ${task.charges} of ${task.openings} openings charged, coalition ε ${task.epsilon.toFixed(4)} of ${short(task.claimed)} claimed`,
-      );
-  }
-}
-
-/** @throws CommandError naming the entry that does not hold */
-function check(found: Export, key: Uint8Array): Audit {
-  const chain = verifyChain(found.entries);
-  if (!chain.intact) throw new CommandError(EXIT.broken, `entry ${chain.seq}: ${chain.problem}`);
-  const { checkpoint, signature } = found;
-  const isValid = verifyCheckpoint({ checkpoint, signature }, (message, bytes) => isSignedBy(key, message, bytes));
-  if (!isValid) throw new CommandError(EXIT.broken, 'the signature on the head does not verify');
-  if (checkpoint.size !== chain.head.size || checkpoint.head !== chain.head.hash)
-    throw new CommandError(
-      EXIT.broken,
-      `the signed head covers ${checkpoint.size} entries, the file holds ${chain.head.size}, or another one`,
-    );
-  const audit = auditLedger(found.entries);
-  if (!audit.clean)
-    throw new CommandError(
-      EXIT.broken,
-      audit.findings.map(({ seq, problem }) => `entry ${seq}: ${problem}`).join('\n'),
-    );
-  return audit;
-}
-
-async function read(file: string | undefined, coordinator: string): Promise<Export> {
-  const parsed = exportSchema.safeParse(file === undefined ? await fetched(`${coordinator}/ledger`) : fromFile(file));
+/** @throws CommandError when nobody answers, or it is no export */
+export async function readExport(file: string | undefined, coordinator: string): Promise<LedgerExport> {
+  const parsed = ledgerExport.safeParse(file === undefined ? await fetched(`${coordinator}/ledger`) : fromFile(file));
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   throw new CommandError(
@@ -132,11 +224,28 @@ async function read(file: string | undefined, coordinator: string): Promise<Expo
 }
 
 function fromFile(file: string): unknown {
-  const text = readFileSync(file, 'utf8');
   try {
-    return JSON.parse(text);
+    return JSON.parse(readText(file));
   } catch (error) {
-    throw new CommandError(EXIT.input, `${file}: not JSON: ${(error as Error).message}`);
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new CommandError(EXIT.input, `${file}: not JSON: ${error.message}`);
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new CommandError(EXIT.input, `${file}: ${(error as Error).message}`);
+  }
+}
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text, { flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new CommandError(EXIT.input, `${file} is there already: name another file`);
   }
 }
 

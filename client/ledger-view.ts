@@ -1,6 +1,9 @@
-import { isSignedBy } from '../aggregation/identity.ts';
+import { type Plan, taskId } from '../aggregation/plan.ts';
 import type { LedgerNews } from '../aggregation/wire.ts';
-import { checkpointText, type LedgerEntry, readEntry, verifyChain } from '../privacy/ledger.ts';
+import { checkpointIn, witnessedBy } from '../aggregation/witness.ts';
+import { type LedgerEntry, readEntry, verifyChain } from '../privacy/ledger.ts';
+import { TransparencyRefused } from '../privacy/transparency/canonical-text.ts';
+import { rootOf } from '../privacy/transparency/merkle.ts';
 import type { ClientStore } from './client-store.ts';
 
 /**
@@ -21,25 +24,59 @@ function parsed(text: string): unknown {
 }
 
 /**
- * Verifies news against the stored head and the coordinator's signature, and moves the head.
+ * Verifies news against the stored head and the coordinator's note, and moves the head.
+ *
  * @param coordinatorKey - 32 bytes, pinned
  * @returns the new entries
  * @throws LedgerBroken
  */
-export function takeInLedger(store: ClientStore, news: LedgerNews, coordinatorKey: Uint8Array): LedgerEntry[] {
+export function takeInLedger(
+  store: ClientStore,
+  { entries: texts, note }: LedgerNews,
+  coordinatorKey: Uint8Array,
+): LedgerEntry[] {
+  const signed = broken(() => checkpointIn(note, coordinatorKey));
   const from = store.ledgerHead();
-  const { checkpoint, signature } = news;
-  if (!isSignedBy(coordinatorKey, Buffer.from(checkpointText(checkpoint)), signature))
-    throw new LedgerBroken("the coordinator's signature on the ledger's head does not verify");
-  const candidates = news.entries.map(parsed);
+  const candidates = texts.map(parsed);
   const verdict = verifyChain(candidates, from);
   if (!verdict.intact)
     throw new LedgerBroken(`the ledger does not continue at entry ${verdict.seq}: ${verdict.problem}`);
-  if (verdict.head.size !== checkpoint.size || verdict.head.hash !== checkpoint.head)
+  const { head } = verdict;
+  if (signed.size !== head.size || !rootOf(head).every((byte, i) => byte === signed.root[i]))
     throw new LedgerBroken(
-      `the signed head says ${checkpoint.size} entries, this tenant has verified ${verdict.head.size}: two ledgers are being shown`,
+      `the signed head says ${signed.size} entries, this tenant has verified ${head.size}: two ledgers are being shown`,
     );
   const entries = candidates.map((candidate) => readEntry(candidate) as LedgerEntry);
-  if (entries.length > 0) store.addLedger(entries, verdict.head);
+  if (entries.length > 0) store.addLedger(entries, head);
   return entries;
+}
+
+/**
+ * Keeps a note that the plan's quorum has cosigned.
+ *
+ * @throws LedgerBroken when it is not cosigned by that quorum, or over another tree than this tenant has seen
+ */
+export function takeInWitnessed(store: ClientStore, plan: Plan, note: string, coordinatorKey: Uint8Array): void {
+  const { size, root } = broken(() => witnessedBy(plan, note, coordinatorKey));
+  const mine = store.ledgerRootAt(size);
+  if (mine === undefined || !mine.every((byte, i) => byte === root[i]))
+    throw new LedgerBroken(`a checkpoint over ${size} entries was cosigned that are not those this tenant has seen`);
+  if (size > witnessedSize(store, taskId(plan))) store.pin(witnessedName(taskId(plan)), JSON.stringify({ size, note }));
+}
+
+/** Entries up to which the task's quorum has cosigned; 0 when it has not. */
+export function witnessedSize(store: ClientStore, task: string): number {
+  const kept = store.pinned(witnessedName(task));
+  return kept === undefined ? 0 : (JSON.parse(kept) as { size: number }).size;
+}
+
+const witnessedName = (task: string): string => `witnessed/${task}`;
+
+function broken<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof TransparencyRefused) throw new LedgerBroken(error.message);
+    throw error;
+  }
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { isStorageError } from '../aggregation/exit.ts';
 import { fingerprint, type Identity, isSignedBy } from '../aggregation/identity.ts';
 import type { Link } from '../aggregation/link.ts';
@@ -16,6 +17,7 @@ import {
   vectorFrom,
 } from '../aggregation/wire.ts';
 import { WireRefused } from '../aggregation/wire-check.ts';
+import { cosigned } from '../aggregation/witness.ts';
 import type { Backend } from '../models/backend.ts';
 import { encode } from '../models/encode.ts';
 import { heldOutCustomers, trainingCustomers } from '../models/encoded.ts';
@@ -24,7 +26,7 @@ import type { NoiseSupply } from '../privacy/noise-supply.ts';
 import type { RandomSource } from '../privacy/random.ts';
 import type { ClientStore } from './client-store.ts';
 import type { Customers } from './contribution.ts';
-import { LedgerBroken, takeInLedger } from './ledger-view.ts';
+import { LedgerBroken, takeInLedger, takeInWitnessed, witnessedSize } from './ledger-view.ts';
 import { contractOf, objection, type Policy } from './policy.ts';
 import type { Snapshot } from './rows.ts';
 import { beyond, followLedger, setAside, wouldPay } from './spending.ts';
@@ -108,6 +110,10 @@ export function createParticipant(world: ClientWorld): Participant {
         return tell({ type: 'connected', coordinator: policy.coordinator.url });
       case 'plan':
         return consider(link, message);
+      case 'witness':
+        return cosign(link, message.ledger);
+      case 'witnessed':
+        return witnessed(message);
       case 'over':
         return over(message);
       case 'refused':
@@ -140,16 +146,38 @@ export function createParticipant(world: ClientWorld): Participant {
         version: world.version,
         tenant: policy.tenant,
         ledger,
+        open: openTasks(),
         signature,
       }),
     );
   }
+
+  /** Accepted, and not over for this tenant: the coordinator sends what is missing. */
+  const openTasks = (): string[] =>
+    store
+      .acceptedTasks()
+      .filter((task) => store.pinned(`over/${task}`) === undefined && store.pinned(`declined/${task}`) === undefined)
+      .slice(0, 50);
 
   function news(ledger: LedgerNews): void {
     if (coordinatorKey === undefined) throw new WireRefused('news before a greeting');
     const key = coordinatorKey;
     // together: a client killed between the two would have seen a task end, and never got its unused openings back
     store.commit(() => followLedger(store, policy, takeInLedger(store, ledger, key), planOf));
+  }
+
+  // ---- this tenant as a witness
+
+  /** The news were verified when they came in: this tree continues every one that this tenant saw before. */
+  function cosign(link: Link, { note }: LedgerNews): void {
+    const { size } = store.ledgerHead();
+    const line = cosigned(note, policy.tenant, world.identity, world.clock());
+    link.send(encodeFromClient({ type: 'cosign', size, line }));
+  }
+
+  function witnessed({ task, note }: Extract<FromCoordinator, { type: 'witnessed' }>): void {
+    const plan = planOf(task);
+    if (plan !== undefined && coordinatorKey !== undefined) takeInWitnessed(store, plan, note, coordinatorKey);
   }
 
   // ---- a new task
@@ -161,7 +189,7 @@ export function createParticipant(world: ClientWorld): Participant {
     try {
       if (!sessions.has(task)) sessions.set(task, await admit(plan, task, message.parameters));
       const round = sessions.get(task)!.lastRoundTaken;
-      const accept = { type: 'accept', task, round } as const;
+      const accept = { type: 'accept', task, round, dataset: datasetOf(task) } as const;
       link.send(encodeFromClient({ ...accept, signature: world.identity.sign(answerDigest(policy.tenant, accept)) }));
       tell({ type: 'accepted', task, plan });
     } catch (error) {
@@ -180,12 +208,20 @@ export function createParticipant(world: ClientWorld): Participant {
     return parsed.data;
   }
 
+  /** Which data it takes part with, so that only this tenant can show it: a hash with a salt that stays here. */
+  function datasetOf(task: string): string {
+    const salt = store.pinned('salt') ?? randomBytes(32).toString('hex');
+    store.pin('salt', salt);
+    return hex(digest('parley/dataset/v1', salt, store.accepted(task)!.data));
+  }
+
   /** Everything that must hold before this tenant takes part. @throws Declined */
   async function admit(plan: Plan, task: string, parameters: Uint8Array): Promise<TaskSession> {
     checkIdentity(plan);
-    // its unused openings were given back: nobody would pay for another round
-    if (store.isOver(task)) throw new Declined('broken-promise', 'the ledger has ended this task');
     const before = store.accepted(task);
+    // a task that was accepted may have ended while this tenant was away: it still takes in what it missed
+    if (before === undefined && store.endOf(task) !== undefined)
+      throw new Declined('broken-promise', 'the ledger has ended this task');
     try {
       checkPlan(plan);
     } catch (error) {
@@ -315,11 +351,16 @@ export function createParticipant(world: ClientWorld): Participant {
     tell({ type: 'declined', task, because, reason: isMeant ? reason : String(error) });
   }
 
+  /** @throws LedgerBroken when a result is handed out that too few have cosigned */
   function over({ task, outcome, reason }: Extract<FromCoordinator, { type: 'over' }>): void {
     const session = sessions.get(task);
+    const last = store.endOf(task);
+    if (session !== undefined && outcome === 'finished' && !(last && last.seq < witnessedSize(store, task)))
+      throw new LedgerBroken('a task is finished, and the quorum has not cosigned a ledger with its end');
     if (session !== undefined && outcome === 'finished')
       tell({ type: 'finished', task, plan: session.plan, parameters: session.result });
     else if (outcome === 'stopped') tell({ type: 'stopped', task, reason });
+    if (store.accepted(task) !== undefined) store.pin(`over/${task}`, outcome);
     end(task);
   }
 

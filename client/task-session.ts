@@ -1,6 +1,7 @@
 import canonicalize from 'canonicalize';
 import { isStorageError } from '../aggregation/exit.ts';
 import { chargedEvent, hex, type Plan, rosterHash, roundsOf, shapeOf, taskId } from '../aggregation/plan.ts';
+import { planEntry } from '../aggregation/plan-entry.ts';
 import { begin, type Progress, progressHash, released, takeIn } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
 import type {
@@ -28,6 +29,7 @@ import { type FromClient, type FromCoordinator, vectorFrom } from '../aggregatio
 import { dropNoise, type NoiseShare } from '../privacy/noise.ts';
 import type { Noised } from '../privacy/steps.ts';
 import { type Customers, contribution } from './contribution.ts';
+import { witnessedSize } from './ledger-view.ts';
 import type { ClientWorld } from './participant.ts';
 import { pinnedTenants } from './policy.ts';
 import { payRound } from './spending.ts';
@@ -173,9 +175,20 @@ export class TaskSession {
     const key = `${ask.epoch}/${ask.round}/${ask.stage}/${ask.attempt}`;
     const before = this.#answers.get(key);
     if (before !== undefined) return before;
+    this.#checkWitnessed();
     const answer = ask.round === 0 ? await this.#answerKeying(ask) : await this.#answerRound(ask);
     if (answer !== undefined) this.#answers.set(key, answer);
     return answer;
+  }
+
+  /** Nothing is said before the plan is in the ledger, word for word, and the quorum has cosigned that it is. */
+  #checkWitnessed(): void {
+    const entry = this.#world.store.planEntry(this.id);
+    const isPlan = entry !== undefined && canonicalize({ ...entry, ...planEntry(this.plan) }) === canonicalize(entry);
+    if (!isPlan)
+      throw new Declined('broken-promise', 'the ledger does not hold the plan, or says something else of it');
+    if (entry.seq >= witnessedSize(this.#world.store, this.id))
+      throw new Declined('broken-promise', 'the task begins before the quorum has cosigned its plan');
   }
 
   async #answerKeying(ask: Ask): Promise<FromClient | undefined> {

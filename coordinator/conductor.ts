@@ -12,7 +12,7 @@ import {
 } from '../aggregation/secure-sum.ts';
 import { relayTo, transcriptOf } from '../aggregation/transcript.ts';
 import { type FromClient, type FromCoordinator, vectorBytes, vectorFrom } from '../aggregation/wire.ts';
-import type { LedgerBody } from '../privacy/ledger.ts';
+import { type LedgerBody, positionOf } from '../privacy/ledger.ts';
 import type { EventStore } from './event-store.ts';
 import { bodyOf, everyoneHeard, Hearing, placeOf, roundNumber, type Say, statementOf } from './hearing.ts';
 import type { LedgerLog } from './ledger-log.ts';
@@ -21,6 +21,7 @@ import {
   advance,
   decide,
   inRound,
+  type Proposed,
   type Running,
   replay,
   type StopReason,
@@ -47,6 +48,10 @@ export interface World {
   present(): ReadonlySet<TenantId>;
   /** Sends to a tenant if it is connected, with the ledger entries it has not seen. */
   send(tenant: TenantId, message: Unsent): void;
+  /** Asks every tenant there to cosign the ledger as it is now. */
+  askWitnesses(): void;
+  /** The first note over ledger entry `seq` that the plan's quorum has cosigned. */
+  witnessed(seq: number, plan: Plan): string | undefined;
   /** Told after every change that someone may want to show. */
   changed(task: string): void;
   /** Something is broken that no retry mends; the task has been stopped. Names no secret. */
@@ -68,6 +73,8 @@ export class Conductor {
   bytesUp = 0;
   /** contributions in the last sum that was opened */
   lastContributions = 0;
+  /** number of the plan's ledger entry */
+  readonly #entry: number;
   #state: TaskState;
   #progress: Progress;
   #epoch: CoordinatorEpoch | undefined;
@@ -87,6 +94,7 @@ export class Conductor {
     const facts = world.store.facts(this.id);
     this.#state = replay(facts, this.#rules);
     this.#progress = this.#takeUp(facts);
+    this.#entry = proposalIn(facts, this.id).entry;
   }
 
   get state(): TaskState {
@@ -101,6 +109,11 @@ export class Conductor {
     return this.#state.phase === 'finished' || this.#state.phase === 'stopped';
   }
 
+  /** Nothing is left to do but to be witnessed. */
+  get isComplete(): boolean {
+    return this.#state.phase === 'running' && this.#state.end !== undefined;
+  }
+
   /** @returns when everything that followed from the message is done */
   receive(
     tenant: TenantId,
@@ -109,11 +122,47 @@ export class Conductor {
     return this.#enqueue(async () => {
       if (message.type === 'accept' && this.#state.phase === 'finished') return this.#tellEnd(tenant, message.round);
       if (message.type === 'say') this.#hear(tenant, message);
+      else if (message.type === 'accept') this.#accept(tenant, message);
       else this.#apply(tenant, message.type, decide(this.#state, { ...message, tenant }, this.#rules));
       if (message.type === 'accept') this.#catchUp(tenant, message.round);
       if (message.type === 'decline') this.#caughtUp.delete(tenant);
       await this.#proceed();
     });
+  }
+
+  /** Does this task wait for tenants to cosign the ledger? */
+  get needsWitness(): boolean {
+    const state = this.#state;
+    return (state.phase === 'proposed' && !state.witnessed) || (state.phase === 'running' && state.end !== undefined);
+  }
+
+  /** More tenants have cosigned the ledger. */
+  cosigned(): Promise<void> {
+    return this.#enqueue(async () => {
+      if (!this.needsWitness) return;
+      const note = this.#witnessedNote();
+      if (note === undefined) return;
+      const facts = decide(this.#state, { type: 'witnessed' }, this.#rules);
+      if (typeof facts === 'string' || facts.length === 0) return;
+      const { accepted } = this.#state as Proposed | Running;
+      this.#commit(facts);
+      for (const tenant of this.#caughtUp) this.#world.send(tenant, { type: 'witnessed', task: this.id, note });
+      // who has not caught up yet is told when it accepts again
+      if (this.#state.phase === 'finished')
+        this.#endFor(
+          accepted.filter((tenant) => this.#caughtUp.has(tenant)),
+          'finished',
+          '',
+        );
+      await this.#proceed();
+    });
+  }
+
+  /** The newest note a tenant needs: over the end when there is one, else over the plan. */
+  #witnessedNote(): string | undefined {
+    const state = this.#state;
+    const end = state.phase === 'running' ? state.end : state.phase === 'finished' ? state.end : undefined;
+    return this.#world.witnessed(end ?? this.#entry, this.plan);
   }
 
   tick(): Promise<void> {
@@ -151,6 +200,8 @@ export class Conductor {
   #tellEnd(tenant: TenantId, round: number): void {
     if (this.#state.phase !== 'finished' || !this.#state.accepted.includes(tenant)) return;
     for (const sum of this.#world.store.sums(this.id, round)) this.#sendOpened(tenant, sum);
+    const note = this.#witnessedNote();
+    if (note !== undefined) this.#world.send(tenant, { type: 'witnessed', task: this.id, note });
     this.#endFor([tenant], 'finished', '');
   }
 
@@ -166,15 +217,11 @@ export class Conductor {
   }
 
   #startHash(): string {
-    const proposed = this.#world.store.facts(this.id)[0];
-    if (proposed?.type !== 'proposed') throw new Error(`event store damaged: task ${this.id} was never proposed`);
-    return proposed.model;
+    return proposalIn(this.#world.store.facts(this.id), this.id).model;
   }
 
   #takeUp(facts: readonly TaskFact[]): Progress {
-    const proposed = facts[0];
-    if (proposed?.type !== 'proposed') throw new Error(`event store damaged: task ${this.id} was never proposed`);
-    const start = this.#world.store.parameters(proposed.model);
+    const start = this.#world.store.parameters(proposalIn(facts, this.id).model);
     if (start === undefined) throw new Error(`event store damaged: start parameters of task ${this.id} are missing`);
     let progress = begin(vectorFrom(start, start.length / 8));
     for (const { sum, contributions } of this.#world.store.sums(this.id, 0)) {
@@ -182,6 +229,16 @@ export class Conductor {
       progress = takeIn(this.plan, progress, vectorFrom(sum, this.plan.derived.dimension));
     }
     return progress;
+  }
+
+  /** The first time it is in the ledger, with the tenant's signature. */
+  #accept(tenant: TenantId, { dataset, signature }: Extract<FromClient, { type: 'accept' }>): void {
+    const facts = decide(this.#state, { type: 'accept', tenant }, this.#rules);
+    if (typeof facts === 'string') return this.#apply(tenant, 'accept', facts);
+    const entries: LedgerBody[] = facts.some(({ type }) => type === 'accepted')
+      ? [{ kind: 'accept', tenant, dataset, signature: hex(signature) }]
+      : [];
+    if (facts.length > 0) this.#commit(facts, { entries });
   }
 
   // ---- one message at a time
@@ -290,8 +347,8 @@ export class Conductor {
     switch (move.type) {
       case 'stop':
         return this.#stop(move.reason);
-      case 'finish':
-        return this.#finish();
+      case 'complete':
+        return this.#complete();
       case 'wait':
         return this.#commit([{ type: 'waiting', at: this.#world.clock() }]);
       case 'begin-epoch':
@@ -302,7 +359,7 @@ export class Conductor {
             type: 'round-begun',
             round: this.#running().round + 1,
             present: move.present,
-            head: this.#world.ledger.head,
+            head: positionOf(this.#world.ledger.head),
           },
         ]);
       case 'ask':
@@ -332,7 +389,9 @@ export class Conductor {
   async #beginEpoch(members: readonly TenantId[]): Promise<void> {
     this.#epoch?.forget();
     this.#epoch = undefined;
-    this.#commit([{ type: 'epoch-begun', epoch: this.#running().epoch + 1, members, head: this.#world.ledger.head }]);
+    this.#commit([
+      { type: 'epoch-begun', epoch: this.#running().epoch + 1, members, head: positionOf(this.#world.ledger.head) },
+    ]);
     await this.#openEpoch();
   }
 
@@ -453,6 +512,8 @@ export class Conductor {
     if (!('accepted' in state) || !state.accepted.includes(tenant)) return;
     if (this.#caughtUp.has(tenant)) return; // once per connection
     this.#caughtUp.add(tenant);
+    const note = this.#witnessedNote() ?? this.#world.witnessed(this.#entry, this.plan);
+    if (note !== undefined) this.#world.send(tenant, { type: 'witnessed', task: this.id, note });
     if (state.phase !== 'running') return;
     for (const sum of this.#world.store.sums(this.id, round)) this.#sendOpened(tenant, sum);
     this.#sendKeyed(tenant); // between rounds too: the next one asks only whom it finds with keys
@@ -463,17 +524,18 @@ export class Conductor {
     this.#sendAsk(state, tenant, stage, attempt, opens ? asked : []);
   }
 
-  #finish(): void {
-    const { round, model, accepted } = this.#running();
-    this.#commit([{ type: 'finished' }], {
+  /** The ledger says that the task is complete; its result counts, and is handed out, when the quorum has cosigned that. */
+  #complete(): void {
+    const { round, model } = this.#running();
+    this.#commit([{ type: 'completed', entry: this.#world.ledger.head.size }], {
       entries: [{ kind: 'finish', rounds: round, modelHash: model }],
       also: () => this.#world.store.eraseTask(this.id),
     });
-    this.#endFor(accepted, 'finished', '');
+    this.#world.askWitnesses();
   }
 
   #stop(reason: StopReason): void {
-    if (this.isOver) return;
+    if (this.isOver || this.isComplete) return;
     this.#commit([{ type: 'stopped', reason }], {
       entries: [{ kind: 'stop', reason }],
       also: () => this.#world.store.eraseTask(this.id),
@@ -483,6 +545,7 @@ export class Conductor {
       'stopped',
       reason,
     );
+    this.#world.askWitnesses();
   }
 
   #endFor(tenants: readonly TenantId[], outcome: 'finished' | 'stopped', reason: string): void {
@@ -496,6 +559,11 @@ export class Conductor {
     if (this.#state.phase !== 'running') throw new Error(`task ${this.id} is ${this.#state.phase}, not running`);
     return this.#state;
   }
+}
+
+function proposalIn([first]: readonly TaskFact[], task: string): Extract<TaskFact, { type: 'proposed' }> {
+  if (first?.type !== 'proposed') throw new Error(`event store damaged: task ${task} was never proposed`);
+  return first;
 }
 
 export function rulesOf(plan: Plan, protocol: SecureSum): TaskRules {

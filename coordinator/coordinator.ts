@@ -15,12 +15,12 @@ import {
   vectorFrom,
 } from '../aggregation/wire.ts';
 import { WireRefused } from '../aggregation/wire-check.ts';
-import type { LedgerEntry } from '../privacy/ledger.ts';
 import { Conductor, type Unsent, type World } from './conductor.ts';
 import { type Enrolment, openEnrolment } from './enrolment.ts';
 import type { EventStore } from './event-store.ts';
 import { type LedgerLog, openLedgerLog } from './ledger-log.ts';
 import { recordProposal } from './proposal.ts';
+import { openWitnessing } from './witnessing.ts';
 
 /**
  * The server of a federation: who is connected, which tasks run, what the ledger says.
@@ -84,6 +84,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   const { store, identity, clock, version } = options;
   const federation = hex(digest('parley/federation/v1', identity.publicKey));
   const ledger = openLedgerLog(store, identity, federation);
+  const witnessing = openWitnessing(store, identity.publicKey);
   const sessions = new Map<TenantId, Session>();
   const strangers = new Set<Session>();
   const conductors = new Map<string, Conductor>();
@@ -98,19 +99,36 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
       const session = sessions.get(tenant);
       if (session !== undefined) send(session, message);
     },
+    askWitnesses,
+    witnessed: (seq, plan) => witnessing.over(seq, plan),
     changed: (task) => tell({ type: 'task-changed', task }),
     failed: (task, error) => tell({ type: 'task-failed', task, error }),
   };
 
   function send(session: Session, message: Unsent): void {
-    if (message.type === 'ask' || message.type === 'opened' || message.type === 'over') {
-      const news = ledger.newsSince(session.ledger);
-      session.ledger = news.checkpoint.size;
-      session.link.send(encodeFromCoordinator({ ...message, ledger: news }, identity));
-    } else {
-      session.link.send(encodeFromCoordinator(message, identity));
+    switch (message.type) {
+      case 'ask':
+      case 'opened':
+      case 'witness':
+      case 'witnessed':
+      case 'over': {
+        const news = ledger.newsSince(session.ledger);
+        session.ledger = ledger.head.size;
+        return session.link.send(encodeFromCoordinator({ ...message, ledger: news }, identity));
+      }
+      default:
+        return session.link.send(encodeFromCoordinator(message, identity));
     }
   }
+
+  /** Everybody there cosigns the ledger as it is now, once for each size. */
+  function askWitnesses(): void {
+    const { size } = ledger.head;
+    for (const tenant of witnessing.ask(size, ledger.newsSince(size).note, sessions.keys()))
+      send(sessions.get(tenant)!, { type: 'witness' });
+  }
+
+  const waitForWitnesses = (): boolean => [...conductors.values()].some(({ needsWitness }) => needsWitness);
 
   function connect(link: Link): void {
     if (strangers.size >= MAX_STRANGERS) return link.close();
@@ -141,10 +159,19 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   function receive(session: Session, message: FromClient): void {
     if (session.tenant === undefined) identify(session, message);
     else if (message.type === 'identify') throw new WireRefused('already identified');
+    else if (message.type === 'cosign') takeInCosignature(session.tenant, message);
     else toConductor(session, session.tenant, message);
   }
 
-  function toConductor(session: Session, tenant: TenantId, message: Exclude<FromClient, { type: 'identify' }>): void {
+  function takeInCosignature(tenant: TenantId, { size, line }: Extract<FromClient, { type: 'cosign' }>): void {
+    const key = enrolment.keyOf(tenant);
+    if (key === undefined || !witnessing.hear({ tenant, key: hex(key) }, size, line)) return;
+    for (const conductor of conductors.values()) if (conductor.needsWitness) void conductor.cosigned();
+  }
+
+  type ToTask = Exclude<FromClient, { type: 'identify' | 'cosign' }>;
+
+  function toConductor(session: Session, tenant: TenantId, message: ToTask): void {
     if (message.type === 'accept' || message.type === 'decline') checkAnswer(tenant, message);
     const conductor = conductors.get(message.task);
     if (conductor === undefined) send(session, { type: 'refused', about: message.type, reason: 'unknown-task' });
@@ -169,17 +196,11 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     sessions.set(message.tenant, session);
     send(session, { type: 'welcome', tenant: message.tenant });
     tell({ type: 'tenant-connected', tenant: message.tenant });
-    const ended = endedSince(session.ledger);
     for (const conductor of conductors.values()) {
       conductor.propose(message.tenant);
-      if (ended.has(conductor.id)) conductor.recall(message.tenant);
+      if (message.open.includes(conductor.id)) conductor.recall(message.tenant);
     }
-  }
-
-  /** Tasks whose end a client with this many entries has not seen. */
-  function endedSince(entry: number): Set<string> {
-    const entries = store.ledger(entry).map((text) => JSON.parse(text) as LedgerEntry);
-    return new Set(entries.filter(({ kind }) => kind === 'finish' || kind === 'stop').map(({ task }) => task));
+    if (waitForWitnesses()) askWitnesses();
   }
 
   function checkAnswer(tenant: TenantId, message: Extract<FromClient, { type: 'accept' | 'decline' }>): void {
@@ -192,6 +213,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     strangers.delete(session);
     if (session.tenant === undefined || sessions.get(session.tenant) !== session) return;
     sessions.delete(session.tenant);
+    witnessing.left(session.tenant);
     tell({ type: 'tenant-left', tenant: session.tenant });
   }
 
@@ -202,6 +224,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     const conductor = new Conductor(plan, signature, world);
     conductors.set(conductor.id, conductor);
     for (const tenant of sessions.keys()) conductor.propose(tenant);
+    askWitnesses();
     return conductor;
   }
 
@@ -213,7 +236,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     return vectorFrom(bytes, bytes.length / 8);
   }
 
-  const enrolment = openEnrolment(store, clock);
+  const enrolment = openEnrolment(store, clock, ledger);
   for (const stored of store.tasks()) {
     const conductor = new Conductor(planSchema.parse(JSON.parse(stored.plan)), stored.signature, world);
     conductors.set(taskId(conductor.plan), conductor);
@@ -234,6 +257,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     tick: async () => {
       for (const { link, since } of strangers) if (clock() - since >= GREETING_MS) link.close();
       for (const conductor of conductors.values()) if (!conductor.isOver) await conductor.tick();
+      if (waitForWitnesses()) askWitnesses(); // other tasks may have made the ledger grow since
     },
     close: () => {
       for (const { link } of sessions.values()) link.close();

@@ -3,7 +3,9 @@ import { type EnrolmentRequest, enrolmentDigest, enrolmentProof, invitationHash 
 import { isSignedBy } from '../aggregation/identity.ts';
 import type { Roster } from '../aggregation/plan.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
+import { NO_TASK } from '../privacy/ledger.ts';
 import type { EventStore } from './event-store.ts';
+import type { LedgerLog } from './ledger-log.ts';
 
 /**
  * How a tenant joins: the operator hands it a one-time code out of band; with the code the tenant's client
@@ -24,7 +26,8 @@ export class EnrolmentRefused extends Error {
 
 const DAY = 24 * 60 * 60 * 1000;
 
-export function openEnrolment(store: EventStore, clock: () => number): Enrolment {
+/** @param ledger - every change of the roster is written there, in the same transaction */
+export function openEnrolment(store: EventStore, clock: () => number, ledger: LedgerLog): Enrolment {
   const keys = new Map<TenantId, Uint8Array>(
     store.roster().map(({ tenant, key }) => [tenant, Buffer.from(key, 'hex')]),
   );
@@ -54,10 +57,17 @@ export function openEnrolment(store: EventStore, clock: () => number): Enrolment
         throw new EnrolmentRefused('the signature does not verify: the key offered is not held by the sender');
       if (store.roster().some((one) => one.key === request.key || one.tenant === request.tenant))
         throw new EnrolmentRefused('this name or this key is enrolled already');
-      store.commit(() => {
-        store.useInvitation(invitation.codeHash, clock());
-        store.enrol(request.tenant, request.key, clock());
-      });
+      const { tenant, key: text } = request;
+      try {
+        store.commit(() => {
+          store.useInvitation(invitation.codeHash, clock());
+          store.enrol(tenant, text, clock());
+          ledger.append({ kind: 'roster', tenant, change: 'enrolled', key: text }, NO_TASK, clock());
+        });
+      } catch (error) {
+        ledger.reload();
+        throw error;
+      }
       keys.set(request.tenant, key);
     },
     keyOf: (tenant) => keys.get(tenant),

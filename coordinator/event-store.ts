@@ -30,7 +30,12 @@ export interface EventStore {
   sums(task: string, round: number): StoredSum[];
 
   addLedgerEntry(seq: number, text: string): void;
-  ledger(from: number): string[];
+  /** @param count - at most so many; all of them when left out */
+  ledger(from: number, count?: number): string[];
+  /** Notes over the ledger, with the lines of those who cosigned, by size. One is kept for each size. */
+  putNote(size: number, note: string): void;
+  /** Those over more than `size` entries, the smallest first. */
+  notes(size: number): { size: number; note: string }[];
 
   addInvitation(invitation: Invitation): void;
   invitations(): Invitation[];
@@ -88,6 +93,7 @@ const SCHEMA = `
     primary key (task, epoch, round, stage, attempt, tenant)
   ) strict, without rowid;
   create table if not exists ledger (seq integer primary key, entry text not null) strict;
+  create table if not exists note (size integer primary key, note text not null) strict;
   create table if not exists invitation (
     code_hash text primary key, tenant text not null, expires_at integer not null, used_at integer
   ) strict;
@@ -128,7 +134,9 @@ export function openEventStore(path: string): EventStore {
   const putSum = sql('insert into sum values (?, ?, ?, ?, ?)');
   const sums = sql('select round, sum, contributions, model from sum where task = ? and round > ? order by round');
   const addEntry = sql('insert into ledger (seq, entry) values (?, ?)');
-  const entries = sql('select entry from ledger where seq >= ? order by seq');
+  const entries = sql('select entry from ledger where seq >= ? order by seq limit ?');
+  const putNote = sql('insert into note values (?, ?) on conflict (size) do update set note = excluded.note');
+  const notes = sql('select size, note from note where size > ? order by size');
   const addInvitation = sql('insert into invitation values (?, ?, ?, ?)');
   const invitations = sql(
     'select code_hash as codeHash, tenant, expires_at as expiresAt, used_at as usedAt from invitation',
@@ -166,7 +174,9 @@ export function openEventStore(path: string): EventStore {
     putSum: (task, { round, sum, contributions, model }) => void putSum.run(task, round, sum, contributions, model),
     sums: (task, round) => sums.all(task, round) as unknown as StoredSum[],
     addLedgerEntry: (seq, text) => void addEntry.run(seq, text),
-    ledger: (from) => entries.all(from).map((row) => row.entry as string),
+    ledger: (from, count = -1) => entries.all(from, count).map((row) => row.entry as string),
+    putNote: (size, note) => void putNote.run(size, note),
+    notes: (size) => notes.all(size) as unknown as { size: number; note: string }[],
     addInvitation: ({ codeHash, tenant, expiresAt, usedAt }) =>
       void addInvitation.run(codeHash, tenant, expiresAt, usedAt),
     invitations: () => invitations.all() as unknown as Invitation[],

@@ -1,9 +1,8 @@
-import { fingerprint, type Identity } from '../aggregation/identity.ts';
+import type { Identity } from '../aggregation/identity.ts';
 import type { LedgerNews } from '../aggregation/wire.ts';
+import { signedHead } from '../aggregation/witness.ts';
 import {
   appendEntry,
-  type Checkpoint,
-  checkpointText,
   EMPTY_LEDGER,
   entryText,
   type LedgerBody,
@@ -13,8 +12,8 @@ import {
 import type { EventStore } from './event-store.ts';
 
 /**
- * The federation's ledger as the coordinator keeps it: entries in the event store, a signed checkpoint over
- * its head. An entry is on disk in the same transaction as the fact it belongs to.
+ * The federation's ledger as the coordinator keeps it: entries in the event store, a signed note over
+ * its head (`aggregation/witness.ts`). An entry is on disk in the same transaction as the fact it belongs to.
  */
 export interface LedgerLog {
   readonly head: LedgerHead;
@@ -28,13 +27,8 @@ export interface LedgerLog {
 
 /** @throws Error when the stored chain does not hold: the file was changed by someone else */
 export function openLedgerLog(store: EventStore, identity: Identity, federation: string): LedgerLog {
-  const origin = `parley:${fingerprint(identity.publicKey)}`;
   let head = readHead(store);
-  let signed: Pick<LedgerNews, 'checkpoint' | 'signature'> | undefined;
-  const signHead = (): Pick<LedgerNews, 'checkpoint' | 'signature'> => {
-    const checkpoint: Checkpoint = { origin, size: head.size, head: head.hash };
-    return { checkpoint, signature: identity.sign(Buffer.from(checkpointText(checkpoint))) };
-  };
+  let signed: { readonly size: number; readonly note: string } | undefined;
 
   return {
     get head() {
@@ -50,8 +44,8 @@ export function openLedgerLog(store: EventStore, identity: Identity, federation:
       signed = undefined;
     },
     newsSince(from) {
-      if (signed === undefined || signed.checkpoint.size !== head.size) signed = signHead();
-      return { entries: store.ledger(from), ...signed };
+      if (signed?.size !== head.size) signed = { size: head.size, note: signedHead(head, identity) };
+      return { entries: store.ledger(from), note: signed.note };
     },
   };
 }

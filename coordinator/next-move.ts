@@ -35,7 +35,7 @@ export type Move =
     }
   | { readonly type: 'abandon'; readonly reason: AbandonReason }
   | { readonly type: 'wait' }
-  | { readonly type: 'finish' }
+  | { readonly type: 'complete' }
   | { readonly type: 'stop'; readonly reason: StopReason };
 
 type Openers = (present: readonly TenantId[]) => readonly TenantId[];
@@ -62,7 +62,7 @@ export function nextMove(
 
 /** Between conversations: the next round, new keys, or the end. */
 function between(state: Running, rules: TaskRules, present: ReadonlySet<TenantId>): Move | undefined {
-  if (state.steps === rules.steps) return { type: 'finish' };
+  if (state.steps === rules.steps) return state.end === undefined ? { type: 'complete' } : undefined;
   if (state.accepted.length < rules.minCohort) return { type: 'stop', reason: whyTooFew(state) };
   if (state.charges >= rules.openings) return { type: 'stop', reason: 'openings-exhausted' };
   if (state.failures > MAX_FAILURES) return { type: 'stop', reason: 'too-many-failures' };

@@ -20,7 +20,7 @@ export function recordProposal(
     store.commit(() => {
       store.addTask({ id, plan: text, signature });
       store.putParameters(model, vectorBytes(start));
-      store.addFact(id, { type: 'proposed', at: clock(), model });
+      store.addFact(id, { type: 'proposed', at: clock(), model, entry: ledger.head.size });
       ledger.append(planEntry(plan), id, clock());
     });
   } catch (error) {

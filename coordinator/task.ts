@@ -1,13 +1,15 @@
 import type { SecureSum, TenantId } from '../aggregation/secure-sum.ts';
-import { EMPTY_LEDGER, type LedgerHead } from '../privacy/ledger.ts';
+import { EMPTY_LEDGER, type LedgerPosition, positionOf } from '../privacy/ledger.ts';
 import * as round from './round.ts';
 
 /**
  * A task from proposal to release, as two pure functions around those of the round.
  *
- *   proposed ──enough accept──▶ running ──every step done──▶ finished
- *      │                          │
- *      └──────────────────────────┴──────▶ stopped
+ *   proposed ──enough accept, plan witnessed──▶ running ──every step done, end witnessed──▶ finished
+ *      │                                           │
+ *      └───────────────────────────────────────────┴──────▶ stopped
+ *
+ * Witnessed: as many tenants as open a sum have cosigned a ledger that holds the plan, or the end, of the task.
  *
  * While running, a task is in one conversation at a time: keys are made for an epoch (round 0 of the epoch),
  * then rounds follow, each opening at most one sum. An abandoned round is followed by a new one, with a new number
@@ -18,6 +20,8 @@ export type TaskState =
   | Running
   | {
       readonly phase: 'finished';
+      /** number of the ledger entry that ended the task */
+      readonly end: number;
       readonly accepted: readonly TenantId[];
       readonly model: round.Hash;
       readonly charges: number;
@@ -30,6 +34,9 @@ export interface Proposed {
   readonly proposedAt: number;
   /** hash of the parameters the task starts from */
   readonly model: round.Hash;
+  /** number of the plan's ledger entry */
+  readonly entry: number;
+  readonly witnessed: boolean;
   readonly accepted: readonly TenantId[];
   /** why each tenant that declined did */
   readonly declined: Readonly<Record<TenantId, Decline>>;
@@ -37,6 +44,8 @@ export interface Proposed {
 
 export interface Running {
   readonly phase: 'running';
+  /** number of the ledger entry that ends the task; undefined while steps are left */
+  readonly end: number | undefined;
   readonly accepted: readonly TenantId[];
   readonly declined: Readonly<Record<TenantId, Decline>>;
   /** 0 until the first keys are asked for */
@@ -49,8 +58,8 @@ export interface Running {
   /** number of the last round begun; never reused */
   readonly round: number;
   /** the ledger when the epoch began, and when the round did */
-  readonly epochHead: LedgerHead;
-  readonly roundHead: LedgerHead;
+  readonly epochHead: LedgerPosition;
+  readonly roundHead: LedgerPosition;
   /** sums opened so far: steps the model has taken */
   readonly steps: number;
   /** openings charged to the ledger so far, those that failed included */
@@ -69,7 +78,9 @@ export interface Running {
 export const MAX_FAILURES = 10;
 
 export type TaskFact =
-  | { readonly type: 'proposed'; readonly at: number; readonly model: round.Hash }
+  | { readonly type: 'proposed'; readonly at: number; readonly model: round.Hash; readonly entry: number }
+  /** the quorum has cosigned a ledger with the plan in it */
+  | { readonly type: 'witnessed' }
   | { readonly type: 'accepted'; readonly tenant: TenantId }
   | ({ readonly type: 'declined'; readonly tenant: TenantId } & Decline)
   | { readonly type: 'begun' }
@@ -80,16 +91,19 @@ export type TaskFact =
       readonly type: 'epoch-begun';
       readonly epoch: number;
       readonly members: readonly TenantId[];
-      readonly head: LedgerHead;
+      readonly head: LedgerPosition;
     }
   | {
       readonly type: 'round-begun';
       readonly round: number;
       readonly present: readonly TenantId[];
-      readonly head: LedgerHead;
+      readonly head: LedgerPosition;
     }
   | { readonly type: 'in-round'; readonly fact: round.RoundFact }
   | { readonly type: 'opened'; readonly sumHash: round.Hash; readonly model: round.Hash }
+  /** every step is done, and the ledger says so */
+  | { readonly type: 'completed'; readonly entry: number }
+  /** the quorum has cosigned that: from here on the result counts */
   | { readonly type: 'finished' }
   | { readonly type: 'stopped'; readonly reason: StopReason };
 
@@ -98,6 +112,7 @@ export type StopReason =
   | 'tenants-declined'
   | 'budget-exhausted'
   | 'too-few-accepted'
+  | 'not-witnessed'
   | 'too-few-connected'
   | 'openings-exhausted'
   | 'too-many-failures'
@@ -129,11 +144,16 @@ export type TaskMessage =
   | ({ readonly type: 'decline'; readonly tenant: TenantId } & Decline)
   | (Extract<round.RoundMessage, { type: 'say' }> & { readonly epoch: number; readonly round: number })
   | (Extract<round.RoundMessage, { type: 'cannot' }> & { readonly epoch: number; readonly round: number })
+  /** the quorum has cosigned what the task waits for: its plan, or its end */
+  | { readonly type: 'witnessed' }
   | Extract<round.RoundMessage, { type: 'tick' }>;
 
 export type TaskRefusal = round.Refusal | 'unknown-tenant' | 'already-answered' | 'wrong-round' | 'task-over';
 
-const initial: Proposed = { phase: 'proposed', proposedAt: 0, model: '', accepted: [], declined: {} };
+const initial: Proposed = {
+  ...{ phase: 'proposed', proposedAt: 0, model: '', entry: 0, witnessed: false },
+  ...{ accepted: [], declined: {} },
+};
 
 export const replay = (facts: Iterable<TaskFact>, rules: TaskRules): TaskState => {
   let state: TaskState = initial;
@@ -150,6 +170,8 @@ export function decide(state: TaskState, message: TaskMessage, rules: TaskRules)
     case 'say':
     case 'cannot':
       return said(state, message, rules);
+    case 'witnessed':
+      return witnessed(state, rules);
     case 'tick':
       return state.phase === 'proposed' ? tickProposed(state, message, rules) : tickRunning(state, message, rules);
   }
@@ -170,8 +192,17 @@ function answer(
   if (state.accepted.includes(tenant)) return []; // a client that came back says so again
   const accepted: TaskFact = { type: 'accepted', tenant };
   const answered = state.accepted.length + 1 + Object.keys(state.declined).length;
-  const all = state.phase === 'proposed' && answered >= rules.roster.length;
+  const all = state.phase === 'proposed' && state.witnessed && answered >= rules.roster.length;
   return all && state.accepted.length + 1 >= rules.minCohort ? [accepted, { type: 'begun' }] : [accepted];
+}
+
+function witnessed(state: Proposed | Running, rules: TaskRules): readonly TaskFact[] {
+  if (state.phase === 'running') return state.end === undefined ? [] : [{ type: 'finished' }];
+  if (state.witnessed) return [];
+  const all = state.accepted.length + Object.keys(state.declined).length >= rules.roster.length;
+  return all && state.accepted.length >= rules.minCohort
+    ? [{ type: 'witnessed' }, { type: 'begun' }]
+    : [{ type: 'witnessed' }];
 }
 
 /** A tenant that declines while it is asked does not keep the others waiting. */
@@ -197,9 +228,10 @@ function tickProposed(state: Proposed, { at }: { at: number }, rules: TaskRules)
   if (open < rules.minCohort) return [{ type: 'stopped', reason: whyTooFew(state) }];
   const waited = at - state.proposedAt;
   const everyone = state.accepted.length === open;
-  if (state.accepted.length >= rules.minCohort && (everyone || waited >= rules.stageTimeoutMs))
-    return [{ type: 'begun' }];
-  return waited >= rules.patienceMs ? [{ type: 'stopped', reason: 'too-few-accepted' }] : [];
+  const enough = state.accepted.length >= rules.minCohort;
+  if (state.witnessed && enough && (everyone || waited >= rules.stageTimeoutMs)) return [{ type: 'begun' }];
+  if (waited < rules.patienceMs) return [];
+  return [{ type: 'stopped', reason: enough ? 'not-witnessed' : 'too-few-accepted' }];
 }
 
 /** Too few are left that accept. A budget that is used up is the reason people will ask about: it is named first. */
@@ -234,7 +266,7 @@ const roundRules = (state: Running, rules: TaskRules): round.RoundRules => ({
 export function advance(state: TaskState, fact: TaskFact, rules: TaskRules): TaskState {
   if (fact.type === 'proposed') {
     if (state !== initial) throw impossible(state, fact);
-    return { ...initial, proposedAt: fact.at, model: fact.model };
+    return { ...initial, proposedAt: fact.at, model: fact.model, entry: fact.entry };
   }
   if (state.phase === 'finished' || state.phase === 'stopped') throw impossible(state, fact);
   switch (fact.type) {
@@ -247,12 +279,16 @@ export function advance(state: TaskState, fact: TaskFact, rules: TaskRules): Tas
         accepted: state.accepted.filter((tenant) => tenant !== fact.tenant),
         declined: { ...state.declined, [fact.tenant]: { cause: fact.cause, reason: fact.reason } },
       };
-    case 'begun':
+    case 'witnessed':
       if (state.phase !== 'proposed') throw impossible(state, fact);
+      return { ...state, witnessed: true };
+    case 'begun':
+      if (state.phase !== 'proposed' || !state.witnessed) throw impossible(state, fact);
       return begun(state);
     case 'resumed':
       return state.phase === 'proposed' ? { ...state, proposedAt: fact.at } : resumed(state, fact.at, rules);
     case 'stopped':
+      if (state.phase === 'running' && state.end !== undefined) throw impossible(state, fact);
       return { phase: 'stopped', reason: fact.reason, charges: 0, rounds: 0, ...counts(state) };
     default:
       if (state.phase !== 'running') throw impossible(state, fact);
@@ -276,11 +312,12 @@ function begun({ accepted, declined, model }: Proposed): Running {
   const nothing = { epoch: 0, parties: [], members: [], keyed: false, round: 0, steps: 0, charges: 0 };
   return {
     phase: 'running',
+    end: undefined,
     accepted,
     declined,
     ...nothing,
-    epochHead: EMPTY_LEDGER,
-    roundHead: EMPTY_LEDGER,
+    epochHead: positionOf(EMPTY_LEDGER),
+    roundHead: positionOf(EMPTY_LEDGER),
     model,
     conversation: undefined,
     waitingSince: undefined,
@@ -319,16 +356,20 @@ function advanceRunning(state: Running, fact: TaskFact, rules: TaskRules): TaskS
       if (state.conversation?.phase !== 'done' || state.conversation.charge?.sumHash !== fact.sumHash)
         throw impossible(state, fact);
       return { ...state, steps: state.steps + 1, model: fact.model, conversation: undefined, failures: 0 };
+    case 'completed':
+      if (state.steps !== rules.steps || state.end !== undefined) throw impossible(state, fact);
+      return { ...state, end: fact.entry };
     case 'finished':
-      if (state.steps !== rules.steps) throw impossible(state, fact);
-      return finished(state);
+      if (state.end === undefined) throw impossible(state, fact);
+      return finished(state, state.end);
     default:
       throw impossible(state, fact);
   }
 }
 
-const finished = ({ accepted, model, charges, round: rounds }: Running): TaskState => ({
+const finished = ({ accepted, model, charges, round: rounds }: Running, end: number): TaskState => ({
   phase: 'finished',
+  end,
   accepted,
   model,
   charges,

@@ -18,11 +18,11 @@ import {
 } from './guarantee.ts';
 import {
   type ClaimedEpsilon,
+  EMPTY_LEDGER,
   type LedgerEntry,
   type LedgerHead,
   NO_TASK,
   type PlanEntry,
-  readEntry,
   verifyChain,
 } from './ledger.ts';
 import { epsilonAtMost } from './pld-accountant.ts';
@@ -76,14 +76,20 @@ interface Seen {
  * @param entries - as for `verifyChain`
  */
 export function auditLedger(entries: readonly unknown[]): Audit {
-  const chain = verifyChain(entries);
+  const read: LedgerEntry[] = [];
+  const chain = verifyChain(entries, EMPTY_LEDGER, (entry) => read.push(entry));
   if (!chain.intact) {
     const { seq, problem } = chain;
     return { clean: false, findings: [{ seq, problem }], tasks: [], head: undefined };
   }
+  return { ...auditEntries(read), head: chain.head };
+}
+
+/** As `auditLedger`, for entries whose chain was verified. */
+export function auditEntries(entries: readonly LedgerEntry[]): Omit<Audit, 'head'> {
   const seenOf = new Map<string, Seen>();
   const findings: Finding[] = [];
-  for (const entry of entries.map((each) => readEntry(each) as LedgerEntry)) {
+  for (const entry of entries) {
     const isOfNone = OF_NO_TASK.includes(entry.kind);
     if (isOfNone !== (entry.task === NO_TASK))
       findings.push({ seq: entry.seq, problem: `an entry of kind ${entry.kind} for task ${entry.task}` });
@@ -93,7 +99,7 @@ export function auditLedger(entries: readonly unknown[]): Audit {
     for (const problem of problemsOf(entry, seen, seenOf.get(entry.task)!)) findings.push({ seq: entry.seq, problem });
   }
   const tasks = [...seenOf.values()].flatMap((seen) => (seen.plan === undefined ? [] : [taskAudit(seen, seen.plan)]));
-  return { clean: findings.length === 0, findings, tasks, head: chain.head };
+  return { clean: findings.length === 0, findings, tasks };
 }
 
 const OF_NO_TASK: readonly LedgerEntry['kind'][] = ['roster', 'erasure', 'budget'];

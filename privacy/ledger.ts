@@ -1,11 +1,13 @@
 /**
  * The ledger: every privacy event of a federation in order, each entry holding the hash of the one before.
  *
- *   plan ─▶ charge 1 ─▶ release 1 ─▶ charge 2 ─▶ abort 2 ─▶ … ─▶ finish      hash-chained, canonical JSON (RFC 8785)
- *                                                          └ head ─▶ checkpoint, signed by the coordinator and every tenant
+ *   plan ─▶ accept… ─▶ charge 1 ─▶ release 1 ─▶ charge 2 ─▶ abort 2 ─▶ … ─▶ finish    hash-chained, canonical JSON (RFC 8785)
+ *      └───────┴──────────┴───────────┴───────────┴──────────┴───────────────┴─▶ leaves of one Merkle tree (RFC 6962)
+ *                                                                                  └ root ─▶ checkpoint: signed, cosigned
  *
  * A round is charged before any share that opens it is sent, and released after. Entries are not signed; checkpoints
- * are. Whoever has the exported entries and one checkpoint can verify everything offline.
+ * are (`transparency/`): by the coordinator, and by every tenant that has seen the tree only grow. Whoever has the exported
+ * entries and one cosigned checkpoint can verify everything offline.
  *
  * Promise: a changed, moved, dropped or added entry is found, and named. The schema is closed: an entry has no field in
  * which a batch size, a norm, a loss, a noise value or a customer could be written. A kind is never redefined; a new one
@@ -15,6 +17,7 @@ import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
 import { knownEvent, type PrivacyEvent } from './event.ts';
+import { append, EMPTY_FRONTIER, type Frontier, leafHash } from './transparency/merkle.ts';
 
 /** 64 lower-case hexadecimal digits: a SHA-256. */
 export type Sha256Hex = string;
@@ -142,15 +145,25 @@ export const NO_TASK = '-';
 /** JSON has no ∞; a plan without protection says so in a word. */
 export type ClaimedEpsilon = number | 'infinite';
 
-/** Where a ledger stands: all there is to know for appending to it, or for comparing two copies. */
-export interface LedgerHead {
+/** A place in a ledger: the chain's hash there commits to every entry before it. */
+export interface LedgerPosition {
   /** entries so far */
   readonly size: number;
   /** hash of the last entry; 64 zeros when there is none */
   readonly hash: Sha256Hex;
 }
 
-export const EMPTY_LEDGER: LedgerHead = { size: 0, hash: '0'.repeat(64) };
+/** Where a ledger stands: all there is to know for appending to it, for comparing two copies, or for signing it. */
+export interface LedgerHead extends LedgerPosition, Frontier {}
+
+export const EMPTY_LEDGER: LedgerHead = { ...EMPTY_FRONTIER, hash: '0'.repeat(64) };
+
+export const positionOf = ({ size, hash }: LedgerPosition): LedgerPosition => ({ size, hash });
+
+function grown(head: LedgerHead, entry: LedgerEntry): LedgerHead {
+  const text = Buffer.from(entryText(entry));
+  return { ...append(head, leafHash(text)), hash: createHash('sha256').update(text).digest('hex') };
+}
 
 /**
  * The next entry, and the head after it.
@@ -170,16 +183,12 @@ export function appendEntry(
     previous: head.hash,
   });
   if (!success) throw new RangeError(`not a ledger entry: ${z.prettifyError(error)}`);
-  return { entry: data, head: { size: head.size + 1, hash: hashEntry(data) } };
+  return { entry: data, head: grown(head, data) };
 }
 
 /** The bytes that are hashed and exported, one line for each entry: canonical JSON, RFC 8785. */
 export function entryText(entry: LedgerEntry): string {
   return canonicalize(entry)!;
-}
-
-export function hashEntry(entry: LedgerEntry): Sha256Hex {
-  return createHash('sha256').update(entryText(entry)).digest('hex');
 }
 
 export type ChainVerdict =
@@ -192,8 +201,13 @@ export type ChainVerdict =
  * none is missing after it shows when the head is compared with a checkpoint.
  *
  * @param entries - lines of an export, or what they parse to; trusted in nothing. A line must be canonical JSON
+ * @param seen - told of each entry that fits, and of the head after it
  */
-export function verifyChain(entries: readonly unknown[], from: LedgerHead = EMPTY_LEDGER): ChainVerdict {
+export function verifyChain(
+  entries: readonly unknown[],
+  from: LedgerHead = EMPTY_LEDGER,
+  seen: (entry: LedgerEntry, after: LedgerHead) => void = () => {},
+): ChainVerdict {
   let head = from;
   for (const candidate of entries) {
     const seq = head.size;
@@ -203,7 +217,8 @@ export function verifyChain(entries: readonly unknown[], from: LedgerHead = EMPT
     if (entry.previous !== head.hash) {
       return { intact: false, seq, problem: `does not follow the entry before: ${entry.previous}, not ${head.hash}` };
     }
-    head = { size: seq + 1, hash: hashEntry(entry) };
+    head = grown(head, entry);
+    seen(entry, head);
   }
   return { intact: true, head };
 }
@@ -307,46 +322,3 @@ export const ledgerEntry: z.ZodType<LedgerEntry> = z.discriminatedUnion('kind', 
     delta: z.number().gt(0).lt(1),
   }),
 ]);
-
-/** A statement about where a ledger stands, small enough to be signed by many. */
-export interface Checkpoint {
-  /** which ledger: up to 200 letters, digits and . _ : / - */
-  readonly origin: string;
-  readonly size: number;
-  readonly head: Sha256Hex;
-}
-
-export interface SignedCheckpoint {
-  readonly checkpoint: Checkpoint;
-  /** over `checkpointText`, lower-case hexadecimal */
-  readonly signature: string;
-}
-
-export type Sign = (message: Uint8Array) => Uint8Array;
-export type Verify = (message: Uint8Array, signature: Uint8Array) => boolean;
-
-/**
- * What is signed: a line that says what this is, so that no signature over something else can pass for it; then origin,
- * size and head, a line each, as in C2SP tlog-checkpoint.
- *
- * @throws RangeError when a field is not of its form
- */
-export function checkpointText({ origin, size, head }: Checkpoint): string {
-  if (!wellFormed({ origin, size, head })) throw new RangeError('not a checkpoint: origin, size or head is malformed');
-  return `parley-ledger-checkpoint-v1\n${origin}\n${size}\n${head}\n`;
-}
-
-/** @param sign - Ed25519 over the message, with a key that this room never sees */
-export function signCheckpoint(checkpoint: Checkpoint, sign: Sign): SignedCheckpoint {
-  const signature = sign(Buffer.from(checkpointText(checkpoint)));
-  return { checkpoint, signature: Buffer.from(signature).toString('hex') };
-}
-
-/** Is this the signature, under the key that `verify` holds, of this checkpoint? False for anything malformed. */
-export function verifyCheckpoint({ checkpoint, signature }: SignedCheckpoint, verify: Verify): boolean {
-  if (!wellFormed(checkpoint) || !/^([0-9a-f]{2})+$/.test(signature)) return false;
-  return verify(Buffer.from(checkpointText(checkpoint)), Buffer.from(signature, 'hex'));
-}
-
-const wellFormed = ({ origin, size, head }: Checkpoint): boolean =>
-  /^[A-Za-z0-9._:/-]{1,200}$/.test(origin) && Number.isSafeInteger(size) && size >= 0 && /^[0-9a-f]{64}$/.test(head);

@@ -8,6 +8,7 @@ import { artifactOf } from '../artifact-of.ts';
 import type { Conductor } from '../conductor.ts';
 import type { Coordinator } from '../coordinator.ts';
 import { resultOf, viewOf } from '../task-view.ts';
+import { ledgerRoutes } from './ledger-routes.ts';
 import { sendProblem } from './problem.ts';
 
 /**
@@ -132,24 +133,7 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
     },
   );
 
-  app.get<{ Querystring: { from: number } }>(
-    '/ledger',
-    {
-      schema: {
-        summary: 'Ledger entries as canonical JSON, and the signed head',
-        querystring: json(z.object({ from: z.int().min(0).default(0) })),
-      },
-    },
-    (request) => {
-      const { entries, checkpoint, signature } = coordinator.ledger.newsSince(request.query.from);
-      return {
-        entries: entries.map((text) => JSON.parse(text)),
-        checkpoint,
-        signature: hex(signature),
-        key: hex(coordinator.publicKey),
-      };
-    },
-  );
+  ledgerRoutes(app, coordinator);
 }
 
 /** The released model in TensorFlow.js layers format: point `tf.loadLayersModel` at model.json. */

@@ -24,7 +24,7 @@ const hash = 'ab'.repeat(32);
 /** Buffers, as msgpack gives them back. */
 const bytes = (length: number): Uint8Array => Buffer.from(Array.from({ length }, (_, i) => (7 * i) & 255));
 const signature = bytes(64);
-const ledger = { entries: ['{}'], checkpoint: { origin: 'parley:x', size: 3, head: hash }, signature };
+const ledger = { entries: ['{}'], note: 'parley:x\n3\n' };
 const heard = [
   {
     from: 'amber',
@@ -64,11 +64,14 @@ const coordinatorSays: Record<FromCoordinator['type'], FromCoordinator> = {
   keyed: { type: 'keyed', task: hash, epoch: 2, heard },
   opened: { type: 'opened', task: hash, round: 3, sum: bytes(24), contributions: 4, model: hash, ledger },
   over: { type: 'over', task: hash, outcome: 'stopped', reason: 'budget-exhausted', ledger },
+  witness: { type: 'witness', ledger },
+  witnessed: { type: 'witnessed', task: hash, note: 'parley:x\n3\n', ledger },
   refused: { type: 'refused', about: 'say', reason: 'wrong-round' },
 };
 const clientSays: Record<FromClient['type'], FromClient> = {
-  identify: { type: 'identify', protocol: 1, version: '0.1.0', tenant: 'amber', ledger: 300, signature },
-  accept: { type: 'accept', task: hash, round: 0, signature },
+  identify: { type: 'identify', protocol: 1, version: '0.1.0', tenant: 'amber', ledger: 300, open: [hash], signature },
+  accept: { type: 'accept', task: hash, round: 0, dataset: hash, signature },
+  cosign: { type: 'cosign', size: 3, line: '— amber x' },
   decline: { type: 'decline', task: hash, cause: 'budget', reason: 'ε is used up', signature },
   cannot: { type: 'cannot', task: hash, epoch: 1, round: 2 },
   say: {
@@ -191,12 +194,12 @@ describe('what a client signs', () => {
     expect(identifyDigest(hello, 'blue')).not.toEqual(signed);
   });
   test('to accept a task is not a signature to decline it, nor to accept another', () => {
-    const accept = { type: 'accept', task: hash, round: 0 } as const;
+    const accept = { type: 'accept', task: hash, round: 0, dataset: hash } as const;
     const decline = { type: 'decline', task: hash, cause: 'policy', reason: '' } as const;
     const signed = answerDigest('amber', accept);
     expect(answerDigest('amber', decline)).not.toEqual(signed);
     expect(answerDigest('amber', { ...accept, task: 'cd'.repeat(32) })).not.toEqual(signed);
-    expect(answerDigest('amber', { ...accept, round: 1 })).not.toEqual(signed);
+    expect(answerDigest('amber', { ...accept, dataset: 'cd'.repeat(32) })).not.toEqual(signed);
     expect(answerDigest('blue', accept)).not.toEqual(signed);
     expect(answerDigest('amber', { ...decline, cause: 'data' })).not.toEqual(answerDigest('amber', decline));
     expect(answerDigest('amber', { ...decline, reason: 'but' })).not.toEqual(answerDigest('amber', decline));

@@ -4,8 +4,9 @@ import { begin, progressHash, takeIn } from '../../aggregation/progress.ts';
 import { heardHash, type Relayed, relayTo, signStatement, transcriptOf } from '../../aggregation/transcript.ts';
 import { encodeFromCoordinator, type LedgerNews, vectorBytes, vectorFrom } from '../../aggregation/wire.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
-import { EMPTY_LEDGER, hashEntry, type LedgerBody } from '../../privacy/ledger.ts';
-import { bodiesOf, forgedNews, signedNews, startLying } from '../support-client/lying-coordinator.ts';
+import { EMPTY_LEDGER, entryText, type LedgerBody, type LedgerHead, positionOf } from '../../privacy/ledger.ts';
+import { append } from '../../privacy/transparency/merkle.ts';
+import { bodiesOf, forgedNews, headAfter, signedNews, startLying } from '../support-client/lying-coordinator.ts';
 import {
   type Ask,
   afterOneLie,
@@ -154,9 +155,9 @@ describe('the round', () => {
     const outcome = await afterOneLie({
       backend,
       instead: asks('contribute', 1),
-      lie: (ask: Ask, scene) => [
+      lie: (ask: Ask, _scene) => [
         ask,
-        { ...ask, attempt: 2, heard: without(ask.heard, 'dan'), ledger: noNewsAfter(ask.ledger, scene) },
+        { ...ask, attempt: 2, heard: without(ask.heard, 'dan'), ledger: noNewsAfter(ask.ledger) },
       ],
     });
     expect(outcome.end.type).toBe('declined');
@@ -169,8 +170,8 @@ describe('the round', () => {
     const outcome = await afterOneLie({
       backend,
       instead: asks('contribute', 1),
-      lie: (ask: Ask, scene) => {
-        const again = { ...ask, ledger: noNewsAfter(ask.ledger, scene) };
+      lie: (ask: Ask, _scene) => {
+        const again = { ...ask, ledger: noNewsAfter(ask.ledger) };
         return [ask, again, { ...again, stage: 'nonsense' }];
       },
     });
@@ -302,14 +303,15 @@ describe('different models to different tenants', () => {
           body.kind === 'release' ? { ...body, modelHash: forged } : body,
         );
         const ledger = forgedNews(victim.store.ledgerHead(), bodies, contextOf(scene), federation.identity);
+        const head = positionOf(headAfter(victim.store.ledgerHead(), ledger));
         const next = (stage: string, heard: Relayed[]): Ask => ({
           ...earlier(scene, 'ready', 1),
           round: 2,
           stage,
           model: forged,
           heard,
-          head: { size: ledger.checkpoint.size, hash: ledger.checkpoint.head },
-          ledger: signedNews([], { size: ledger.checkpoint.size, hash: ledger.checkpoint.head }, federation.identity),
+          head,
+          ledger: noNewsAfter(ledger),
         });
         void readyInRound2(scene).then((heard) => {
           victim.deliver(encodeFromCoordinator(next('contribute', heard), federation.identity));
@@ -388,9 +390,9 @@ describe('opening', () => {
     const outcome = await afterOneLie({
       backend,
       instead: asks('share', 1),
-      lie: (ask: Ask, scene) => [
+      lie: (ask: Ask, _scene) => [
         { ...ask, openers },
-        { ...ask, stage: 'nonsense', ledger: noNewsAfter(ask.ledger, scene) },
+        { ...ask, stage: 'nonsense', ledger: noNewsAfter(ask.ledger) },
       ],
     });
     expect(outcome.after.map(({ type }) => type)).not.toContain('say');
@@ -401,9 +403,9 @@ describe('opening', () => {
       afterOneLie({
         backend,
         instead: asks('share', 1),
-        lie: (ask: Ask, scene) => [
+        lie: (ask: Ask, _scene) => [
           ask,
-          ...more.map((openers, i) => ({ ...ask, attempt: i + 2, openers, ledger: noNewsAfter(ask.ledger, scene) })),
+          ...more.map((openers, i) => ({ ...ask, attempt: i + 2, openers, ledger: noNewsAfter(ask.ledger) })),
         ],
       });
     const same = await sets(['ada', 'bob', 'cleo']);
@@ -433,10 +435,7 @@ describe('opening', () => {
       instead: asks('share', 1),
       lie: (ask: Ask, scene) => {
         const heard = ask.heard.map((one) => (one.from === 'dan' ? equivocated(one, scene) : one));
-        return [
-          ask,
-          { ...ask, attempt: 2, openers: ['ada', 'bob', 'dan'], heard, ledger: noNewsAfter(ask.ledger, scene) },
-        ];
+        return [ask, { ...ask, attempt: 2, openers: ['ada', 'bob', 'dan'], heard, ledger: noNewsAfter(ask.ledger) }];
       },
     });
     expect(outcome.after.map(({ type }) => type)).toEqual(['say', 'decline']);
@@ -458,7 +457,7 @@ describe('the ledger', () => {
   test('that forks, a second branch from an older head, ends it', async () => {
     const outcome = await ledgerInstead((_, scene) => {
       const [first] = scene.victim.store.ledger();
-      const head = { size: 1, hash: hashEntry(first!) };
+      const head = headAfter(EMPTY_LEDGER, { entries: [entryText(first!)], note: '' });
       return forgedNews(
         head,
         [{ kind: 'stop', reason: 'stopped-by-operator' }],
@@ -470,7 +469,7 @@ describe('the ledger', () => {
   });
   test('whose signed head is another one of the same size ends it', async () => {
     const outcome = await ledgerInstead((_, { victim, federation }) =>
-      signedNews([], { ...victim.store.ledgerHead(), hash: 'e'.repeat(64) }, federation.identity),
+      signedNews([], { ...victim.store.ledgerHead(), ...elsewhere(victim.store.ledgerHead()) }, federation.identity),
     );
     expectRefused(outcome, /two ledgers are being shown/);
   });
@@ -480,8 +479,7 @@ describe('the ledger', () => {
   });
   test('that skips an entry ends it', async () => {
     const outcome = await ledgerInstead((_, scene) => {
-      const { size } = scene.victim.store.ledgerHead();
-      const head = { size: size + 1, hash: '1'.repeat(64) };
+      const head = { ...append(scene.victim.store.ledgerHead(), new Uint8Array(32)), hash: '1'.repeat(64) };
       return forgedNews(
         head,
         [{ kind: 'stop', reason: 'stopped-by-operator' }],
@@ -492,12 +490,15 @@ describe('the ledger', () => {
     expectRefused(outcome, /the ledger does not continue/);
   });
   test('whose head is unsigned, or signed by somebody else, ends it', async () => {
-    const unsigned = await ledgerInstead((news) => ({ ...news, signature: new Uint8Array(64) }));
-    expectRefused(unsigned, /signature on the ledger's head does not verify/);
+    const unsigned = await ledgerInstead((news) => ({
+      ...news,
+      note: news.note.replace(/[A-Za-z](?=[^\n]{8}\n$)/, (c) => (c === 'A' ? 'B' : 'A')),
+    }));
+    expectRefused(unsigned, /the signature by parley:\S+ does not verify/);
     const bobs = await ledgerInstead((_, { victim, federation }) =>
       signedNews([], victim.store.ledgerHead(), federation.tenant('bob').identity),
     );
-    expectRefused(bobs, /signature on the ledger's head does not verify/);
+    expectRefused(bobs, /not signed by a known key/);
   });
   test('with an entry of another form ends it', async () => {
     const outcome = await askInstead('share', ({ ledger }) => ({
@@ -533,13 +534,13 @@ describe('the ledger', () => {
       instead: asks('ready', 2),
       lie: (ask: Ask, scene) => {
         const { federation, victim } = scene;
-        const { size, head: hash } = ask.ledger.checkpoint;
+        const before = federation.coordinator.ledger.head;
         const branch: LedgerBody = { kind: 'abort', round: 77, reason: 'tenant-lost' };
-        const forged = forgedNews({ size, hash }, [branch], contextOf(scene), federation.identity);
+        const forged = forgedNews(before, [branch], contextOf(scene), federation.identity);
         const ledger = { ...forged, entries: [...ask.ledger.entries, ...forged.entries] };
-        const head = { size: ledger.checkpoint.size, hash: ledger.checkpoint.head };
+        const head = positionOf(headAfter(before, forged));
         void readyInRound2(scene).then((heard) => {
-          const next = { ...ask, stage: 'contribute', heard, head, ledger: noNewsAfter(ledger, scene) };
+          const next = { ...ask, stage: 'contribute', heard, head, ledger: noNewsAfter(ledger) };
           victim.deliver(encodeFromCoordinator(next, federation.identity));
         });
         return [{ ...ask, head, ledger }];
@@ -567,7 +568,7 @@ describe('the ledger', () => {
       lie: (ask: Ask, scene) => [
         ask,
         { ...ask, ledger: signedNews([], EMPTY_LEDGER, scene.federation.identity) },
-        { ...ask, stage: 'nonsense', ledger: noNewsAfter(ask.ledger, scene) },
+        { ...ask, stage: 'nonsense', ledger: noNewsAfter(ask.ledger) },
       ],
     });
     expect(outcome.end).toMatchObject({
@@ -610,8 +611,12 @@ const contextOf = ({ conductor }: Scene) => ({
 /** A ledger in which nothing happened since the victim looked last. */
 const noNews = ({ victim, federation }: Scene): LedgerNews =>
   signedNews([], victim.store.ledgerHead(), federation.identity);
-const noNewsAfter = ({ checkpoint }: LedgerNews, { federation }: Scene): LedgerNews =>
-  signedNews([], { size: checkpoint.size, hash: checkpoint.head }, federation.identity);
+const noNewsAfter = ({ note }: LedgerNews): LedgerNews => ({ entries: [], note });
+
+/** As many entries, but others. */
+const elsewhere = ({ subtrees }: LedgerHead): Pick<LedgerHead, 'subtrees'> => ({
+  subtrees: subtrees.map(() => 'e'.repeat(64)),
+});
 
 /** Another contribution of the same tenant in the same place, properly signed: its owner works with the coordinator. */
 function equivocated(relayed: Relayed, scene: Scene): Relayed {

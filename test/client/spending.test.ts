@@ -198,7 +198,7 @@ describe('a tenant that is killed', () => {
   test('between noting the end and giving back has done neither, and does both when it is told again', () => {
     const { disk } = killedAt('end-half');
     expect(disk.ledgerHead()).toEqual(EMPTY_LEDGER);
-    expect(disk.isOver(task)).toBe(false);
+    expect(disk.endOf(task)).toBeUndefined();
     expect(held(disk)).toEqual({ reserved: openings - 2, committed: 2 });
   });
 
@@ -207,7 +207,7 @@ describe('a tenant that is killed', () => {
       const { disk, seen } = killedAt(point);
       expect(seen).toContain('shared');
       expect(disk.lastRound(task)).toBe(2);
-      expect(disk.isOver(task)).toBe(true);
+      expect(disk.endOf(task)).toBeDefined();
       expect(held(disk)).toEqual({ reserved: 0, committed: 2 });
       expect(paid(disk)).toBe(epsilonOf(2));
     }

@@ -5,6 +5,7 @@ import { createIdentity, type Identity } from '../../aggregation/identity.ts';
 import { hex } from '../../aggregation/plan.ts';
 import { EnrolmentRefused, openEnrolment } from '../../coordinator/enrolment.ts';
 import { openEventStore } from '../../coordinator/event-store.ts';
+import { openLedgerLog } from '../../coordinator/ledger-log.ts';
 import { enrolmentRequest } from '../support/federation-on-disk.ts';
 import { temporaryFolder } from '../support/folder.ts';
 
@@ -14,22 +15,26 @@ function begin() {
   const store = openEventStore(join(temporaryFolder(), 'events.db'));
   onTestFinished(() => store.close());
   const time = { now: NOW };
-  return { store, time, enrolment: openEnrolment(store, () => time.now) };
+  const ledger = openLedgerLog(store, createIdentity(), hex(createIdentity().publicKey));
+  return { store, time, ledger, enrolment: openEnrolment(store, () => time.now, ledger) };
 }
 
 const request = (tenant: string, code: string, identity: Identity = createIdentity()) =>
   enrolmentRequest(tenant, code, identity);
 
 test('a tenant with its code is enrolled, and known by its key after a restart', () => {
-  const { store, time, enrolment } = begin();
+  const { store, time, ledger, enrolment } = begin();
   const identity = createIdentity();
   enrolment.enrol(request('amber', enrolment.invite('amber'), identity));
   expect(enrolment.roster()).toEqual([{ tenant: 'amber', key: hex(identity.publicKey) }]);
-  const again = openEnrolment(store, () => time.now);
+  const again = openEnrolment(store, () => time.now, ledger);
   for (const one of [enrolment, again]) {
     expect(hex(one.keyOf('amber')!)).toBe(hex(identity.publicKey));
     expect(one.keyOf('blue')).toBeUndefined();
   }
+  expect(ledger.newsSince(0).entries.map((text) => JSON.parse(text))).toMatchObject([
+    { kind: 'roster', tenant: 'amber', change: 'enrolled', key: hex(identity.publicKey), task: '-' },
+  ]);
 });
 
 test('a code has 128 random bits, and only its hash is kept', () => {

@@ -30,7 +30,7 @@ describe('an event store', () => {
     const file = newFile();
     const store = open(file);
     const facts: TaskFact[] = [
-      { type: 'proposed', at: 1, model: 'm' },
+      { type: 'proposed', at: 1, model: 'm', entry: 0 },
       { type: 'declined', tenant: 'blue', cause: 'data', reason: 'a "quoted" reason — with é' },
       { type: 'in-round', fact: { type: 'asked', stage: 2, attempt: 1, asked: ['amber'], at: 3, patient: true } },
     ];

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { createIdentity, fingerprint, isSignedBy } from '../../aggregation/identity.ts';
+import { createIdentity, fingerprint } from '../../aggregation/identity.ts';
+import { checkpointIn } from '../../aggregation/witness.ts';
 import { openEventStore } from '../../coordinator/event-store.ts';
 import { openLedgerLog } from '../../coordinator/ledger-log.ts';
-import { checkpointText, EMPTY_LEDGER, type LedgerBody, verifyChain } from '../../privacy/ledger.ts';
+import { EMPTY_LEDGER, type LedgerBody, verifyChain } from '../../privacy/ledger.ts';
+import { rootOf } from '../../privacy/transparency/merkle.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import { NOWHERE } from '../support/small-task.ts';
 
@@ -43,23 +45,23 @@ describe('the coordinator’s ledger', () => {
     const verdict = verifyChain(all.entries);
     expect(verdict).toEqual({ intact: true, head: log.head });
     expect(log.newsSince(2).entries).toEqual(all.entries.slice(2));
-    expect(all.checkpoint).toEqual({
+    expect(checkpointIn(all.note, identity.publicKey)).toEqual({
       origin: `parley:${fingerprint(identity.publicKey)}`,
       size: 3,
-      head: log.head.hash,
+      root: new Uint8Array(rootOf(log.head)),
+      extensions: [],
     });
-    expect(isSignedBy(identity.publicKey, Buffer.from(checkpointText(all.checkpoint)), all.signature)).toBe(true);
+    expect(() => checkpointIn(all.note, createIdentity().publicKey)).toThrow('not signed by a known key');
   });
 
   test('signs its head anew after every entry', () => {
     const { store, log } = begin();
     store.commit(() => log.append(abort(1), 'task', 1));
-    const before = log.newsSince(0);
+    const before = checkpointIn(log.newsSince(0).note, identity.publicKey);
     store.commit(() => log.append(abort(2), 'task', 2));
-    const after = log.newsSince(0);
-    expect(after.checkpoint.size).toBe(2);
-    expect(isSignedBy(identity.publicKey, Buffer.from(checkpointText(after.checkpoint)), before.signature)).toBe(false);
-    expect(isSignedBy(identity.publicKey, Buffer.from(checkpointText(after.checkpoint)), after.signature)).toBe(true);
+    const after = checkpointIn(log.newsSince(0).note, identity.publicKey);
+    expect([before.size, after.size]).toEqual([1, 2]);
+    expect(after.root).not.toEqual(before.root);
   });
 
   test('forgets what was rolled back, its signature included, and goes on from there', () => {
@@ -76,10 +78,10 @@ describe('the coordinator’s ledger', () => {
     log.reload();
     expect(log.head).toEqual(head);
     store.commit(() => log.append(abort(3), 'task', 3));
-    const { entries, checkpoint, signature } = log.newsSince(0);
+    const { entries, note } = log.newsSince(0);
     expect(verifyChain(entries)).toEqual({ intact: true, head: log.head });
-    expect(checkpoint).toMatchObject({ size: 2, head: log.head.hash });
-    expect(isSignedBy(identity.publicKey, Buffer.from(checkpointText(checkpoint)), signature)).toBe(true);
+    const { size, root } = checkpointIn(note, identity.publicKey);
+    expect({ size, root }).toEqual({ size: 2, root: new Uint8Array(rootOf(log.head)) });
   });
 
   test('is the same after a restart', () => {

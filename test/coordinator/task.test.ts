@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { inRound, MAX_FAILURES, type Running, replay, type TaskFact } from '../../coordinator/task.ts';
+import { nextMove } from '../../coordinator/next-move.ts';
+import {
+  advance,
+  decide,
+  inRound,
+  MAX_FAILURES,
+  type Running,
+  replay,
+  type TaskFact,
+  type TaskState,
+} from '../../coordinator/task.ts';
 import { EMPTY_LEDGER } from '../../privacy/ledger.ts';
 import { ROSTER, RULES, TaskPlay } from '../support/task-play.ts';
 
@@ -125,7 +135,14 @@ describe('a running task', () => {
       expect(running(play)).toMatchObject({ round, steps: round - 1, charges: round - 1, model: `model ${round - 1}` });
       for (let stage = 0; stage < 3; stage++) play.everyoneAnswers();
     }
-    expect(play.state).toEqual({ phase: 'finished', accepted: ROSTER, model: 'model 4', charges: 4, rounds: 4 });
+    expect(play.state).toEqual({
+      phase: 'finished',
+      end: 99,
+      accepted: ROSTER,
+      model: 'model 4',
+      charges: 4,
+      rounds: 4,
+    });
   });
 
   test('abandons a round when a tenant is lost between ready and contribute, and retries it as a new one', () => {
@@ -244,12 +261,60 @@ describe('a running task', () => {
   });
 });
 
+describe('the quorum’s cosignatures', () => {
+  const unwitnessed = (): TaskPlay => {
+    const play = new TaskPlay();
+    play.facts.pop();
+    play.restart();
+    return play;
+  };
+  test('over the plan come before anything is asked, however many accept', () => {
+    const play = unwitnessed();
+    for (const tenant of ROSTER) play.hear({ type: 'accept', tenant });
+    play.tick(RULES.stageTimeoutMs);
+    expect(play.state.phase).toBe('proposed');
+    play.hear({ type: 'witnessed' });
+    expect(play.state.phase).toBe('running');
+  });
+  test('may come first; then enough must accept', () => {
+    const play = unwitnessed();
+    play.hear({ type: 'witnessed' });
+    play.hear({ type: 'witnessed' }); // another note over the same plan changes nothing
+    expect(play.state).toMatchObject({ phase: 'proposed', witnessed: true });
+    for (const tenant of ROSTER) play.hear({ type: 'accept', tenant });
+    expect(play.state.phase).toBe('running');
+  });
+  test('that never come stop the task, and the reason is theirs', () => {
+    const play = unwitnessed();
+    for (const tenant of ROSTER) play.hear({ type: 'accept', tenant });
+    play.tick(RULES.patienceMs);
+    expect(play.state).toMatchObject({ phase: 'stopped', reason: 'not-witnessed' });
+  });
+  test('over the end finish the task; until then it neither goes on nor can be stopped', () => {
+    const play = keyed();
+    const last = {
+      ...(play.state as Extract<TaskState, { phase: 'running' }>),
+      steps: RULES.steps,
+      conversation: undefined,
+    };
+    expect(nextMove(last, RULES, new Set(ROSTER), () => [])).toEqual({ type: 'complete' });
+    const complete = advance(last, { type: 'completed', entry: 99 }, RULES);
+    expect(nextMove(complete, RULES, new Set(ROSTER), () => [])).toBeUndefined();
+    expect(decide(complete, { type: 'tick', at: 1e12, present: new Set() }, RULES)).toEqual([]);
+    expect(() => advance(complete, { type: 'stopped', reason: 'stopped-by-operator' }, RULES)).toThrow('cannot follow');
+    expect(decide(complete, { type: 'witnessed' }, RULES)).toEqual([{ type: 'finished' }]);
+    expect(decide(last, { type: 'witnessed' }, RULES)).toEqual([]);
+    expect(() => advance(last, { type: 'finished' }, RULES)).toThrow('cannot follow');
+    expect(advance(complete, { type: 'finished' }, RULES)).toMatchObject({ phase: 'finished', end: 99 });
+  });
+});
+
 describe('a fact that cannot be is a damaged store:', () => {
   const facts = (play: TaskPlay): TaskFact[] => play.facts;
   const head = EMPTY_LEDGER;
   const charged = inRound({ type: 'charged', sumHash: 'x' });
   test.each<[string, TaskFact[], TaskFact]>([
-    ['proposed twice', facts(keyed()), { type: 'proposed', at: 0, model: '' }],
+    ['proposed twice', facts(keyed()), { type: 'proposed', at: 0, model: '', entry: 0 }],
     ['accepted twice', facts(keyed()), { type: 'accepted', tenant: 'amber' }],
     ['begun twice', facts(keyed()), { type: 'begun' }],
     ['a round before the task has begun', [], { type: 'round-begun', round: 1, present: ROSTER, head }],

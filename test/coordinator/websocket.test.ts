@@ -14,6 +14,8 @@ import { type Server, startServer } from '../support/serving.ts';
 import { FIVE, smallTask } from '../support/small-task.ts';
 import { type Ask, type Say, TappedTenant } from '../support/tapped-tenant.ts';
 
+const DATASET = 'd'.repeat(64);
+
 async function until(isTrue: () => boolean, what: string): Promise<void> {
   for (const end = Date.now() + 10_000; !isTrue(); await sleep(5))
     if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
@@ -30,7 +32,7 @@ const helloOf = (tapped: TappedTenant): Hello => tapped.received[0] as Hello;
 
 function identification(hello: Hello, tenant: TenantId, identity: Identity): Extract<FromClient, { type: 'identify' }> {
   const signature = identity.sign(identifyDigest(hello, tenant));
-  return { type: 'identify', protocol: 1, version: 'test', tenant, ledger: 0, signature };
+  return { type: 'identify', protocol: 1, version: 'test', tenant, ledger: 0, open: [], signature };
 }
 
 describe('a stranger', () => {
@@ -386,7 +388,9 @@ describe('an enrolled tenant', () => {
           task: id,
           cause: 'policy',
           reason: '',
-          signature: tapped.identity.sign(answerDigest('amber', { type: 'accept', task: id, round: 0 })),
+          signature: tapped.identity.sign(
+            answerDigest('amber', { type: 'accept', task: id, round: 0, dataset: DATASET }),
+          ),
         }),
     ],
     [
@@ -394,9 +398,12 @@ describe('an enrolled tenant', () => {
       (tapped, { id }) =>
         tapped.say({
           type: 'accept',
+          dataset: DATASET,
           task: id,
           round: 0,
-          signature: tapped.identity.sign(answerDigest('blue', { type: 'accept', task: id, round: 0 })),
+          signature: tapped.identity.sign(
+            answerDigest('blue', { type: 'accept', task: id, round: 0, dataset: DATASET }),
+          ),
         }),
     ],
     ['sends garbage', (tapped) => tapped.raw(Uint8Array.of(1, 2, 3))],
@@ -426,8 +433,8 @@ describe('an enrolled tenant', () => {
     const latecomer = tap(server, 'late', late);
     await until(() => latecomer.received.length === 1, 'a greeting');
     latecomer.say(identification(helloOf(latecomer), 'late', late));
-    const accept = late.sign(answerDigest('late', { type: 'accept', task: conductor.id, round: 0 }));
-    latecomer.say({ type: 'accept', task: conductor.id, round: 0, signature: accept });
+    const accept = late.sign(answerDigest('late', { type: 'accept', task: conductor.id, round: 0, dataset: DATASET }));
+    latecomer.say({ type: 'accept', task: conductor.id, round: 0, dataset: DATASET, signature: accept });
     const nothing = { open: new Uint8Array(24), sealed: [], signature: new Uint8Array(64) };
     latecomer.say({ type: 'say', task: conductor.id, epoch: 1, round: 1, stage: 'contribute', attempt: 1, ...nothing });
     await until(() => latecomer.refusals.length === 2 || conductor.isOver, 'two refusals');

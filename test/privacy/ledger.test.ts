@@ -1,19 +1,17 @@
-import { createHash, generateKeyPairSync, sign, verify } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import {
   appendEntry,
-  type Checkpoint,
-  checkpointText,
   EMPTY_LEDGER,
   entryText,
-  hashEntry,
   type LedgerBody,
   type LedgerEntry,
-  signCheckpoint,
   verifyChain,
-  verifyCheckpoint,
 } from '../../privacy/ledger.ts';
+import { leafHash, rootOf, treeRoot } from '../../privacy/transparency/merkle.ts';
 import { aCharge, aFinish, anAbort, aPlan, aRelease, chainOf, context, hex } from './ledgers.ts';
+
+const hashEntry = (entry: LedgerEntry): string => createHash('sha256').update(entryText(entry)).digest('hex');
 
 const bodies = [aPlan(), aCharge(1), aRelease(1), aCharge(2), anAbort(2), aCharge(3), aRelease(3), aFinish(2)];
 
@@ -28,7 +26,9 @@ test('the hash is SHA-256 over canonical JSON, keys sorted, nothing between', ()
   const { entry } = appendEntry(EMPTY_LEDGER, { kind: 'stop', reason: 'by-operator' }, context);
   const text = `{"federation":"north","kind":"stop","previous":"${'0'.repeat(64)}","reason":"by-operator","seq":0,"task":"task-1","time":1700000000000,"v":1}`;
   expect(entryText(entry)).toBe(text);
-  expect(hashEntry(entry)).toBe(createHash('sha256').update(text).digest('hex'));
+  expect(chainOf([{ kind: 'stop', reason: 'by-operator' }]).head.hash).toBe(
+    createHash('sha256').update(text).digest('hex'),
+  );
 });
 
 test('an intact ledger verifies, as objects and as lines, in one piece and in two', () => {
@@ -46,7 +46,7 @@ const swap =
   (i: number, changes: object): Edit =>
   (entries) =>
     entries.map((entry, at) => (at === i ? ({ ...entry, ...changes } as LedgerEntry) : entry));
-const forged = appendEntry({ size: 3, hash: hex('elsewhere') }, aCharge(9), context).entry;
+const forged = appendEntry({ ...chainOf(bodies.slice(0, 3)).head, hash: hex('elsewhere') }, aCharge(9), context).entry;
 
 test.each<[string, Edit, number]>([
   ['a changed time', swap(2, { time: 1 }), 3],
@@ -157,33 +157,9 @@ test('a body cannot choose its place in the chain', () => {
   expect(entry).toMatchObject({ seq: 0, previous: EMPTY_LEDGER.hash });
 });
 
-const { privateKey, publicKey } = generateKeyPairSync('ed25519');
-const signer = (message: Uint8Array) => sign(null, message, privateKey);
-const verifier = (message: Uint8Array, signature: Uint8Array) => verify(null, message, publicKey, signature);
-const checkpoint: Checkpoint = { origin: 'parley/north', size: 8, head: hex('head') };
-
-test('a checkpoint is text that says what it is, which ledger, how long, and where it stands', () => {
-  expect(checkpointText(checkpoint)).toBe(`parley-ledger-checkpoint-v1\nparley/north\n8\n${hex('head')}\n`);
-});
-
-test('a signed checkpoint verifies, and no other does', () => {
-  const signed = signCheckpoint(checkpoint, signer);
-  expect(verifyCheckpoint(signed, verifier)).toBe(true);
-  for (const change of [{ origin: 'parley/south' }, { size: 9 }, { head: hex('other') }]) {
-    expect(verifyCheckpoint({ ...signed, checkpoint: { ...checkpoint, ...change } }, verifier)).toBe(false);
-  }
-  const other = generateKeyPairSync('ed25519').publicKey;
-  expect(verifyCheckpoint(signed, (message, signature) => verify(null, message, other, signature))).toBe(false);
-});
-
-test('what is malformed is refused when signing and is false when verifying', () => {
-  const signed = signCheckpoint(checkpoint, signer);
-  for (const change of [{ origin: 'a\nb' }, { origin: '' }, { size: -1 }, { size: 1.5 }, { head: 'AB'.repeat(32) }]) {
-    const malformed = { ...checkpoint, ...change };
-    expect(() => signCheckpoint(malformed, signer)).toThrow(RangeError);
-    expect(verifyCheckpoint({ ...signed, checkpoint: malformed }, () => true)).toBe(false);
-  }
-  for (const signature of ['', 'xyz', signed.signature.toUpperCase(), signed.signature.slice(1)]) {
-    expect(verifyCheckpoint({ ...signed, signature }, () => true)).toBe(false);
-  }
+test('the head is also the Merkle tree over the entries’ texts', () => {
+  const { entries, head } = chainOf(bodies);
+  const leaves = entries.map((entry) => leafHash(Buffer.from(entryText(entry))));
+  expect(rootOf(head)).toEqual(treeRoot(leaves));
+  expect(head.size).toBe(8);
 });

@@ -11,6 +11,7 @@ import {
   type FromCoordinator,
   type LedgerNews,
 } from '../../aggregation/wire.ts';
+import { signedHead } from '../../aggregation/witness.ts';
 import { type ClientStore, openClientStore } from '../../client/client-store.ts';
 import { type ClientEvent, type ClientWorld, createParticipant, type Participant } from '../../client/participant.ts';
 import type { Policy } from '../../client/policy.ts';
@@ -21,12 +22,12 @@ import type { Backend } from '../../models/backend.ts';
 import type { Table } from '../../models/encode.ts';
 import {
   appendEntry,
-  checkpointText,
   entryText,
   type LedgerBody,
   type LedgerContext,
   type LedgerEntry,
   type LedgerHead,
+  verifyChain,
 } from '../../privacy/ledger.ts';
 import { inlineNoise } from '../../privacy/noise-supply.ts';
 import { secureRandom } from '../../privacy/random.ts';
@@ -265,12 +266,14 @@ export function forgedNews(
 
 /** These entries, with this head, signed whether or not it is theirs. */
 export function signedNews(entries: readonly string[], head: LedgerHead, identity: Identity): LedgerNews {
-  const checkpoint = {
-    origin: `parley:${fingerprint(identity.publicKey)}`,
-    size: head.size,
-    head: head.hash,
-  };
-  return { entries: [...entries], checkpoint, signature: identity.sign(Buffer.from(checkpointText(checkpoint))) };
+  return { entries: [...entries], note: signedHead(head, identity) };
+}
+
+/** Where a ledger that stood at `head` stands after news. */
+export function headAfter(head: LedgerHead, { entries }: LedgerNews): LedgerHead {
+  const verdict = verifyChain(entries, head);
+  if (!verdict.intact) throw new Error(verdict.problem);
+  return verdict.head;
 }
 
 /** The bodies of entries, without what ties them to their place. */

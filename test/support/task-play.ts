@@ -10,7 +10,7 @@ import {
   type TaskRules,
   type TaskState,
 } from '../../coordinator/task.ts';
-import { EMPTY_LEDGER } from '../../privacy/ledger.ts';
+import { EMPTY_LEDGER, positionOf } from '../../privacy/ledger.ts';
 
 const stage = (name: string, gate: Stage['gate'], answers: Stage['answers'], attempts = 0): Stage => ({
   name,
@@ -55,7 +55,7 @@ export class TaskPlay {
 
   constructor(rules: TaskRules = RULES) {
     this.rules = rules;
-    this.facts.push({ type: 'proposed', at: this.now, model: 'model 0' });
+    this.facts.push({ type: 'proposed', at: this.now, model: 'model 0', entry: 7 }, { type: 'witnessed' });
     this.state = replay(this.facts, rules);
   }
 
@@ -127,14 +127,14 @@ export class TaskPlay {
     switch (move.type) {
       case 'stop':
         return [{ type: 'stopped', reason: move.reason }];
-      case 'finish':
-        return [{ type: 'finished' }];
+      case 'complete':
+        return [{ type: 'completed', entry: 99 }, { type: 'finished' }];
       case 'wait':
         return [{ type: 'waiting', at: this.now }];
       case 'begin-epoch':
-        return [{ type: 'epoch-begun', epoch: state.epoch + 1, members: move.members, head: this.head }];
+        return [{ type: 'epoch-begun', epoch: state.epoch + 1, members: move.members, head: positionOf(this.head) }];
       case 'begin-round':
-        return [{ type: 'round-begun', round: state.round + 1, present: move.present, head: this.head }];
+        return [{ type: 'round-begun', round: state.round + 1, present: move.present, head: positionOf(this.head) }];
       case 'ask': {
         const { stage, attempt, tenants: asked, patient } = move;
         return [inRound({ type: 'asked', stage, attempt, asked, patient, at: this.now })];

@@ -1,0 +1,219 @@
+import { auditEntries, type Finding, type TaskAudit } from '../privacy/audit.ts';
+import { EMPTY_LEDGER, type LedgerEntry, type PlanEntry, verifyChain } from '../privacy/ledger.ts';
+import { TransparencyRefused } from '../privacy/transparency/canonical-text.ts';
+import { type CosignedCheckpoint, verifyCosigned } from '../privacy/transparency/cosignature.ts';
+import { rootOf } from '../privacy/transparency/merkle.ts';
+import { satisfied, type TrustPolicy, thresholdPolicy } from '../privacy/transparency/trust-policy.ts';
+import { parseVerifierKey, type VerifierKey } from '../privacy/transparency/verifier-key.ts';
+import { fingerprint, isSignedBy } from './identity.ts';
+import type { LedgerExport } from './ledger-export.ts';
+import { answerDigest } from './wire.ts';
+import { witnessKey } from './witness.ts';
+
+/**
+ * Reads an exported ledger and trusts nobody who made it.
+ *
+ *   chain ─▶ signed head ─▶ cosigned notes lie on this tree ─▶ each task: quorum over plan and end ─▶ acceptances ─▶ ε again
+ *
+ * Promise: any changed bit is found. What is wrong is named by entry, or by the note's size; all of it is listed, unless the
+ * chain itself is broken, after which nothing can be said about entries. Keys count as far as the reader knows them:
+ * those not in `known` are taken from the file, and `unknownKeys` says whose.
+ */
+export interface Known {
+  /** the coordinator's fingerprint */
+  readonly coordinator?: string;
+  /** tenants' fingerprints by name */
+  readonly tenants?: Readonly<Record<string, string>>;
+}
+
+export interface LedgerVerdict {
+  readonly verified: boolean;
+  readonly findings: readonly Finding[];
+  readonly entries: readonly LedgerEntry[];
+  readonly tasks: readonly (TaskAudit & { readonly witnessed: 'end' | 'plan' | 'no' })[];
+  readonly signedBy: string;
+  /** whose keys the reader did not bring: the coordinator, or tenants by name */
+  readonly unknownKeys: readonly string[];
+}
+
+export function verifyLedgerExport(file: LedgerExport, known: Known = {}): LedgerVerdict {
+  const log = verifierKey(file.log);
+  if (typeof log === 'string') return broken('', [{ seq: 0, problem: log }]);
+  const signedBy = fingerprint(log.publicKey);
+  const findings: Finding[] = [];
+  const entries: LedgerEntry[] = [];
+  const notes = new Map(file.notes.map((note) => [sizeIn(note), note]));
+  const roots = new Map<number, Uint8Array>([[0, rootOf(EMPTY_LEDGER)]]);
+  const headSize = sizeIn(file.head);
+  const chain = verifyChain(file.entries, EMPTY_LEDGER, (entry, after) => {
+    entries.push(entry);
+    if (notes.has(after.size) || after.size === headSize) roots.set(after.size, rootOf(after));
+  });
+  if (!chain.intact) return broken(signedBy, [{ seq: chain.seq, problem: chain.problem }]);
+  if (known.coordinator !== undefined && known.coordinator !== signedBy)
+    findings.push({ seq: 0, problem: `signed by ${signedBy}, not by ${known.coordinator}` });
+
+  findings.push(...headProblems(file.head, log, entries.length, roots));
+  for (const [size, note] of notes) findings.push(...noteProblems(note, size, log, entries.length, roots));
+  const plans = entries.filter((entry): entry is LedgerEntry & PlanEntry => entry.kind === 'plan');
+  findings.push(...plans.flatMap((plan) => rosterProblems(plan, known)), ...acceptProblems(entries, plans));
+  const audit = auditEntries(entries);
+  const tasks = audit.tasks.map((task) => {
+    const plan = plans.find((each) => each.task === task.task)!;
+    const { problems, witnessed } = witnessing(plan, entries, [...notes], log);
+    findings.push(...problems);
+    return { ...task, witnessed };
+  });
+  findings.push(...audit.findings);
+  findings.sort((a, b) => a.seq - b.seq);
+  return {
+    verified: findings.length === 0,
+    findings,
+    entries,
+    tasks,
+    signedBy,
+    unknownKeys: unknownKeys(plans, known),
+  };
+}
+
+const broken = (signedBy: string, findings: readonly Finding[]): LedgerVerdict => ({
+  ...{ verified: false, findings, entries: [], tasks: [], signedBy, unknownKeys: [] },
+});
+
+function verifierKey(text: string): VerifierKey | string {
+  try {
+    return parseVerifierKey(text);
+  } catch (error) {
+    return refusal(error);
+  }
+}
+
+/** What a note says its size is, before anything of it is believed; −1 when it is no note. */
+function sizeIn(note: string): number {
+  const size = note.split('\n')[1] ?? '';
+  return /^(0|[1-9][0-9]{0,15})$/.test(size) ? Number(size) : -1;
+}
+
+function headProblems(
+  head: string,
+  log: VerifierKey,
+  entries: number,
+  roots: ReadonlyMap<number, Uint8Array>,
+): Finding[] {
+  const read = cosignedIn(head, log, []);
+  if (typeof read === 'string') return [{ seq: entries, problem: `the signed head: ${read}` }];
+  const { size, root } = read.checkpoint;
+  if (size > entries)
+    return [{ seq: entries, problem: `the signed head covers ${size} entries, the file holds ${entries}: cut off` }];
+  if (size < entries)
+    return [{ seq: size, problem: `the signed head covers ${size} entries, the file holds ${entries}: added to` }];
+  if (!isSame(root, roots.get(size)))
+    return [{ seq: 0, problem: 'the signed head is over other entries than these: rewritten' }];
+  return [];
+}
+
+function noteProblems(
+  note: string,
+  size: number,
+  log: VerifierKey,
+  entries: number,
+  roots: ReadonlyMap<number, Uint8Array>,
+): Finding[] {
+  const read = cosignedIn(note, log, []);
+  const seq = Math.max(0, Math.min(size, entries) - 1);
+  if (typeof read === 'string') return [{ seq, problem: `the note over ${size} entries: ${read}` }];
+  if (size > entries)
+    return [{ seq, problem: `a note was cosigned over ${size} entries, the file holds ${entries}: cut off` }];
+  if (!isSame(read.checkpoint.root, roots.get(size)))
+    return [{ seq, problem: `the first ${size} entries are not those that were cosigned: forked` }];
+  return [];
+}
+
+/** The quorum that the plan names must have cosigned the plan before its first charge, and its end. */
+function witnessing(
+  plan: LedgerEntry & PlanEntry,
+  entries: readonly LedgerEntry[],
+  notes: readonly (readonly [number, string])[],
+  log: VerifierKey,
+): { problems: Finding[]; witnessed: 'end' | 'plan' | 'no' } {
+  const policy = quorum(plan, log);
+  if (typeof policy === 'string') return { problems: [{ seq: plan.seq, problem: policy }], witnessed: 'no' };
+  const mine = entries.filter(({ task }) => task === plan.task);
+  const charge = mine.find(({ kind }) => kind === 'charge');
+  const end = mine.find(({ kind }) => kind === 'finish');
+  const isCosigned = (from: number, to: number): boolean =>
+    notes.some(([size, note]) => size > from && size <= to && isEnough(note, policy, log));
+  const begun = isCosigned(plan.seq, charge?.seq ?? Number.POSITIVE_INFINITY);
+  const problems: Finding[] = [];
+  if (charge !== undefined && !begun)
+    problems.push({
+      seq: charge.seq,
+      problem: `charged before ${plan.trust.threshold} of the roster cosigned the plan`,
+    });
+  const ended = end !== undefined && isCosigned(end.seq, Number.POSITIVE_INFINITY);
+  return { problems, witnessed: ended ? 'end' : begun ? 'plan' : 'no' };
+}
+
+function quorum({ roster, trust }: PlanEntry, log: VerifierKey): TrustPolicy | string {
+  try {
+    return thresholdPolicy(log, roster.map(witnessKey), trust.threshold);
+  } catch (error) {
+    return `its roster is no set of witnesses: ${(error as Error).message}`;
+  }
+}
+
+function isEnough(note: string, policy: TrustPolicy, log: VerifierKey): boolean {
+  const read = cosignedIn(
+    note,
+    log,
+    policy.witnesses.map(({ key }) => key),
+  );
+  return typeof read !== 'string' && satisfied(policy, read.cosignedBy);
+}
+
+function cosignedIn(note: string, log: VerifierKey, witnesses: readonly VerifierKey[]): CosignedCheckpoint | string {
+  try {
+    return verifyCosigned(note, { logKeys: [log], witnesses, verify: isSignedBy });
+  } catch (error) {
+    return refusal(error);
+  }
+}
+
+function rosterProblems({ seq, roster }: LedgerEntry & PlanEntry, { tenants }: Known): Finding[] {
+  return roster.flatMap(({ tenant, key }) => {
+    const known = tenants?.[tenant];
+    const print = fingerprint(Buffer.from(key, 'hex'));
+    return known === undefined || known === print
+      ? []
+      : [{ seq, problem: `lists ${tenant} with the key ${print}, not ${known}` }];
+  });
+}
+
+function acceptProblems(entries: readonly LedgerEntry[], plans: readonly (LedgerEntry & PlanEntry)[]): Finding[] {
+  const rosterOf = new Map(
+    plans.map(({ task, roster }) => [task, new Map(roster.map(({ tenant, key }) => [tenant, key]))]),
+  );
+  return entries.flatMap((entry) => {
+    if (entry.kind !== 'accept') return [];
+    const { seq, task, tenant, dataset, signature } = entry;
+    const key = rosterOf.get(task)?.get(tenant);
+    if (key === undefined) return [{ seq, problem: `${tenant} accepts a task whose roster does not list it` }];
+    const said = answerDigest(tenant, { type: 'accept', task, round: 0, dataset });
+    return isSignedBy(Buffer.from(key, 'hex'), said, Buffer.from(signature, 'hex'))
+      ? []
+      : [{ seq, problem: `the signature of ${tenant} does not verify` }];
+  });
+}
+
+function unknownKeys(plans: readonly PlanEntry[], { coordinator, tenants = {} }: Known): string[] {
+  const names = new Set(plans.flatMap(({ roster }) => roster.map(({ tenant }) => tenant)));
+  const strangers = [...names].filter((tenant) => tenants[tenant] === undefined).sort();
+  return coordinator === undefined ? ['coordinator', ...strangers] : strangers;
+}
+
+const isSame = (a: Uint8Array, b: Uint8Array | undefined): boolean => b !== undefined && Buffer.compare(a, b) === 0;
+
+function refusal(error: unknown): string {
+  if (error instanceof TransparencyRefused || error instanceof RangeError) return error.message;
+  throw error;
+}
