@@ -56,7 +56,7 @@ const SHAPES_AHEAD = 4;
 export function threadedNoise(): NoiseSupply {
   // next to this file, as source and as build
   const program = new URL(`./noise-thread${extname(import.meta.url)}`, import.meta.url);
-  const thread = new Worker(program, { name: 'noise', execArgv: [] }); // the program's own flags may not suit a thread
+  const thread = new Worker(program, { name: 'noise' });
   const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
   const given = new Unused();
   const shelf = new Map<string, Promise<NoiseShare>>();
