@@ -1,8 +1,8 @@
 /**
  * Is this the noise that was promised? Integer samples against the exact discrete Gaussian D_Z(0, σ²).
  *
- * Two tests that see different things: chi-square the shape in cells, Kolmogorov and Smirnov a shift or a wrong width
- * anywhere. A p-value here is the chance that the promised noise looks as odd as this or odder.
+ * Three tests that see different things: the variance a wrong amount, chi-square a wrong shape in cells, Kolmogorov and
+ * Smirnov a shift anywhere. A p-value here is the chance that the promised noise looks as odd as this or odder.
  */
 import { normalQuantile, normalTail } from '../normal.ts';
 
@@ -42,6 +42,20 @@ function summed(stdDev: number): Cdf {
   return (k) => (k < -reach ? 0 : (sums[Math.min(k + reach, sums.length - 1)] ?? sum) / sum);
 }
 
+/**
+ * The samples' mean square beside σ²: what sees a wrong number of shares with the fewest samples. Two-sided.
+ *
+ * @param samples - integers
+ * @returns the p-value, taking Σ x²/σ² as chi-square, which for σ ≥ 6 it is to many digits
+ * @throws RangeError when there are no samples
+ */
+export function varianceP(samples: ArrayLike<number>, stdDev: number): number {
+  if (samples.length === 0) throw new RangeError('there are no samples to test');
+  let sum = 0;
+  for (let i = 0; i < samples.length; i++) sum += (samples[i]! / stdDev) ** 2;
+  return Math.min(1, 2 * normalTail(Math.abs(asNormal(sum, samples.length))));
+}
+
 /** Most cells of a chi-square, and fewest samples expected in one. */
 const [MOST_CELLS, LEAST_EXPECTED] = [64, 10];
 
@@ -64,8 +78,13 @@ export function chiSquareP(samples: ArrayLike<number>, stdDev: number): number {
     const expected = (upTo[cell + 1]! - upTo[cell]!) * samples.length;
     return sum + (count - expected) ** 2 / expected;
   }, 0);
-  const spread = 2 / (9 * (counts.length - 1));
-  return normalTail((Math.cbrt(chiSquare / (counts.length - 1)) - 1 + spread) / Math.sqrt(spread));
+  return normalTail(asNormal(chiSquare, counts.length - 1));
+}
+
+/** A chi-square variable as a standard normal one (Wilson and Hilferty 1931). */
+function asNormal(chiSquare: number, degrees: number): number {
+  const spread = 2 / (9 * degrees);
+  return (Math.cbrt(chiSquare / degrees) - 1 + spread) / Math.sqrt(spread);
 }
 
 /** Last integers of all cells but the last, ascending. */

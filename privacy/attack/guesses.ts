@@ -2,7 +2,7 @@
  * From an attack's scores to guesses: who was there, who was not, and how many of those guesses are right.
  *
  *   m canaries, each there by the toss of a coin ──▶ a score each, higher means "there"
- *     ──▶ the r/2 highest are guessed present, the r/2 lowest absent, nothing is said of the rest ──▶ v correct
+ *     ──▶ the highest are guessed present, the lowest absent, nothing is said of the rest ──▶ v of r correct
  *
  * Promise: which canaries are guessed depends on scores alone. Equal scores are taken in the order of the canaries, which
  * knows nothing of the coins.
@@ -18,35 +18,50 @@ export interface Guesses {
   readonly correct: number;
 }
 
+/** How many of the highest scores are guessed present, and how many of the lowest absent. */
+export interface Split {
+  readonly present: number;
+  readonly absent: number;
+}
+
 /** Parts of the canaries that are guessed. Nobody knows the best part beforehand: whoever tries all pays for each (Bonferroni). */
 const PARTS = [0.02, 0.05, 0.1, 0.2, 0.5, 1] as const;
 
-/** Numbers of guesses worth a try for this many canaries: even, ascending, each at least 2. */
-export function guessCounts(canaries: number): readonly number[] {
-  return [...new Set(PARTS.map((part) => 2 * Math.max(1, Math.floor((part * canaries) / 2))))];
+/** As many guessed present as absent: right where scores of both sides spread alike. Ascending, the last guesses everybody. */
+export function evenSplits(canaries: number): readonly Split[] {
+  const halves = new Set(PARTS.map((part) => Math.max(1, Math.floor((part * canaries) / 2))));
+  return [...halves].map((half) => ({ present: half, absent: half }));
+}
+
+/** Nobody guessed absent: right where who is there does not always show, as in sampled batches. Up to half of the canaries. */
+export function presentOnlySplits(canaries: number): readonly Split[] {
+  const counts = new Set(PARTS.slice(0, -1).map((part) => Math.max(1, Math.floor(part * canaries))));
+  return [...counts].map((count) => ({ present: count, absent: 0 }));
 }
 
 /**
- * What guessing by `scores` gives for each of `counts`.
+ * What guessing by `scores` gives for each of `splits`.
  *
  * @param scores - one for each canary; higher means present
  * @param present - the coins, one for each canary
- * @param counts - numbers of guesses, even, from 2 to the number of canaries
- * @throws RangeError when lengths or counts do not fit
+ * @throws RangeError when there are not as many coins as scores, or a split guesses nobody or somebody twice
  */
 export function guessBy(
   scores: Float64Array,
   present: readonly boolean[],
-  counts: readonly number[] = guessCounts(scores.length),
+  splits: readonly Split[],
 ): readonly Guesses[] {
   const canaries = scores.length;
   if (present.length !== canaries) throw new RangeError(`${canaries} scores, but ${present.length} coins`);
   const ascending = [...scores.keys()].sort((a, b) => scores[a]! - scores[b]! || a - b);
-  return counts.map((guesses) => {
-    if (!(Number.isInteger(guesses / 2) && guesses >= 2 && guesses <= canaries))
-      throw new RangeError(`guesses must be an even number from 2 to ${canaries}, got ${guesses}`);
-    const absent = ascending.slice(0, guesses / 2).filter((canary) => !present[canary]);
-    const there = ascending.slice(-guesses / 2).filter((canary) => present[canary]);
+  return splits.map((split) => {
+    const guesses = split.present + split.absent;
+    if (!(split.present >= 0 && split.absent >= 0 && guesses >= 1 && guesses <= canaries))
+      throw new RangeError(
+        `of ${canaries} canaries ${split.present} cannot be guessed present, ${split.absent} absent`,
+      );
+    const absent = ascending.slice(0, split.absent).filter((canary) => !present[canary]);
+    const there = ascending.slice(canaries - split.present).filter((canary) => present[canary]);
     return { canaries, guesses, correct: absent.length + there.length };
   });
 }

@@ -1,6 +1,6 @@
 import { bestFdpMu } from '../../privacy/attack/f-dp.ts';
 import { type GaussianFit, gaussianFit } from '../../privacy/attack/gaussian-fit.ts';
-import { guessBy } from '../../privacy/attack/guesses.ts';
+import { evenSplits, guessBy, presentOnlySplits } from '../../privacy/attack/guesses.ts';
 import { bestOneRunEpsilon } from '../../privacy/attack/one-run.ts';
 import { type Roc, rocOf } from '../../privacy/attack/roc.ts';
 import { gaussianEpsilon } from '../../privacy/normal.ts';
@@ -33,7 +33,7 @@ export function attack(
   { delta, confidence, random }: { delta: number; confidence: number; random: RandomSource },
 ): Evidence {
   const scores = scoresOf(sums, present.length);
-  const guesses = guessBy(scores, present);
+  const guesses = guessBy(scores, present, [...evenSplits(scores.length), ...presentOnlySplits(scores.length)]);
   const significance = (1 - confidence) / BOUNDS;
   const mu = bestFdpMu(guesses, significance);
   const side = (there: boolean): Float64Array => scores.filter((_, canary) => present[canary] === there);

@@ -1,4 +1,4 @@
-import { chiSquareP, kolmogorovSmirnovP } from '../../privacy/attack/goodness-of-fit.ts';
+import { chiSquareP, kolmogorovSmirnovP, varianceP } from '../../privacy/attack/goodness-of-fit.ts';
 import { normalQuantile } from '../../privacy/normal.ts';
 import type { OpenedSums } from './canary-run.ts';
 
@@ -9,6 +9,7 @@ import type { OpenedSums } from './canary-run.ts';
 export interface NoiseCheck {
   /** values that were compared */
   readonly values: number;
+  readonly varianceP: number;
   readonly chiSquareP: number;
   readonly kolmogorovSmirnovP: number;
   /** largest correlation of any two rounds, in standard deviations of unrelated ones; 0 when there is one round only */
@@ -29,33 +30,40 @@ export function checkNoise({ plan, sums, contributions }: OpenedSums, silent: re
   const values = Float64Array.from({ length: rounds.length * silent.length }, (_, i) => {
     return rounds[Math.floor(i / silent.length)]![i % silent.length]!;
   });
-  const [chiSquare, kolmogorov] = [chiSquareP(values, stdDev), kolmogorovSmirnovP(values, stdDev)];
-  const correlation = largestCorrelation(rounds, stdDev);
+  const fits = {
+    varianceP: varianceP(values, stdDev),
+    chiSquareP: chiSquareP(values, stdDev),
+    kolmogorovSmirnovP: kolmogorovSmirnovP(values, stdDev),
+  };
+  const least = Math.min(...Object.values(fits));
+  const correlation = largestCorrelation(rounds);
   const pairs = Math.max(1, (rounds.length * (rounds.length - 1)) / 2);
   const correlationLimit = Math.max(5, -normalQuantile(CHANCE / 2 / pairs));
   const spread = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
   const problems: string[] = [];
-  if (chiSquare < CHANCE || kolmogorov < CHANCE)
+  if (least < CHANCE)
     problems.push(
-      `the noise in the sums is not the plan's: its standard deviation is ${spread.toPrecision(4)} grid steps, ${stdDev.toPrecision(4)} are promised (p ${Math.min(chiSquare, kolmogorov).toExponential(1)})`,
+      `the noise in the sums is not the plan's: its standard deviation is ${spread.toPrecision(4)} grid steps, ${stdDev.toPrecision(4)} are promised (p ${least.toExponential(1)})`,
     );
   if (correlation > correlationLimit)
     problems.push(`two rounds share noise: correlated by ${correlation.toFixed(1)} standard deviations`);
-  return {
-    ...{ values: values.length, chiSquareP: chiSquare, kolmogorovSmirnovP: kolmogorov },
-    ...{ correlation, correlationLimit, problems },
-  };
+  return { values: values.length, ...fits, correlation, correlationLimit, problems };
 }
 
-/** Unrelated rounds of n values have Σ x·y of variance n·σ⁴. */
-function largestCorrelation(rounds: readonly Float64Array[], stdDev: number): number {
+/** Coefficients of unrelated rounds of n values have standard deviation 1/√n; a round and itself come to √n of those. */
+function largestCorrelation(rounds: readonly Float64Array[]): number {
+  const norms = rounds.map((round) => Math.sqrt(dot(round, round)));
   let largest = 0;
   for (let later = 1; later < rounds.length; later++)
     for (let earlier = 0; earlier < later; earlier++) {
-      let product = 0;
-      const [a, b] = [rounds[earlier]!, rounds[later]!];
-      for (let i = 0; i < a.length; i++) product += (a[i]! / stdDev) * (b[i]! / stdDev);
-      largest = Math.max(largest, Math.abs(product) / Math.sqrt(a.length));
+      const scale = norms[earlier]! * norms[later]!;
+      if (scale > 0) largest = Math.max(largest, Math.abs(dot(rounds[earlier]!, rounds[later]!)) / scale);
     }
-  return largest;
+  return largest * Math.sqrt(rounds[0]?.length ?? 0);
+}
+
+function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
 }

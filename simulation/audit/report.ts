@@ -80,7 +80,7 @@ export function describeAudit(summary: AuditSummary): string {
   claimed       ε at δ ${summary.delta} for one customer (${customer}), ${summary.neighbouring}:
                 release ${claimed.release.toFixed(3)} · coalition ${claimed.coalition.toFixed(3)} · floor ${claimed.floor.toFixed(3)}${recomputed(summary)}
   neighbours    ${replay.neighbours.length} oddest customers, same chance: moved by ${moved.toFixed(1)} of ${replay.allowed} grid steps
-  noise         ${noise.values} values against the exact discrete Gaussian: p ${noise.chiSquareP.toPrecision(2)} (chi-square), ${noise.kolmogorovSmirnovP.toPrecision(2)} (Kolmogorov–Smirnov)
+  noise         ${noise.values} values against the exact discrete Gaussian: p ${noise.varianceP.toPrecision(2)} (variance), ${noise.chiSquareP.toPrecision(2)} (chi-square), ${noise.kolmogorovSmirnovP.toPrecision(2)} (Kolmogorov–Smirnov)
                 rounds correlated by ${noise.correlation.toFixed(1)} standard deviations at most, ${noise.correlationLimit.toFixed(1)} would be too many
   lower bounds  ε ≥ ${lowerBounds.oneRun.toFixed(3)} (one-run) and ${lowerBounds.fdp.toFixed(3)} (f-DP), together with confidence ${summary.confidence}
   estimate      ε ${lowerBounds.gaussianFit.epsilon.toFixed(3)}, ${lowerBounds.gaussianFit.interval.map((end) => end.toFixed(3)).join(' to ')} (Gaussian fit, bootstrap interval; no bound)

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { bestFdpMu, fdpEpsilon, fdpMu } from '../../../privacy/attack/f-dp.ts';
-import { guessBy } from '../../../privacy/attack/guesses.ts';
+import { evenSplits, guessBy } from '../../../privacy/attack/guesses.ts';
 import { bestOneRunEpsilon } from '../../../privacy/attack/one-run.ts';
 import { gaussianEpsilon, normalTail } from '../../../privacy/normal.ts';
 import { attackBound } from '../../../privacy/pld-accountant.ts';
@@ -62,7 +62,7 @@ test.each([
       let [plain, byShape] = [0, 0];
       for (let run = 0; run < (canaries === 10_000 ? 2 : runs); run++) {
         const { scores, present } = perfectAttack(canaries, mu, random);
-        const results = guessBy(scores, present);
+        const results = guessBy(scores, present, evenSplits(canaries));
         const found = [
           bestOneRunEpsilon(results, 0.05, 1e-5),
           gaussianEpsilon(bestFdpMu(results, 0.05), 1e-5),
