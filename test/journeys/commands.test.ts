@@ -40,6 +40,7 @@ describe('every command', () => {
     ['ledger', 'verify'],
     ['predict'],
     ['simulate'],
+    ['audit'],
   ];
 
   test('is in this list: a new one needs a test', async () => {
