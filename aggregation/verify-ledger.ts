@@ -3,6 +3,7 @@ import { EMPTY_LEDGER, type LedgerEntry, type PlanEntry, verifyChain } from '../
 import { TransparencyRefused } from '../privacy/transparency/canonical-text.ts';
 import { type CosignedCheckpoint, verifyCosigned } from '../privacy/transparency/cosignature.ts';
 import { rootOf } from '../privacy/transparency/merkle.ts';
+import { parseNote } from '../privacy/transparency/signed-note.ts';
 import { satisfied, type TrustPolicy, thresholdPolicy } from '../privacy/transparency/trust-policy.ts';
 import { parseVerifierKey, type VerifierKey } from '../privacy/transparency/verifier-key.ts';
 import { fingerprint, isSignedBy } from './identity.ts';
@@ -54,7 +55,9 @@ export function verifyLedgerExport(file: LedgerExport, known: Known = {}): Ledge
     findings.push({ seq: 0, problem: `signed by ${signedBy}, not by ${known.coordinator}` });
 
   findings.push(...headProblems(file.head, log, entries.length, roots));
-  for (const [size, note] of notes) findings.push(...noteProblems(note, size, log, entries.length, roots));
+  const witnesses = everyWitness(entries);
+  for (const [size, note] of notes)
+    findings.push(...noteProblems(note, size, { log, witnesses, entries: entries.length, roots }));
   const plans = entries.filter((entry): entry is LedgerEntry & PlanEntry => entry.kind === 'plan');
   findings.push(...plans.flatMap((plan) => rosterProblems(plan, known)), ...acceptProblems(entries, plans));
   const audit = auditEntries(entries);
@@ -112,21 +115,32 @@ function headProblems(
   return [];
 }
 
-function noteProblems(
-  note: string,
-  size: number,
-  log: VerifierKey,
-  entries: number,
-  roots: ReadonlyMap<number, Uint8Array>,
-): Finding[] {
-  const read = cosignedIn(note, log, []);
+interface Tree {
+  readonly log: VerifierKey;
+  /** everybody whose key is in the ledger */
+  readonly witnesses: readonly VerifierKey[];
+  readonly entries: number;
+  readonly roots: ReadonlyMap<number, Uint8Array>;
+}
+
+function noteProblems(note: string, size: number, { log, witnesses, entries, roots }: Tree): Finding[] {
+  const read = cosignedIn(note, log, witnesses);
   const seq = Math.max(0, Math.min(size, entries) - 1);
   if (typeof read === 'string') return [{ seq, problem: `the note over ${size} entries: ${read}` }];
   if (size > entries)
     return [{ seq, problem: `a note was cosigned over ${size} entries, the file holds ${entries}: cut off` }];
   if (!isSame(read.checkpoint.root, roots.get(size)))
     return [{ seq, problem: `the first ${size} entries are not those that were cosigned: forked` }];
+  if (parseNote(note).signatures.length !== 1 + read.cosignedBy.length)
+    return [{ seq, problem: `the note over ${size} entries has a signature by nobody in this ledger` }];
   return [];
+}
+
+function everyWitness(entries: readonly LedgerEntry[]): VerifierKey[] {
+  const listed = entries.flatMap((entry) =>
+    entry.kind === 'plan' ? entry.roster : entry.kind === 'roster' ? [{ tenant: entry.tenant, key: entry.key }] : [],
+  );
+  return [...new Map(listed.map((each) => [`${each.tenant} ${each.key}`, witnessKey(each)])).values()];
 }
 
 /** The quorum that the plan names must have cosigned the plan before its first charge, and its end. */

@@ -492,7 +492,7 @@ describe('the ledger', () => {
   test('whose head is unsigned, or signed by somebody else, ends it', async () => {
     const unsigned = await ledgerInstead((news) => ({
       ...news,
-      note: news.note.replace(/[A-Za-z](?=[^\n]{8}\n$)/, (c) => (c === 'A' ? 'B' : 'A')),
+      note: forgedSignature(news.note),
     }));
     expectRefused(unsigned, /the signature by parley:\S+ does not verify/);
     const bobs = await ledgerInstead((_, { victim, federation }) =>
@@ -612,6 +612,10 @@ const contextOf = ({ conductor }: Scene) => ({
 const noNews = ({ victim, federation }: Scene): LedgerNews =>
   signedNews([], victim.store.ledgerHead(), federation.identity);
 const noNewsAfter = ({ note }: LedgerNews): LedgerNews => ({ entries: [], note });
+
+/** The note with another signature of the same length. */
+const forgedSignature = (note: string): string =>
+  `${note.slice(0, -20)}${note.at(-20) === 'A' ? 'B' : 'A'}${note.slice(-19)}`;
 
 /** As many entries, but others. */
 const elsewhere = ({ subtrees }: LedgerHead): Pick<LedgerHead, 'subtrees'> => ({
