@@ -1,14 +1,16 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { z } from 'zod';
+import { writeFileSync } from 'node:fs';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
+import type { LedgerExport } from '../aggregation/ledger-export.ts';
 import { PlanRefused } from '../aggregation/plan.ts';
 import type { SecureSumName } from '../aggregation/secure-sum.ts';
+import { readExport } from '../client/ledger-commands.ts';
 import { readSettings } from '../coordinator/settings-file.ts';
 import { type BackendName, startBackend } from '../models/backend.ts';
 import { type PlanEntry, readEntry } from '../privacy/ledger.ts';
 import { secureRandom } from '../privacy/random.ts';
 import { audit } from './audit/audit.ts';
 import { FEWEST_CANARIES, MOST_CANARIES } from './audit/canaries.ts';
+import { checkLedger } from './audit/claim.ts';
 import { curveSvg } from './audit/curve-svg.ts';
 import { describeAudit, summaryOf } from './audit/report.ts';
 import { type Subject, subjectInLedger, subjectOf } from './audit/subject.ts';
@@ -16,7 +18,7 @@ import { progressLine } from './progress-line.ts';
 
 /** `parley audit`: attacks this installation's own code with the privacy settings of a task, and says what it found. */
 export interface AuditCommandOptions {
-  /** an export of `parley ledger show --export` */
+  /** an export of `parley ledger export` */
   readonly ledger?: string;
   readonly canaries: number;
   readonly confidence: number;
@@ -34,7 +36,7 @@ export interface AuditCommandOptions {
  */
 export async function auditTask(file: string | undefined, options: AuditCommandOptions): Promise<void> {
   const secureSum = checked(options);
-  const ledger = options.ledger === undefined ? undefined : readExport(options.ledger);
+  const ledger = options.ledger === undefined ? undefined : await readExport(options.ledger, 'no coordinator');
   const progress = progressLine(options.json === true);
   const startedAt = performance.now();
   const report = await refusing(async () =>
@@ -74,37 +76,24 @@ function checked({ canaries, confidence, rounds, secureSum }: AuditCommandOption
 
 function subjectFrom(
   file: string | undefined,
-  ledger: readonly unknown[] | undefined,
+  ledger: LedgerExport | undefined,
   { rounds }: AuditCommandOptions,
 ): Subject {
   if (file !== undefined) return subjectOf(readSettings(file), rounds);
   if (ledger === undefined)
     throw new CommandError(EXIT.usage, 'name the settings of a task, or a ledger with --ledger');
-  const plan = ledger.map(readEntry).findLast((entry) => typeof entry !== 'string' && entry.kind === 'plan');
-  if (plan === undefined) throw new CommandError(EXIT.input, 'the ledger holds no plan that this version can read');
-  return subjectInLedger(plan as PlanEntry, rounds);
-}
-
-/** Entries alone: who signed them is the business of `parley ledger verify`. */
-function readExport(file: string): readonly unknown[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new CommandError(EXIT.input, `${file}: no such file`);
-    throw new CommandError(EXIT.input, `${file}: not JSON: ${(error as Error).message}`);
-  }
-  const parsed = z.object({ entries: z.array(z.unknown()) }).safeParse(value);
-  if (!parsed.success) throw new CommandError(EXIT.input, `${file}: not a ledger export: it has no list of entries`);
-  return parsed.data.entries;
+  const plan = ledger.entries.map(readEntry).findLast((entry) => typeof entry !== 'string' && entry.kind === 'plan');
+  if (plan !== undefined) return subjectInLedger(plan as PlanEntry, rounds);
+  const [problem] = checkLedger(ledger).problems;
+  if (problem !== undefined) throw new CommandError(EXIT.broken, problem);
+  throw new CommandError(EXIT.input, 'the ledger holds no plan: there is nothing to audit');
 }
 
 async function refusing<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof PlanRefused || error instanceof RangeError)
-      throw new CommandError(EXIT.refused, error.message);
+    if (error instanceof PlanRefused) throw new CommandError(EXIT.refused, error.message);
     throw error;
   }
 }

@@ -1,3 +1,4 @@
+import type { LedgerExport } from '../../aggregation/ledger-export.ts';
 import type { SecureSumName } from '../../aggregation/secure-sum.ts';
 import type { Conductor } from '../../coordinator/conductor.ts';
 import type { Backend } from '../../models/backend.ts';
@@ -61,8 +62,8 @@ export interface AuditOptions {
   readonly secureSum: SecureSumName;
   /** coins, control noise and keys of replays; secure, or the audit can be foreseen */
   readonly random: RandomSource;
-  /** of a ledger that the subject was read from: all of it is checked */
-  readonly ledger?: readonly unknown[];
+  /** the ledger that the subject was read from, or is in: all of it is checked */
+  readonly ledger?: LedgerExport;
   /** told what is done next */
   readonly onStep?: (step: string) => void;
   readonly onRound?: (conductor: Conductor | undefined) => void;
@@ -112,7 +113,7 @@ export async function audit(subject: Subject, options: AuditOptions): Promise<Au
   };
 }
 
-function claimOf({ own }: Subject, ledger: readonly unknown[] | undefined): ClaimCheck {
+function claimOf({ own }: Subject, ledger: LedgerExport | undefined): ClaimCheck {
   const ofPlan = own === undefined ? { problems: [] } : checkClaim(own);
   const ofLedger = ledger === undefined ? { problems: [] } : checkLedger(ledger);
   return { ...ofPlan, problems: [...ofPlan.problems, ...ofLedger.problems] };

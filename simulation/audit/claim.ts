@@ -1,5 +1,6 @@
+import type { LedgerExport } from '../../aggregation/ledger-export.ts';
 import type { Plan } from '../../aggregation/plan.ts';
-import { auditLedger } from '../../privacy/audit.ts';
+import { verifyLedgerExport } from '../../aggregation/verify-ledger.ts';
 import { ACCOUNTED_DELTA_FRACTION, type Guarantees } from '../../privacy/guarantee.ts';
 import { epsilonBracket } from '../../privacy/pld-accountant.ts';
 import { eventInEyesOf } from './subject.ts';
@@ -32,7 +33,11 @@ export function checkClaim(plan: Plan): ClaimCheck {
   return { recomputed: { release: release.high, coalition: coalition.high, floor: floor.high }, problems };
 }
 
-/** Every ε of a ledger computed again from its charges and mechanisms; findings are named by entry. */
-export function checkLedger(entries: readonly unknown[]): ClaimCheck {
-  return { problems: auditLedger(entries).findings.map(({ seq, problem }) => `ledger entry ${seq}: ${problem}`) };
+/**
+ * Every ε of a ledger computed again from its charges and mechanisms, and all it is signed with; findings are named by entry.
+ * The keys are those of the file: whose they are is for `parley ledger verify` to say.
+ */
+export function checkLedger(ledger: LedgerExport): ClaimCheck {
+  const { findings } = verifyLedgerExport(ledger);
+  return { problems: findings.map(({ seq, problem }) => `ledger entry ${seq}: ${problem}`) };
 }

@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import { makePlan, type Plan, type Roster, type Settings, taskId, unitOf } from '../../aggregation/plan.ts';
+import {
+  makePlan,
+  type Plan,
+  PlanRefused,
+  type Roster,
+  type Settings,
+  taskId,
+  unitOf,
+} from '../../aggregation/plan.ts';
 import type { PrivacyEvent } from '../../privacy/event.ts';
 import { type Guarantees, planEvent } from '../../privacy/guarantee.ts';
 import type { PlanEntry } from '../../privacy/ledger.ts';
@@ -30,9 +38,10 @@ export interface Subject {
  * The subject of a task that has not run.
  *
  * @param rounds - instead of the settings' own
- * @throws PlanRefused when the settings are no plan for a roster of `minCohort` tenants
+ * @throws PlanRefused when the settings are no plan for a roster of `minCohort` tenants, or have a mode without an attack
  */
 export function subjectOf(settings: Settings, rounds?: number): Subject {
+  if (!isAttacked(settings.privacy.mode)) throw unknown(settings.privacy.mode);
   const asked = rounds === undefined ? settings : withRounds(settings, rounds);
   const own = makePlan(asked, imagined(settings.secureSum.minCohort), '0'.repeat(64), 0);
   const { privacy, secureSum } = asked;
@@ -52,16 +61,18 @@ export function subjectOf(settings: Settings, rounds?: number): Subject {
 /**
  * The subject of a task that a ledger tells of.
  *
- * @throws RangeError when the plan claims no ε
+ * @throws PlanRefused when the plan claims no ε, or has a mode without an attack
  */
 export function subjectInLedger(entry: PlanEntry, rounds?: number): Subject {
   const { epsilon, mechanism, trust, tenantsPerCustomer, delta, unit, neighbouring } = entry;
   const { release, coalition, floor } = epsilon;
   const { mode, minCohort, colluders } = trust;
   if (release === 'infinite' || coalition === 'infinite' || floor === 'infinite')
-    throw new RangeError(`plan ${entry.planHash.slice(0, 12)} claims no finite epsilon: there is nothing to attack`);
-  if (mode !== 'record-distributed' && mode !== 'record-local')
-    throw new RangeError(`plan ${entry.planHash.slice(0, 12)} has mode "${mode}", which this version cannot attack`);
+    throw new PlanRefused(
+      'epsilon',
+      `plan ${entry.planHash.slice(0, 12)} claims none that is finite: there is nothing to attack`,
+    );
+  if (!isAttacked(mode)) throw unknown(mode);
   const { rate, gridSteps } = mechanism;
   const samplingRate = rate / EVERYBODY;
   return {
@@ -75,6 +86,14 @@ export function subjectInLedger(entry: PlanEntry, rounds?: number): Subject {
     cohort: { minCohort, colluders },
   };
 }
+
+/** Modes in which one customer's gradient is what is hidden. */
+type Attacked = 'record-distributed' | 'record-local';
+
+const isAttacked = (mode: string): mode is Attacked => mode === 'record-distributed' || mode === 'record-local';
+
+const unknown = (mode: string): PlanRefused =>
+  new PlanRefused('privacy.mode', `there is no attack on "${mode}": this audit looks for single customers`);
 
 /** Everything a plan may release, in the eyes of somebody who holds all but `shares` of the noise. */
 export function eventInEyesOf({ derived, settings: { privacy } }: Plan, shares: number): PrivacyEvent {
