@@ -61,9 +61,11 @@ export function verifyLedgerExport(file: LedgerExport, known: Known = {}): Ledge
   const plans = entries.filter((entry): entry is LedgerEntry & PlanEntry => entry.kind === 'plan');
   findings.push(...plans.flatMap((plan) => rosterProblems(plan, known)), ...acceptProblems(entries, plans));
   const audit = auditEntries(entries);
+  const [reached, cosigned] = [milestones(entries), [...notes]];
+  const planOf = new Map(plans.map((plan) => [plan.task, plan]));
   const tasks = audit.tasks.map((task) => {
-    const plan = plans.find((each) => each.task === task.task)!;
-    const { problems, witnessed } = witnessing(plan, entries, [...notes], log);
+    const plan = planOf.get(task.task)!;
+    const { problems, witnessed } = witnessing(plan, reached.get(plan.task) ?? {}, cosigned, log);
     findings.push(...problems);
     return { ...task, witnessed };
   });
@@ -143,28 +145,41 @@ function everyWitness(entries: readonly LedgerEntry[]): VerifierKey[] {
   return [...new Map(listed.map((each) => [`${each.tenant} ${each.key}`, witnessKey(each)])).values()];
 }
 
+/** Numbers of a task's first charge, and of the entry that finishes it. */
+interface Milestones {
+  charge?: number;
+  end?: number;
+}
+
+function milestones(entries: readonly LedgerEntry[]): Map<string, Milestones> {
+  const found = new Map<string, Milestones>();
+  for (const { task, kind, seq } of entries) {
+    if (kind !== 'charge' && kind !== 'finish') continue;
+    const mine = found.get(task) ?? {};
+    found.set(task, kind === 'finish' ? { ...mine, end: seq } : { charge: seq, ...mine });
+  }
+  return found;
+}
+
 /** The quorum that the plan names must have cosigned the plan before its first charge, and its end. */
 function witnessing(
   plan: LedgerEntry & PlanEntry,
-  entries: readonly LedgerEntry[],
+  { charge, end }: Milestones,
   notes: readonly (readonly [number, string])[],
   log: VerifierKey,
 ): { problems: Finding[]; witnessed: 'end' | 'plan' | 'no' } {
   const policy = quorum(plan, log);
   if (typeof policy === 'string') return { problems: [{ seq: plan.seq, problem: policy }], witnessed: 'no' };
-  const mine = entries.filter(({ task }) => task === plan.task);
-  const charge = mine.find(({ kind }) => kind === 'charge');
-  const end = mine.find(({ kind }) => kind === 'finish');
   const isCosigned = (from: number, to: number): boolean =>
     notes.some(([size, note]) => size > from && size <= to && isEnough(note, policy, log));
-  const begun = isCosigned(plan.seq, charge?.seq ?? Number.POSITIVE_INFINITY);
+  const begun = isCosigned(plan.seq, charge ?? Number.POSITIVE_INFINITY);
   const problems: Finding[] = [];
   if (charge !== undefined && !begun)
     problems.push({
-      seq: charge.seq,
+      seq: charge,
       problem: `charged before ${plan.trust.threshold} of the roster cosigned the plan`,
     });
-  const ended = end !== undefined && isCosigned(end.seq, Number.POSITIVE_INFINITY);
+  const ended = end !== undefined && isCosigned(end, Number.POSITIVE_INFINITY);
   return { problems, witnessed: ended ? 'end' : begun ? 'plan' : 'no' };
 }
 
