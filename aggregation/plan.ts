@@ -373,10 +373,11 @@ function checkPath({ features: { customer }, privacy }: Settings, path: GridPath
 function checkTruncation(privacy: Settings['privacy'], rate: number, openings: number): void {
   const { maxCustomers, maxBatch, delta } = privacy;
   const cost = truncationDelta({ ...privacy, customers: maxCustomers, rate, openings });
-  if (cost > delta * TRUNCATION_DELTA_FRACTION)
+  const most = delta * TRUNCATION_DELTA_FRACTION;
+  if (cost > most)
     throw new PlanRefused(
       'privacy.maxBatch',
-      `${maxBatch} is too small for ${maxCustomers} customers at this sampling rate: batches would be cut too often`,
+      `${maxBatch} is too small for ${maxCustomers} customers at this sampling rate: batches would be cut too often, with a probability of up to ${cost.toPrecision(2)} in all openings, and δ pays for ${most.toPrecision(2)}`,
     );
 }
 
