@@ -36,6 +36,7 @@ describe('every command', () => {
     ['task', 'start'],
     ['task', 'status'],
     ['task', 'stop'],
+    ['privacy', 'plan'],
     ['ledger', 'show'],
     ['ledger', 'verify'],
     ['predict'],
