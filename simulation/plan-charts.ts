@@ -1,6 +1,6 @@
+import { type LineChart, type Point, ticks } from '../aggregation/plot.ts';
 import { ADVERSARIES, type Adversary, attackGains, epsilonAfter, type Priced } from './adversaries.ts';
 import type { PrivacyPlan } from './plan-figures.ts';
-import { type LineChart, type Point, ticks } from './plot.ts';
 
 /**
  * A plan in two pictures: what its ε are after so many rounds, and what an attacker can at most gain from all of them.

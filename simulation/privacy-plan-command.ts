@@ -1,11 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { CommandError, EXIT, isStorageError } from '../aggregation/exit.ts';
 import { PlanRefused, type Settings, settingsSchema } from '../aggregation/plan.ts';
+import { lineCharts } from '../aggregation/plot.ts';
 import { readSettings } from '../coordinator/settings-file.ts';
 import type { Priced } from './adversaries.ts';
 import { attackChart, epsilonChart, whoIs } from './plan-charts.ts';
 import type { PrivacyPlan } from './plan-figures.ts';
-import { lineCharts } from './plot.ts';
 import { privacyPlan, type Tenants } from './privacy-plan.ts';
 import { planText } from './privacy-plan-text.ts';
 import { tenantPlan } from './tenant-plan.ts';

@@ -1,4 +1,4 @@
-import type { LineChart, Point, Series } from './plot.ts';
+import type { LineChart, Point, Series } from '../aggregation/plot.ts';
 
 /**
  * A line chart in characters: Braille dots (two by four to a cell) where a terminal shows them, the first letter of each curve's

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { LineChart } from '../../simulation/plot.ts';
+import type { LineChart } from '../../aggregation/plot.ts';
 import { textPlot } from '../../simulation/text-plot.ts';
 
 const chart = (series: LineChart['series'], to = 3): LineChart => ({

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { FRAME, type LineChart, lineCharts, type Point, placeOf, ticks } from '../../simulation/plot.ts';
+import { FRAME, type LineChart, lineCharts, type Point, placeOf, ticks } from '../../aggregation/plot.ts';
 
 const chart = (changes: Partial<LineChart> = {}): LineChart => ({
   title: 'ε after each round',
