@@ -6,7 +6,7 @@ import type { Guarantees } from '../../privacy/guarantee.ts';
 import type { RandomSource } from '../../privacy/random.ts';
 import { type AttackLimit, attackLimit } from './attack-limit.ts';
 import { type CanaryTask, canaryTask } from './canaries.ts';
-import { hashOfSums, type OpenedSums, sumsOf, sumsOfFederation } from './canary-run.ts';
+import { hashOfSums, sumsOf, sumsOfFederation } from './canary-run.ts';
 import { type ClaimCheck, checkClaim, checkLedger } from './claim.ts';
 import { asReleased, type Contribute, withLessNoise } from './contribute.ts';
 import { attack, type Evidence } from './evidence.ts';
@@ -48,7 +48,7 @@ export type Verdict = 'PASS' | 'VIOLATION' | 'INCONCLUSIVE';
 
 /** The same attack on the same path with too little noise. */
 export interface Control {
-  /** the smallest of the factors tried by which noise is too small and the attack shows it; undefined when it never does */
+  /** the first of the factors 2, 4, … by which noise is too small and the attack shows it; undefined when it never does */
   readonly caughtAt: number | undefined;
   /** of the last control, caught or not */
   readonly evidence: Evidence;
@@ -71,8 +71,8 @@ export interface AuditOptions {
   readonly contribute?: Contribute;
 }
 
-/** Factors by which the noise of controls is too small, in the order they are tried. */
-const TOO_SMALL = [2, 4, 8, 16, 64] as const;
+/** Controls have noise 2, 4, … times too small, up to this. */
+const MOST_TOO_SMALL = 64;
 
 /**
  * @throws RangeError when the number of canaries is out of range
@@ -99,7 +99,7 @@ export async function audit(subject: Subject, options: AuditOptions): Promise<Au
   const replay = { allowed: replayedPlan.derived.sensitivity, neighbours };
   onStep('control: the same with too little noise');
   const isRefuted = (found: Evidence) => refutes(found, subject.claimed, limit);
-  const control = await controlled(task, opened, isRefuted, { ...how, backend });
+  const control = await controlled(task, isRefuted, { ...how, backend });
   const problems = [
     ...claim.problems,
     ...replayProblems(replay),
@@ -128,18 +128,14 @@ const refutes = ({ oneRun, fdp }: Evidence, { release }: Guarantees, limit: Atta
 
 async function controlled(
   task: CanaryTask,
-  { contributions }: OpenedSums,
   isRefuted: (evidence: Evidence) => boolean,
   how: { delta: number; confidence: number; random: RandomSource; backend: Backend },
 ): Promise<Control> {
-  let evidence: Evidence | undefined;
-  for (const factor of TOO_SMALL) {
-    const opened = await sumsOf(task, withLessNoise(factor), how);
-    evidence = attack(opened, task.present, how);
-    if (isRefuted(evidence)) return { caughtAt: factor, evidence };
+  for (let factor = 2; ; factor *= 2) {
+    const evidence = attack(await sumsOf(task, withLessNoise(factor), how), task.present, how);
+    const isCaught = isRefuted(evidence);
+    if (isCaught || factor === MOST_TOO_SMALL) return { caughtAt: isCaught ? factor : undefined, evidence };
   }
-  if (evidence === undefined) throw new Error(`no control was run for ${contributions} tenants`);
-  return { caughtAt: undefined, evidence };
 }
 
 function replayProblems({ allowed, neighbours }: AuditReport['replay']): string[] {
@@ -162,6 +158,6 @@ function verdictOf(
   if (problems.length > 0) return { verdict: 'VIOLATION', reasons: problems };
   if (caughtAt !== undefined) return { verdict: 'PASS', reasons: [] };
   const most = Math.max(evidence.oneRun, evidence.fdp.epsilon);
-  const reason = `with noise ${TOO_SMALL.at(-1)} times too small this attack shows no more than ε ${most.toFixed(2)}, so it could not have refuted ${release.toFixed(2)}: take more canaries`;
+  const reason = `with noise ${MOST_TOO_SMALL} times too small this attack shows no more than ε ${most.toFixed(2)}, so it could not have refuted ${release.toFixed(2)}: take more canaries`;
   return { verdict: 'INCONCLUSIVE', reasons: [reason] };
 }

@@ -32,8 +32,8 @@ export const [FEWEST_CANARIES, MOST_CANARIES] = [100, 4096];
 const CLIP_NORM = 2 ** -6;
 
 /**
- * The canaries of a subject, dealt out among the `minCohort` tenants of a federation; each to as many as one customer may be a
- * customer of.
+ * The canaries of a subject, dealt out among the `minCohort` tenants of a federation: as few as a sum may be opened over, so its
+ * noise is the least that the release is claimed for. Each is at as many tenants as one customer may be a customer of.
  *
  * @param canaries - from 100 to 4096
  * @throws RangeError when canaries lies outside

@@ -4,7 +4,7 @@ import { secureRandom } from '../../../privacy/random.ts';
 import { audit } from '../../../simulation/audit/audit.ts';
 import { asReleased, withLessNoise } from '../../../simulation/audit/contribute.ts';
 import { type Subject, subjectOf } from '../../../simulation/audit/subject.ts';
-import { churnSettings } from '../../../simulation/telco.ts';
+import { churnSettings, evaluationSettings, segmentSettings } from '../../../simulation/telco.ts';
 import * as defect from './defects.ts';
 import { auditOf, backend, churn, options } from './small-audit.ts';
 
@@ -26,6 +26,16 @@ describe('the code as it is', () => {
       const subject = subjectOf({ ...churnSettings, privacy: { ...privacy, ...changed } }, 10);
       expect((await auditOf(asReleased, { subject })).reasons).toEqual([]);
     }
+  });
+
+  test.each([
+    ['segments', segmentSettings],
+    ['an evaluation', evaluationSettings('0'.repeat(64), '0'.repeat(64))],
+  ])('passes for %s', async (_, settings) => {
+    expect(await auditOf(asReleased, { subject: subjectOf(settings), canaries: 300 })).toMatchObject({
+      verdict: 'PASS',
+      reasons: [],
+    });
   });
 
   test('is not judged by an attack too weak to see even a control', async () => {
@@ -89,9 +99,17 @@ describe('the attack by itself', () => {
   });
 
   test('compares with the release that is claimed, not with the one that was calibrated', async () => {
-    const boastful: Subject = { ...churn, claimed: { ...churn.claimed, release: 0.001 } };
-    const { reasons } = await auditOf(withLessNoise(2), { subject: boastful, canaries: 1000 });
-    expect(reasons.join()).toContain('the release claims 0.001');
+    const boastful: Subject = { ...churn, claimed: { ...churn.claimed, release: 0.1 } };
+    const { reasons, evidence, limit } = await auditOf(asReleased, { subject: boastful, canaries: 1000 });
+    expect(evidence.fdp.mu).toBeLessThan(limit.mu); // so one-run alone refutes it
+    expect(reasons).toEqual([expect.stringContaining('the release claims 0.100')]);
+  });
+
+  test('refutes by f-DP what one-run cannot', async () => {
+    const { reasons, evidence } = await auditOf(withLessNoise(4), { canaries: 1000, seed: 'b' });
+    expect(evidence.oneRun).toBeLessThan(churn.claimed.release);
+    expect(evidence.fdp.epsilon).toBeGreaterThan(churn.claimed.release);
+    expect(reasons.join()).toContain('can be told too well');
   });
 });
 
