@@ -133,7 +133,7 @@ function policyFor(
       minColluders: 1,
       minUploadEveryMs: 10,
     },
-    budget: { training: { epsilon: 3, delta: 1e-5 }, 'held-out': { epsilon: 2, delta: 1e-5 } },
+    budget: { training: { epsilon: 3, delta: 1e-5 }, 'held-out': { epsilon: 2.5, delta: 1e-5 } },
   };
 }
 

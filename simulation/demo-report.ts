@@ -66,5 +66,5 @@ export function describeSpending(total: Total, tasks: readonly TaskView[]): stri
 ε at δ ${total.delta}, one customer (${tasks[0]?.privacy.unit === 'row-as-customer' ? 'one row is one customer' : 'all its rows'}) added or removed, in one unit:
   ${'task'.padEnd(18)} release  coalition   floor   charged   openings
 ${lines.join('\n')}
-  One customer's total over all tasks, composed: trained on ε ${total.training.toFixed(3)} of ${total.limit.training}, held out ε ${total.heldOut.toFixed(3)} of ${total.limit.heldOut} (coalition)`;
+  One customer's total over all tasks, as its unit counts it: trained on ε ${total.training.toFixed(3)} of ${total.limit.training}, held out ε ${total.heldOut.toFixed(3)} of ${total.limit.heldOut} (coalition)`;
 }

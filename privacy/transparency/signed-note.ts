@@ -27,7 +27,8 @@ import {
 export const MAX_NOTE_BYTES = 262_144;
 /** Lines of text. */
 export const MAX_TEXT_LINES = 1_000;
-export const MAX_SIGNATURES = 100;
+/** A federation of 200 tenants may all cosign. */
+export const MAX_SIGNATURES = 256;
 
 export interface NoteSignature {
   /** of the key that is said to have signed */
