@@ -8,7 +8,8 @@ import type { Protection } from './folder-keys.ts';
 
 /**
  * Where a passphrase or key file comes from: `--key-file`, the variable PARLEY_PASSPHRASE, or a terminal, without echo.
- * Never from an argument: every process on the machine can read those.
+ * Never from an argument: every process on the machine can read those. The variable can be read by root and by processes of
+ * the same user, who could read the memory too.
  */
 export interface SecretOptions {
   readonly keyFile?: string;

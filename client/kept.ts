@@ -30,7 +30,9 @@ export function openKept(db: DatabaseSync, path: string, key?: KeyObject): Kept 
     return table;
   }
   if (!isProtected && table.names().length > 0)
-    throw refused(`${path} is not protected, and the key beside it is: finish with \`parley keys protect\``);
+    throw refused(
+      `${path} is not protected, and the key beside it is: finish with \`parley keys protect\` or \`unprotect\``,
+    );
   const kept = encrypted(table, key, path);
   if (!isProtected) kept.set(MARK, MARK);
   // before anything is done: what was tampered with is found here, not in the middle of a round
@@ -48,7 +50,7 @@ export function convertKept(db: DatabaseSync, path: string, key: KeyObject, to: 
   const hidden = encrypted(table, key, path);
   const isProtected = table.get(MARK) !== undefined;
   const values = table.names().map((name) => [name, isProtected ? hidden.get(name)! : table.get(name)!] as const);
-  db.exec('pragma secure_delete = on; begin immediate');
+  db.exec('begin immediate');
   for (const [name, value] of values) (to === 'protected' ? hidden : table).set(name, value);
   if (to === 'protected') hidden.set(MARK, MARK);
   else table.remove(MARK);

@@ -28,6 +28,7 @@ export interface KeysOptions extends SecretOptions {
   readonly json?: boolean;
 }
 
+/** `parley keys protect`. Given to a folder that is protected, ends what a killed one began. @throws CommandError */
 export async function protectKeys(options: KeysOptions): Promise<void> {
   const { folder } = options;
   const was = present(folder);
@@ -50,6 +51,7 @@ export async function protectKeys(options: KeysOptions): Promise<void> {
   );
 }
 
+/** `parley keys unprotect` @throws CommandError when it does not open */
 export async function unprotectKeys(options: KeysOptions): Promise<void> {
   const { folder } = options;
   const was = present(folder);
@@ -64,7 +66,7 @@ export async function unprotectKeys(options: KeysOptions): Promise<void> {
   say(options, { protection: 'plain' }, `${folder} is not protected: its keys are plain, for who can read the files.`);
 }
 
-/** One file is replaced: what the store is encrypted with stays. */
+/** `parley keys change-passphrase`: one file is replaced; what the store is encrypted with stays. @throws CommandError */
 export async function changePassphrase(options: KeysOptions & { newKeyFile?: string }): Promise<void> {
   const { folder } = options;
   const was = present(folder);
@@ -88,6 +90,7 @@ export async function changePassphrase(options: KeysOptions & { newKeyFile?: str
   );
 }
 
+/** `parley keys new-key-file` @throws CommandError when the file is there already */
 export function newKeyFile(file: string, options: { json?: boolean }): void {
   writeKeyFile(file);
   console.log(

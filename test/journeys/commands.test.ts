@@ -39,6 +39,10 @@ describe('every command', () => {
     ['privacy', 'plan'],
     ['ledger', 'show'],
     ['ledger', 'verify'],
+    ['keys', 'protect'],
+    ['keys', 'unprotect'],
+    ['keys', 'change-passphrase'],
+    ['keys', 'new-key-file'],
     ['predict'],
     ['simulate'],
     ['audit'],
@@ -233,7 +237,8 @@ test('the demo runs to its verified ledger, with every figure it promises', asyn
   expect(outcome.together.rocAuc).toBeGreaterThan(outcome.pooled.rocAuc - 0.01);
   expect(outcome.total.training).toBeLessThanOrEqual(outcome.total.limit.training);
   expect(outcome.total.heldOut).toBeLessThanOrEqual(outcome.total.limit.heldOut);
-  expect(outcome.ledger.entries).toBe(3 + 2 * (100 + 5 + 1) + 3); // plans, a charge and a release each, ends
+  // five units, three plans with five acceptances each, a charge and a release for every round, three ends
+  expect(outcome.ledger.entries).toBe(5 + 3 * (1 + 5) + 2 * (100 + 5 + 1) + 3);
 }, 90_000);
 
 function mkdirIn(name: string): string {
