@@ -93,7 +93,11 @@ const display = Array.from({ length: 40 }, (_, i) => timed(() => perRound(999 - 
 console.log(`ε after one more round, warm: median ${quantile(display, 0.5)} ms (target ≤ 5)`);
 
 const calibration = timed(() =>
-  calibrateNoiseMultiplier({ epsilon: 2, delta: 1e-6, eventFor: (sigma) => allRounds({ ...plan, sigma, q: 0.01, T: 1000 }) }),
+  calibrateNoiseMultiplier({
+    epsilon: 2,
+    delta: 1e-6,
+    eventFor: (sigma) => allRounds({ ...plan, sigma, q: 0.01, T: 1000 }),
+  }),
 );
 console.log(
   `z for ε = 2, q = 0.01, 1000 rounds: ${calibration.result.toFixed(4)} in ${calibration.ms.toFixed(0)} ms (target ≤ 1000)`,
