@@ -40,7 +40,9 @@ test('noise a quarter too small or too large, and none, are named with what was 
       expect.stringMatching(/standard deviation is .* promised/),
     ]);
   const none = { ...sums(), sums: Array.from({ length: 10 }, () => new Float64Array(121)) };
-  expect(checkNoise(none, SILENT).problems).toHaveLength(1);
+  const found = checkNoise(none, SILENT);
+  expect(found.problems).toHaveLength(1);
+  expect(found.correlation).toBe(0);
 });
 
 test('a single pair of rounds with the same noise is found', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { makePlan, type Plan, type Settings } from '../../../aggregation/plan.ts';
-import { asReleased } from '../../../simulation/audit/contribute.ts';
+import { asReleased, type Contribute } from '../../../simulation/audit/contribute.ts';
 import { replayNeighbours } from '../../../simulation/audit/replay.ts';
 import { replayed } from '../../../simulation/audit/replay-random.ts';
 import { churnSettings, evaluationSettings, segmentSettings } from '../../../simulation/telco.ts';
@@ -51,6 +51,19 @@ test('without a clip the huge customer moves it further', async () => {
 test('chance that is drawn by data shows, though the vector has not moved', async () => {
   const found = await neighbours(planned(churnSettings), drawingByData);
   expect(found.every(({ sameFlow }) => !sameFlow)).toBe(true);
+});
+
+test('after the coins both worlds are told the same words', async () => {
+  const toldAfterCoins: Contribute = async (plan, { pool }, _, { random }) => {
+    random.fill(new Uint32Array(pool.length));
+    const told = new Uint32Array(5);
+    random.fill(told);
+    return Float64Array.from({ length: plan.derived.dimension }, (_, i) => told[i] ?? 0);
+  };
+  for (const { moved, sameFlow } of await neighbours(planned(churnSettings), toldAfterCoins)) {
+    expect(moved).toBe(0);
+    expect(sameFlow).toBe(true);
+  }
 });
 
 describe('a replayed source', () => {
