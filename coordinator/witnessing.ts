@@ -11,7 +11,7 @@ import type { EventStore } from './event-store.ts';
 /**
  * Collects cosignatures over the ledger.
  *
- *   ask: the note over the head, to everybody there ──▶ hear: their lines ──▶ enough of a plan's roster? the note is kept
+ *   ask: the note over the head, to everybody there ──▶ hear: their lines ──▶ over: enough of a plan's roster?
  *
  * One note is open at a time. Asking again at another head begins a new one: cosignatures of different sizes do not add up.
  */
@@ -20,19 +20,55 @@ export interface Witnessing {
   ask(size: number, note: string, present: Iterable<TenantId>): TenantId[];
   /** Takes in a line. @returns false when it is not over the open note, or not by this tenant */
   hear(tenant: Roster[number], size: number, line: string): boolean;
-  /** The smallest note over entry `seq`, with the plan's quorum under it; undefined when there is none yet. */
+  /** The smallest note over entry `seq`, with the plan's quorum under it, on disk; undefined when there is none yet. */
   over(seq: number, plan: Plan): string | undefined;
   /** A connection is gone: what it was asked may be lost. */
   left(tenant: TenantId): void;
+  /** Puts on disk what was heard since: now and then is often enough, a lost cosignature is asked for again. */
+  keep(): void;
 }
 
+/** The note that is being cosigned. */
+interface Open {
+  readonly size: number;
+  readonly asked: Set<TenantId>;
+  /** whose line is under it, by `nameOf`, each verified when it was heard */
+  readonly by: Set<string>;
+  /** as the coordinator signed it */
+  readonly bare: string;
+  note: string;
+  kept: boolean;
+}
+
+const nameOf = ({ tenant, key }: Roster[number]): string => `${tenant} ${key}`;
+
 export function openWitnessing(store: EventStore, coordinatorKey: Uint8Array): Witnessing {
-  let open: { readonly size: number; readonly asked: Set<TenantId>; note: string } | undefined;
+  let open: Open | undefined;
   const verified = { logKeys: [logKey(coordinatorKey)], verify: isSignedBy };
 
+  const keep = (): void => {
+    if (open === undefined || open.kept) return;
+    store.putNote(open.size, open.note);
+    open.kept = true;
+  };
+  const hasQuorum = (note: string, plan: Plan): boolean => {
+    if (note.split('\n— ').length - 2 < plan.derived.threshold) return false; // not worth verifying
+    try {
+      verifyTrusted(note, quorumOf(plan, coordinatorKey), isSignedBy);
+      return true;
+    } catch (error) {
+      if (error instanceof TransparencyRefused) return false;
+      throw error;
+    }
+  };
+
   return {
+    keep,
     ask(size, note, present) {
-      if (open?.size !== size) open = { size, asked: new Set(), note };
+      if (open?.size !== size) {
+        keep();
+        open = { size, asked: new Set(), by: new Set(), bare: note, note, kept: true };
+      }
       const { asked } = open;
       const others = [...present].filter((tenant) => !asked.has(tenant));
       for (const tenant of others) asked.add(tenant);
@@ -41,29 +77,29 @@ export function openWitnessing(store: EventStore, coordinatorKey: Uint8Array): W
     hear(tenant, size, line) {
       if (open?.size !== size) return false; // late: the ledger has grown, and this tenant was asked again
       try {
-        const note = withSignature(open.note, line);
-        const { cosignedBy } = verifyCosigned(note, { ...verified, witnesses: [witnessKey(tenant)] });
+        const { cosignedBy } = verifyCosigned(withSignature(open.bare, line), {
+          ...verified,
+          witnesses: [witnessKey(tenant)],
+        });
         if (cosignedBy.length === 0) return false;
-        open.note = note;
       } catch (error) {
         if (error instanceof TransparencyRefused) return false;
         throw error;
       }
-      store.putNote(size, open.note);
+      open.note = withSignature(open.note, line);
+      open.by.add(nameOf(tenant));
+      open.kept = false;
       return true;
     },
     over(seq, plan) {
-      const policy = quorumOf(plan, coordinatorKey);
-      const enough = (note: string): boolean => {
-        try {
-          verifyTrusted(note, policy, isSignedBy);
-          return true;
-        } catch (error) {
-          if (error instanceof TransparencyRefused) return false;
-          throw error;
-        }
-      };
-      return store.notes(seq).find(({ note }) => enough(note))?.note;
+      const earlier = store.notes(seq).find(({ size, note }) => size !== open?.size && hasQuorum(note, plan));
+      if (earlier !== undefined && earlier.size < (open?.size ?? Number.POSITIVE_INFINITY)) return earlier.note;
+      if (open === undefined || open.size <= seq) return earlier?.note;
+      const { by } = open;
+      const cosigned = plan.roster.filter((each) => by.has(nameOf(each))).length;
+      if (cosigned < plan.derived.threshold) return earlier?.note;
+      keep();
+      return open.note;
     },
     left: (tenant) => void open?.asked.delete(tenant),
   };
