@@ -159,6 +159,11 @@ export function reserve(from: Budget, what: Spending, now: number): Budget {
   );
 }
 
+/** Sets aside what was set aside elsewhere, whatever the limits say: a record, not a permission. @param now - Unix ms */
+export function hold(from: Budget, what: Spending, now: number): Budget {
+  return move(from, what, what.count, 0, now);
+}
+
 /** Reserved becomes spent, for good. @throws RangeError when less is reserved */
 export function commit(from: Budget, what: Spending): Budget {
   return move(from, what, -what.count, what.count, 0);
