@@ -1,5 +1,6 @@
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
+import { NO_TASK } from '../privacy/ledger.ts';
 import { type Identity, isSignedBy } from './identity.ts';
 import { digest } from './transcript.ts';
 import { checkMsgpack, WireRefused } from './wire-check.ts';
@@ -11,8 +12,9 @@ import { checkMsgpack, WireRefused } from './wire-check.ts';
  *     │ ◀───────────────────────────── hello │  who I am, a nonce, versions
  *     │ identify ─────────────────────────▶  │  who I am, signature over the nonce
  *     │ ◀─────────────────────────── welcome │
+ *     │ standing ─────────────────────────▶  │  where each pool's budget stands
  *     │ ◀────────────────────────────── plan │  a task, signed
- *     │ accept | decline ─────────────────▶  │
+ *     │ standing, accept | decline ───────▶  │
  *     │ ◀─────────────────────────── witness │  the ledger, with the plan in it
  *     │ cosign ───────────────────────────▶  │  it continues what I saw before
  *     │ ◀───────────────────────── witnessed │  enough have cosigned: rounds may begin
@@ -24,7 +26,7 @@ import { checkMsgpack, WireRefused } from './wire-check.ts';
  *
  * A frame is one WebSocket message: msgpack of { body, signature }, the body msgpack again, so that a
  * signature covers exactly the bytes that were sent. Every frame of the coordinator is signed; a client's
- * frames carry a signature inside (`identify`, `accept`, `decline`, `say`).
+ * frames carry a signature inside (`identify`, `standing`, `accept`, `decline`, `say`).
  * A message is never redefined; a new one is added beside it.
  */
 export const PROTOCOL = 1;
@@ -141,6 +143,21 @@ export const fromClient = z.discriminatedUnion('type', [
     dataset: hash,
     signature,
   }),
+  /** where a pool stands under its lifetime's limit, by the tenant's own count: on connecting, and before it accepts a task */
+  z.strictObject({
+    type: z.literal('standing'),
+    /** the task just set aside; `NO_TASK` on connecting */
+    task: z.union([hash, z.literal(NO_TASK)]),
+    pool: z.enum(['training', 'held-out']),
+    /** ledger entries this tenant has taken in: tasks that ended later are still set aside */
+    ledger: natural,
+    epsilon: z.number().min(0),
+    limit: z.number().positive(),
+    delta: z.number().gt(0).lt(1),
+    /** the filter's Rényi order */
+    order: z.number().gt(1),
+    signature,
+  }),
   /** a witness's line under the coordinator's note over this many entries */
   z.strictObject({ type: z.literal('cosign'), size: natural, line: z.string().max(500) }),
   z.strictObject({
@@ -228,8 +245,20 @@ export function answerDigest(name: string, answer: Unsigned<Answer>): Uint8Array
   return digest('parley/answer/v1', answer.task, name, answer.type, ...said);
 }
 
+/**
+ * What a client signs to say where a pool stands. A signature of its own: that on the acceptance goes to the ledger, where it
+ * must verify from the entry alone. @param nonce - of the coordinator's greeting: an older standing cannot be shown again
+ */
+export function standingDigest(name: string, nonce: Uint8Array, stated: Unsigned<Stated>): Uint8Array {
+  const { task, pool, ledger, epsilon, limit, delta, order } = stated;
+  const numbers = [ledger, epsilon, limit, delta, order].map(String); // ECMAScript writes each double in one way
+  return digest('parley/standing/v1', nonce, name, task, pool, ...numbers);
+}
+
 type Unsigned<M> = M extends { signature: unknown } ? Omit<M, 'signature'> : never;
 type Answer = Extract<FromClient, { type: 'accept' | 'decline' }>;
+/** Where a pool stands, as its tenant says. */
+export type Stated = Extract<FromClient, { type: 'standing' }>;
 
 /** Float64 vectors travel little-endian. */
 export function vectorBytes(values: Float64Array): Uint8Array {

@@ -1,5 +1,5 @@
 import { isStorageError } from '../aggregation/exit.ts';
-import { chargedEvent, hex, type Plan, planText, roundsOf, shapeOf, taskId } from '../aggregation/plan.ts';
+import { chargedEvent, hex, type Plan, planText, poolOf, roundsOf, shapeOf, taskId } from '../aggregation/plan.ts';
 import { begin, type Progress, progressHash, released, takeIn } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
 import {
@@ -13,6 +13,7 @@ import {
 import { relayTo, transcriptOf } from '../aggregation/transcript.ts';
 import { type FromClient, type FromCoordinator, vectorBytes, vectorFrom } from '../aggregation/wire.ts';
 import { type LedgerBody, positionOf } from '../privacy/ledger.ts';
+import { type Counted, isSpent } from './counting.ts';
 import type { EventStore } from './event-store.ts';
 import { bodyOf, everyoneHeard, Hearing, placeOf, roundNumber, type Say, statementOf } from './hearing.ts';
 import type { LedgerLog } from './ledger-log.ts';
@@ -50,6 +51,8 @@ export interface World {
   send(tenant: TenantId, message: Unsent): void;
   /** Asks every tenant there to cosign the ledger as it is now. */
   askWitnesses(): void;
+  /** Where a pool of a tenant stands, counted here and stated by it; undefined before it stated anything. */
+  counted(tenant: TenantId, pool: string): Counted | undefined;
   /** The first note over ledger entry `seq` that the plan's quorum has cosigned. */
   witnessed(seq: number, plan: Plan): string | undefined;
   /** Told after every change that someone may want to show. */
@@ -107,6 +110,22 @@ export class Conductor {
 
   get isOver(): boolean {
     return this.#state.phase === 'finished' || this.#state.phase === 'stopped';
+  }
+
+  /** Is this tenant in the plan, with this key? */
+  lists(tenant: TenantId, key: Uint8Array): boolean {
+    return this.plan.roster.some((one) => one.tenant === tenant && one.key === hex(key));
+  }
+
+  /** Where the plan's tenants stand with the pool that pays; those that have stated it. */
+  get budgets(): ReadonlyMap<TenantId, Counted> {
+    const pool = poolOf(this.plan);
+    return new Map(
+      this.plan.roster.flatMap(({ tenant }) => {
+        const counted = this.#world.counted(tenant, pool);
+        return counted === undefined ? [] : [[tenant, counted] as const];
+      }),
+    );
   }
 
   /** Nothing is left to do but to be witnessed. */
@@ -181,6 +200,16 @@ export class Conductor {
 
   stop(reason: StopReason): Promise<void> {
     return this.#enqueue(async () => this.#stop(reason));
+  }
+
+  /** A tenant has another key than the plan's now, or none: the task goes on without it, or stops by its minimum. */
+  withdraw(tenant: TenantId, reason: string): Promise<void> {
+    return this.#enqueue(async () => {
+      this.#caughtUp.delete(tenant);
+      const facts = decide(this.#state, { type: 'decline', tenant, cause: 'roster', reason }, this.#rules);
+      if (typeof facts !== 'string') this.#commit(facts); // over, or answered so before: nothing is left to withdraw
+      await this.#proceed();
+    });
   }
 
   /** What a tenant that connects needs to take part: the plan, and what it starts from. */
@@ -330,7 +359,7 @@ export class Conductor {
 
   async #proceed(): Promise<void> {
     for (;;) {
-      const move = nextMove(this.#state, this.#rules, this.#present(), this.#openers);
+      const move = nextMove(this.#state, this.#rules, this.#present(), this.#openers, this.#spent());
       if (move === undefined) return;
       await this.#make(move);
     }
@@ -338,6 +367,10 @@ export class Conductor {
 
   #present(): ReadonlySet<TenantId> {
     return new Set([...this.#world.present()].filter((tenant) => this.#caughtUp.has(tenant)));
+  }
+
+  #spent(): ReadonlySet<TenantId> {
+    return new Set([...this.budgets].filter(([, counted]) => isSpent(counted)).map(([tenant]) => tenant));
   }
 
   readonly #openers = (present: readonly TenantId[]): readonly TenantId[] =>

@@ -12,13 +12,18 @@ import {
   type FromClient,
   identifyDigest,
   PROTOCOL,
+  type Stated,
+  standingDigest,
   vectorFrom,
 } from '../aggregation/wire.ts';
 import { WireRefused } from '../aggregation/wire-check.ts';
 import { Conductor, type Unsent, type World } from './conductor.ts';
-import { type Enrolment, openEnrolment } from './enrolment.ts';
+import { type Counted, openCounting } from './counting.ts';
+import { type Enrolment, EnrolmentRefused, openEnrolment } from './enrolment.ts';
 import type { EventStore } from './event-store.ts';
 import { type LedgerLog, openLedgerLog } from './ledger-log.ts';
+import { openMembers } from './members.ts';
+import { type Notices, openNotices } from './notices.ts';
 import { recordProposal } from './proposal.ts';
 import { openWitnessing } from './witnessing.ts';
 
@@ -36,10 +41,13 @@ export interface Coordinator {
   readonly publicKey: Uint8Array;
   readonly ledger: LedgerLog;
   readonly enrolment: Enrolment;
+  readonly notices: Notices;
   readonly store: EventStore;
   /** Takes in a connection. */
   connect(link: Link): void;
   present(): ReadonlySet<TenantId>;
+  /** Takes a tenant's key away: nothing signed with it is heard any more. @throws EnrolmentRefused when it is not enrolled */
+  revoke(tenant: TenantId): void;
   /** @throws PlanRefused when the settings do not fit the roster; nothing is recorded then */
   propose(settings: Settings): Conductor;
   task(id: string): Conductor | undefined;
@@ -62,6 +70,9 @@ export interface CoordinatorOptions {
 export type CoordinatorEvent =
   | { readonly type: 'task-changed'; readonly task: string }
   | { readonly type: 'tenant-connected' | 'tenant-left'; readonly tenant: TenantId }
+  | { readonly type: 'roster-changed'; readonly tenant: TenantId }
+  /** what a tenant counts of its budget is not what the ledger explains */
+  | ({ readonly type: 'budget-differs'; readonly tenant: TenantId } & Pick<Counted, 'pool' | 'counted' | 'stated'>)
   | { readonly type: 'refused-connection'; readonly reason: string }
   | { readonly type: 'task-failed'; readonly task: string; readonly error: unknown };
 
@@ -78,6 +89,8 @@ interface Session {
   tenant: TenantId | undefined;
   /** ledger entries the client has */
   ledger: number;
+  /** what it has stated of its budget over this connection: each thing once */
+  readonly stated: Set<string>;
 }
 
 export async function openCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
@@ -100,6 +113,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
       if (session !== undefined) send(session, message);
     },
     askWitnesses,
+    counted: (tenant, pool) => counting.last(tenant, pool),
     witnessed: (seq, plan) => witnessing.over(seq, plan),
     changed: (task) => tell({ type: 'task-changed', task }),
     failed: (task, error) => tell({ type: 'task-failed', task, error }),
@@ -132,7 +146,8 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
 
   function connect(link: Link): void {
     if (strangers.size >= MAX_STRANGERS) return link.close();
-    const session: Session = { link, since: clock(), nonce: randomBytes(32), tenant: undefined, ledger: 0 };
+    const start = { tenant: undefined, ledger: 0, stated: new Set<string>() };
+    const session: Session = { link, since: clock(), nonce: randomBytes(32), ...start };
     strangers.add(session);
     link.onFrame((frame) => {
       try {
@@ -157,9 +172,12 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   }
 
   function receive(session: Session, message: FromClient): void {
-    if (session.tenant === undefined) identify(session, message);
-    else if (message.type === 'identify') throw new WireRefused('already identified');
-    else if (message.type === 'cosign') takeInCosignature(session.tenant, message);
+    if (session.tenant === undefined) return identify(session, message);
+    // a newer connection has taken its place, or its key was taken away: it is being closed
+    if (sessions.get(session.tenant) !== session) return;
+    if (message.type === 'identify') throw new WireRefused('already identified');
+    if (message.type === 'cosign') takeInCosignature(session.tenant, message);
+    else if (message.type === 'standing') takeInStanding(session, session.tenant, message);
     else toConductor(session, session.tenant, message);
   }
 
@@ -169,13 +187,29 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     for (const conductor of conductors.values()) if (conductor.needsWitness) void conductor.cosigned();
   }
 
-  type ToTask = Exclude<FromClient, { type: 'identify' | 'cosign' }>;
+  function takeInStanding(session: Session, tenant: TenantId, message: Stated): void {
+    const { signature, ...stated } = message;
+    const key = enrolment.keyOf(tenant);
+    if (key === undefined || !isSignedBy(key, standingDigest(tenant, session.nonce, stated), signature))
+      throw new WireRefused('the signature on "standing" does not verify');
+    const about = `${stated.task}/${stated.pool}`;
+    if (session.stated.has(about)) return; // counting is work, and a budget changes with its tasks
+    session.stated.add(about);
+    const counted = counting.hear(tenant, message);
+    if (!counted.agrees) tell({ type: 'budget-differs', tenant, ...counted });
+  }
+
+  type ToTask = Exclude<FromClient, { type: 'identify' | 'cosign' | 'standing' }>;
 
   function toConductor(session: Session, tenant: TenantId, message: ToTask): void {
     if (message.type === 'accept' || message.type === 'decline') checkAnswer(tenant, message);
     const conductor = conductors.get(message.task);
-    if (conductor === undefined) send(session, { type: 'refused', about: message.type, reason: 'unknown-task' });
-    else void conductor.receive(tenant, message);
+    const refused = (reason: string): void => send(session, { type: 'refused', about: message.type, reason });
+    if (conductor === undefined) return refused('unknown-task');
+    const key = enrolment.keyOf(tenant);
+    // a plan pins keys: a tenant that has another one since is none of its tenants
+    if (key === undefined || !conductor.lists(tenant, key)) return refused('unknown-tenant');
+    void conductor.receive(tenant, message);
   }
 
   function identify(session: Session, message: FromClient): void {
@@ -197,6 +231,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     send(session, { type: 'welcome', tenant: message.tenant });
     tell({ type: 'tenant-connected', tenant: message.tenant });
     for (const conductor of conductors.values()) {
+      if (!conductor.lists(message.tenant, key)) continue;
       conductor.propose(message.tenant);
       if (message.open.includes(conductor.id)) conductor.recall(message.tenant);
     }
@@ -215,6 +250,35 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     sessions.delete(session.tenant);
     witnessing.left(session.tenant);
     tell({ type: 'tenant-left', tenant: session.tenant });
+  }
+
+  /** A key has come, gone, or been replaced. Whoever spoke with the one before is heard no more. */
+  function rosterChanged(tenant: TenantId): void {
+    const session = sessions.get(tenant);
+    if (session !== undefined) {
+      leave(session);
+      session.link.close();
+    }
+    tell({ type: 'roster-changed', tenant });
+    withdrawGone();
+  }
+
+  /** Takes tenants out of the tasks whose plan has another key of theirs than the roster. */
+  function withdrawGone(): void {
+    for (const conductor of conductors.values()) {
+      if (conductor.isOver) continue;
+      for (const { tenant, key } of conductor.plan.roster) {
+        const now = enrolment.keyOf(tenant);
+        if (now !== undefined && hex(now) === key) continue;
+        void conductor.withdraw(tenant, now === undefined ? 'is not enrolled any more' : 'has another key now');
+      }
+    }
+  }
+
+  function revoke(tenant: TenantId): void {
+    const key = enrolment.keyOf(tenant);
+    if (key === undefined) throw new EnrolmentRefused(`"${tenant}" is not enrolled`);
+    members.change({ tenant, change: 'revoked', key: hex(key) });
   }
 
   function propose(settings: Settings): Conductor {
@@ -236,21 +300,27 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     return vectorFrom(bytes, bytes.length / 8);
   }
 
-  const enrolment = openEnrolment(store, clock, ledger);
+  const members = openMembers(store, clock, ledger, rosterChanged);
+  const enrolment = openEnrolment(store, clock, members);
+  const notices = openNotices({ store, ledger, members, identity, federation, clock });
+  const counting = openCounting(store, ledger, clock);
   for (const stored of store.tasks()) {
     const conductor = new Conductor(planSchema.parse(JSON.parse(stored.plan)), stored.signature, world);
     conductors.set(taskId(conductor.plan), conductor);
     await conductor.resume();
   }
+  withdrawGone(); // a crash may have come between the roster and its tasks
 
   return {
     federation,
     publicKey: identity.publicKey,
     ledger,
     enrolment,
+    notices,
     store,
     connect,
     present: world.present,
+    revoke,
     propose,
     task: (id) => conductors.get(id),
     tasks: () => [...conductors.values()],
@@ -258,9 +328,11 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
       for (const { link, since } of strangers) if (clock() - since >= GREETING_MS) link.close();
       for (const conductor of conductors.values()) if (!conductor.isOver) await conductor.tick();
       if (waitForWitnesses()) askWitnesses(); // other tasks may have made the ledger grow since
+      witnessing.keep();
     },
     close: () => {
       for (const { link } of sessions.values()) link.close();
+      witnessing.keep();
       store.close();
     },
   };

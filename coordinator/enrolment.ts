@@ -1,23 +1,22 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { type EnrolmentRequest, enrolmentDigest, enrolmentProof, invitationHash } from '../aggregation/enrolment.ts';
 import { isSignedBy } from '../aggregation/identity.ts';
-import type { Roster } from '../aggregation/plan.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
-import { NO_TASK } from '../privacy/ledger.ts';
 import type { EventStore } from './event-store.ts';
-import type { LedgerLog } from './ledger-log.ts';
+import type { Members } from './members.ts';
 
 /**
- * How a tenant joins: the operator hands it a one-time code out of band; with the code the tenant's client
- * registers its public key. A code works once, for one name, until it expires; only its hash is stored.
+ * How a tenant joins, or comes back under its name after it left or lost its key: the operator hands it a one-time code out of
+ * band; with the code the tenant's client registers its public key. A code works once, for one name, until it expires;
+ * only its hash is stored.
  */
 export interface Enrolment {
   /** @returns the code; shown once @throws EnrolmentRefused when the name is taken */
   invite(tenant: TenantId, validForMs?: number): string;
   /** @throws EnrolmentRefused */
   enrol(request: EnrolmentRequest): void;
-  keyOf(tenant: TenantId): Uint8Array | undefined;
-  roster(): Roster;
+  keyOf: Members['keyOf'];
+  roster: Members['roster'];
 }
 
 export class EnrolmentRefused extends Error {
@@ -26,16 +25,12 @@ export class EnrolmentRefused extends Error {
 
 const DAY = 24 * 60 * 60 * 1000;
 
-/** @param ledger - every change of the roster is written there, in the same transaction */
-export function openEnrolment(store: EventStore, clock: () => number, ledger: LedgerLog): Enrolment {
-  const keys = new Map<TenantId, Uint8Array>(
-    store.roster().map(({ tenant, key }) => [tenant, Buffer.from(key, 'hex')]),
-  );
+export function openEnrolment(store: EventStore, clock: () => number, members: Members): Enrolment {
   return {
     invite(tenant, validForMs = 7 * DAY) {
       if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(tenant))
         throw new EnrolmentRefused(`"${tenant}" is no tenant name: use 1 to 32 of a-z, 0-9 and -`);
-      if (keys.has(tenant)) throw new EnrolmentRefused(`${tenant} is enrolled already`);
+      if (members.keyOf(tenant) !== undefined) throw new EnrolmentRefused(`${tenant} is enrolled already`);
       const code = randomBytes(16).toString('hex').match(/.{4}/g)!.join('-');
       store.commit(() =>
         store.addInvitation({ tenant, codeHash: invitationHash(code), expiresAt: clock() + validForMs, usedAt: null }),
@@ -55,23 +50,21 @@ export function openEnrolment(store: EventStore, clock: () => number, ledger: Le
       const key = Buffer.from(request.key, 'hex');
       if (!isSignedBy(key, enrolmentDigest(request), request.signature))
         throw new EnrolmentRefused('the signature does not verify: the key offered is not held by the sender');
-      if (store.roster().some((one) => one.key === request.key || one.tenant === request.tenant))
-        throw new EnrolmentRefused('this name or this key is enrolled already');
       const { tenant, key: text } = request;
-      try {
-        store.commit(() => {
-          store.useInvitation(invitation.codeHash, clock());
-          store.enrol(tenant, text, clock());
-          ledger.append({ kind: 'roster', tenant, change: 'enrolled', key: text }, NO_TASK, clock());
-        });
-      } catch (error) {
-        ledger.reload();
-        throw error;
-      }
-      keys.set(request.tenant, key);
+      if (members.roster().some((one) => one.key === text || one.tenant === tenant))
+        throw new EnrolmentRefused('this name or this key is enrolled already');
+      if (!members.mayHave(tenant, text))
+        throw new EnrolmentRefused(
+          'this key was revoked or replaced before: join with a new one, `parley client rekey --code CODE`',
+        );
+      const last = members.lastKeyOf(tenant);
+      const replaces = last === undefined || last === text ? {} : { replaces: last };
+      members.change({ tenant, change: 'enrolled', key: text, ...replaces }, () =>
+        store.useInvitation(invitation.codeHash, clock()),
+      );
     },
-    keyOf: (tenant) => keys.get(tenant),
-    roster: () => store.roster(),
+    keyOf: members.keyOf,
+    roster: members.roster,
   };
 }
 

@@ -40,8 +40,21 @@ export interface EventStore {
   addInvitation(invitation: Invitation): void;
   invitations(): Invitation[];
   useInvitation(codeHash: string, usedAt: number): void;
+  /** Ends what invitations of this name were not used yet. */
+  expireInvitations(tenant: TenantId, at: number): void;
   enrol(tenant: TenantId, key: string, at: number): void;
+  /** Another key for a tenant that is in the roster. */
+  rekey(tenant: TenantId, key: string): void;
+  removeTenant(tenant: TenantId): void;
   roster(): { tenant: TenantId; key: string }[];
+
+  /** A notice (`aggregation/notice.ts`) has had its effect. @param id - its digest, hexadecimal */
+  addNotice(id: string, at: number): void;
+  wasHeard(id: string): boolean;
+
+  /** What a tenant stated last of a pool's budget, and what was made of it; JSON. */
+  putStanding(tenant: TenantId, pool: string, text: string): void;
+  standings(): { tenant: TenantId; pool: string; text: string }[];
 
   /** Parameters by their hash: what rounds start from, and what is released. */
   putParameters(hash: string, bytes: Uint8Array): void;
@@ -98,6 +111,10 @@ const SCHEMA = `
     code_hash text primary key, tenant text not null, expires_at integer not null, used_at integer
   ) strict;
   create table if not exists tenant (name text primary key, key text not null unique, enrolled_at integer not null) strict;
+  create table if not exists notice (id text primary key, heard_at integer not null) strict;
+  create table if not exists standing (
+    tenant text not null, pool text not null, text text not null, primary key (tenant, pool)
+  ) strict, without rowid;
   create table if not exists sum (
     task text not null, round integer not null, sum blob not null, contributions integer not null, model text not null,
     primary key (task, round)
@@ -142,8 +159,19 @@ export function openEventStore(path: string): EventStore {
     'select code_hash as codeHash, tenant, expires_at as expiresAt, used_at as usedAt from invitation',
   );
   const useInvitation = sql('update invitation set used_at = ? where code_hash = ? and used_at is null');
+  const expireInvitations = sql(
+    'update invitation set expires_at = min(expires_at, ?) where tenant = ? and used_at is null',
+  );
   const enrol = sql('insert into tenant values (?, ?, ?)');
+  const rekey = sql('update tenant set key = ? where name = ?');
+  const removeTenant = sql('delete from tenant where name = ?');
   const roster = sql('select name as tenant, key from tenant order by name');
+  const addNotice = sql('insert into notice values (?, ?)');
+  const findNotice = sql('select 1 from notice where id = ?');
+  const putStanding = sql(
+    'insert into standing values (?, ?, ?) on conflict (tenant, pool) do update set text = excluded.text',
+  );
+  const standings = sql('select tenant, pool, text from standing order by tenant, pool');
   const putParameters = sql('insert or ignore into parameters values (?, ?)');
   const parameters = sql('select bytes from parameters where hash = ?');
 
@@ -181,8 +209,15 @@ export function openEventStore(path: string): EventStore {
       void addInvitation.run(codeHash, tenant, expiresAt, usedAt),
     invitations: () => invitations.all() as unknown as Invitation[],
     useInvitation: (codeHash, usedAt) => void useInvitation.run(usedAt, codeHash),
+    expireInvitations: (tenant, at) => void expireInvitations.run(at, tenant),
     enrol: (tenant, key, at) => void enrol.run(tenant, key, at),
+    rekey: (tenant, key) => void rekey.run(key, tenant),
+    removeTenant: (tenant) => void removeTenant.run(tenant),
     roster: () => roster.all() as unknown as { tenant: TenantId; key: string }[],
+    addNotice: (id, at) => void addNotice.run(id, at),
+    wasHeard: (id) => findNotice.get(id) !== undefined,
+    putStanding: (tenant, pool, text) => void putStanding.run(tenant, pool, text),
+    standings: () => standings.all() as unknown as { tenant: TenantId; pool: string; text: string }[],
     putParameters: (hash, bytes) => void putParameters.run(hash, bytes),
     parameters: (hash) => parameters.get(hash)?.bytes as Uint8Array | undefined,
     close: () => db.close(),

@@ -40,16 +40,20 @@ export type Move =
 
 type Openers = (present: readonly TenantId[]) => readonly TenantId[];
 
-/** @param openers - the protocol's choice of whom to ask to open, among those given */
+/**
+ * @param openers - the protocol's choice of whom to ask to open, among those given
+ * @param spent - tenants that say themselves that they cannot pay for another opening
+ */
 export function nextMove(
   state: TaskState,
   rules: TaskRules,
   present: ReadonlySet<TenantId>,
   openers: Openers,
+  spent: ReadonlySet<TenantId> = new Set(),
 ): Move | undefined {
   if (state.phase !== 'running') return undefined;
   const { conversation } = state;
-  if (conversation === undefined) return between(state, rules, present);
+  if (conversation === undefined) return between(state, rules, present, spent);
   switch (conversation.phase) {
     case 'closed':
       return afterStage(state, conversation, rules, present, openers);
@@ -61,12 +65,19 @@ export function nextMove(
 }
 
 /** Between conversations: the next round, new keys, or the end. */
-function between(state: Running, rules: TaskRules, present: ReadonlySet<TenantId>): Move | undefined {
+function between(
+  state: Running,
+  rules: TaskRules,
+  present: ReadonlySet<TenantId>,
+  spent: ReadonlySet<TenantId>,
+): Move | undefined {
   if (state.steps === rules.steps) return state.end === undefined ? { type: 'complete' } : undefined;
   if (state.accepted.length < rules.minCohort) return { type: 'stop', reason: whyTooFew(state) };
   if (state.charges >= rules.openings) return { type: 'stop', reason: 'openings-exhausted' };
   if (state.failures > MAX_FAILURES) return { type: 'stop', reason: 'too-many-failures' };
-  const here = state.accepted.filter((tenant) => present.has(tenant));
+  const paying = state.accepted.filter((tenant) => !spent.has(tenant));
+  if (paying.length < rules.minCohort) return { type: 'stop', reason: 'budget-exhausted' };
+  const here = paying.filter((tenant) => present.has(tenant));
   const holders = here.filter((tenant) => state.members.includes(tenant));
   const everyoneHasKeys = holders.length === here.length;
   if (state.keyed && everyoneHasKeys && holders.length >= rules.minCohort)

@@ -25,6 +25,14 @@ The coordinator's fingerprint, for the tenant's policy (read it out, do not mail
   ${answer.coordinator}`);
 }
 
+/** `parley tenant revoke` */
+export async function revoke(tenant: string, options: OperatorOptions): Promise<void> {
+  const answer = (await post(`/tenants/${encodeURIComponent(tenant)}/revoke`, {}, options)) as { tenant: string };
+  if (options.json) return console.log(JSON.stringify(answer));
+  return console.log(`The key of ${tenant} is revoked: nothing signed with it is heard any more, running tasks go on without it.
+To have it back under its name, with a new key: parley tenant invite ${tenant}`);
+}
+
 export async function checkTask(
   file: string,
   options: { tenants?: number; coordinator?: string; json?: boolean },
@@ -110,7 +118,7 @@ export async function taskStatus(
   } else if (options.watch) await watch(await fullId(id, options.coordinator), options);
   else {
     const view = (await get(`/tasks/${await fullId(id, options.coordinator)}`, options.coordinator)) as TaskView;
-    console.log(options.json ? JSON.stringify(view) : [line(view), ...declines(view)].join('\n'));
+    console.log(options.json ? JSON.stringify(view) : [line(view), ...declines(view), ...budgets(view)].join('\n'));
   }
 }
 
@@ -138,6 +146,14 @@ const declines = (view: TaskView): string[] =>
   Object.entries(view.declined).map(
     ([tenant, { cause, reason }]) => `          ${tenant} declined (${cause}): ${reason}`,
   );
+
+/** What the tenant states, and, where that is something else, what the ledger gives. */
+const budgets = (view: TaskView): string[] =>
+  Object.entries(view.budgets).map(([tenant, { stated, limit, counted, agrees }]) => {
+    const byLedger = counted === 'infinite' ? 'infinite' : counted.toFixed(3);
+    const differs = agrees ? '' : `; by the ledger it is ${byLedger}: they do not agree`;
+    return `          ${tenant} states ε ${stated.toFixed(3)} of ${limit} for its customers' lifetime${differs}`;
+  });
 
 async function fullId(id: string, coordinator: string): Promise<string> {
   const views = (await get('/tasks', coordinator)) as TaskView[];

@@ -16,6 +16,7 @@ import { MAX_FRAME } from '../aggregation/wire.ts';
 import { type Coordinator, type CoordinatorEvent, openCoordinator } from './coordinator.ts';
 import { openEventStore } from './event-store.ts';
 import { enrolmentRoutes } from './http/enrolment-routes.ts';
+import { noticeRoutes } from './http/notice-routes.ts';
 import { operatorRoutes } from './http/operator-routes.ts';
 import { answerWithProblems } from './http/problem.ts';
 import { publicRoutes } from './http/public-routes.ts';
@@ -71,6 +72,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   await app.register(swaggerUi, { routePrefix: '/docs' });
   await app.register(async (scope) => publicRoutes(scope, coordinator, version));
   await app.register(async (scope) => enrolmentRoutes(scope, coordinator));
+  await app.register(async (scope) => noticeRoutes(scope, coordinator));
   await app.register(async (scope) => operatorRoutes(scope, coordinator, token));
 
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_FRAME });
@@ -114,7 +116,12 @@ function logEvent(log: FastifyBaseLogger, event: CoordinatorEvent): void {
   switch (event.type) {
     case 'tenant-connected':
     case 'tenant-left':
+    case 'roster-changed':
       return log.info({ tenant: event.tenant }, event.type);
+    case 'budget-differs': {
+      const { tenant, pool, counted, stated } = event;
+      return log.warn({ tenant, pool, counted, stated }, event.type);
+    }
     case 'refused-connection':
       return log.warn({ reason: event.reason }, event.type);
     case 'task-failed':

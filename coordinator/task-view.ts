@@ -6,6 +6,7 @@ import { profile, type Segment } from '../models/profile.ts';
 import { ACCOUNTED_DELTA_FRACTION } from '../privacy/guarantee.ts';
 import { epsilonAtMost } from '../privacy/pld-accountant.ts';
 import type { Conductor } from './conductor.ts';
+import type { Counted } from './counting.ts';
 import type { Decline } from './task.ts';
 
 /** What anyone may know about a task: nothing in here is about one tenant's data. */
@@ -25,6 +26,8 @@ export interface TaskView {
   readonly accepted: readonly TenantId[];
   readonly declined: Readonly<Record<TenantId, Decline>>;
   readonly connected: readonly TenantId[];
+  /** of the tenants that have stated it: where the pool that pays stands */
+  readonly budgets: Readonly<Record<TenantId, Omit<Counted, 'pool'>>>;
   readonly bytesUp: number;
   /** hash of the current parameters, of the released ones when finished */
   readonly model: string;
@@ -63,6 +66,7 @@ export function viewOf(conductor: Conductor, present: ReadonlySet<TenantId>): Ta
     accepted: 'accepted' in state ? state.accepted : [],
     declined: 'declined' in state ? state.declined : {},
     connected: roster.map(({ tenant }) => tenant).filter((tenant) => present.has(tenant)),
+    budgets: Object.fromEntries(conductor.budgets),
     bytesUp: conductor.bytesUp,
     model: state.phase === 'stopped' ? '' : state.model,
     privacy: {

@@ -124,7 +124,8 @@ export interface Decline {
   readonly cause: DeclineCause;
   readonly reason: string;
 }
-export type DeclineCause = 'policy' | 'budget' | 'data' | 'broken-promise';
+/** 'roster': not its own word; its key is not the one in the plan any more */
+export type DeclineCause = 'policy' | 'budget' | 'data' | 'broken-promise' | 'roster';
 
 export interface TaskRules {
   readonly protocol: Pick<SecureSum, 'keying' | 'summing'>;

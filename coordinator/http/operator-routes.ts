@@ -33,6 +33,21 @@ export function operatorRoutes(app: FastifyInstance, coordinator: Coordinator, t
     }),
   );
 
+  app.post<{ Params: { tenant: string } }>(
+    '/tenants/:tenant/revoke',
+    {
+      schema: {
+        summary: "Take a tenant's key away",
+        params: json(z.object({ tenant: z.string().max(32) })),
+        response: { 200: json(z.object({ tenant: z.string() })) },
+      },
+    },
+    ({ params }) => {
+      coordinator.revoke(params.tenant);
+      return { tenant: params.tenant };
+    },
+  );
+
   app.post('/tasks', { schema: { summary: 'Start a task' } }, (request, reply) => {
     const parsed = settingsSchema.safeParse(request.body);
     if (!parsed.success) {

@@ -17,6 +17,14 @@ import { sendProblem } from './problem.ts';
  */
 const taskParams = json(z.object({ task: z.string().regex(/^[0-9a-f]{64}$/) }));
 const epsilon = z.object({ release: z.number(), coalition: z.number(), floor: z.number() });
+/** one customer's lifetime ε in the pool that pays: by the ledger, and as the tenant itself says, which is what counts */
+const budget = z.object({
+  counted: z.union([z.number(), z.literal('infinite')]),
+  stated: z.number(),
+  limit: z.number(),
+  delta: z.number(),
+  agrees: z.boolean(),
+});
 const taskSchema = z.object({
   id: z.string(),
   name: z.string(),
@@ -30,6 +38,7 @@ const taskSchema = z.object({
   accepted: z.array(z.string()),
   declined: z.record(z.string(), z.object({ cause: z.string(), reason: z.string() })),
   connected: z.array(z.string()),
+  budgets: z.record(z.string(), budget),
   bytesUp: z.number(),
   model: z.string(),
   privacy: z.object({

@@ -71,6 +71,10 @@ const coordinatorSays: Record<FromCoordinator['type'], FromCoordinator> = {
 const clientSays: Record<FromClient['type'], FromClient> = {
   identify: { type: 'identify', protocol: 1, version: '0.1.0', tenant: 'amber', ledger: 300, open: [hash], signature },
   accept: { type: 'accept', task: hash, round: 0, dataset: hash, signature },
+  standing: {
+    ...{ type: 'standing', task: '-', pool: 'held-out', ledger: 300 },
+    ...{ epsilon: 1.25, limit: 4, delta: 1e-5, order: 12.5, signature },
+  },
   cosign: { type: 'cosign', size: 3, line: '— amber x' },
   decline: { type: 'decline', task: hash, cause: 'budget', reason: 'ε is used up', signature },
   cannot: { type: 'cannot', task: hash, epoch: 1, round: 2 },

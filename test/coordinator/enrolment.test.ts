@@ -6,6 +6,7 @@ import { hex } from '../../aggregation/plan.ts';
 import { EnrolmentRefused, openEnrolment } from '../../coordinator/enrolment.ts';
 import { openEventStore } from '../../coordinator/event-store.ts';
 import { openLedgerLog } from '../../coordinator/ledger-log.ts';
+import { openMembers } from '../../coordinator/members.ts';
 import { enrolmentRequest } from '../support/federation-on-disk.ts';
 import { temporaryFolder } from '../support/folder.ts';
 
@@ -16,7 +17,8 @@ function begin() {
   onTestFinished(() => store.close());
   const time = { now: NOW };
   const ledger = openLedgerLog(store, createIdentity(), hex(createIdentity().publicKey));
-  return { store, time, ledger, enrolment: openEnrolment(store, () => time.now, ledger) };
+  const members = openMembers(store, () => time.now, ledger);
+  return { store, time, ledger, members, enrolment: openEnrolment(store, () => time.now, members) };
 }
 
 const request = (tenant: string, code: string, identity: Identity = createIdentity()) =>
@@ -27,7 +29,11 @@ test('a tenant with its code is enrolled, and known by its key after a restart',
   const identity = createIdentity();
   enrolment.enrol(request('amber', enrolment.invite('amber'), identity));
   expect(enrolment.roster()).toEqual([{ tenant: 'amber', key: hex(identity.publicKey) }]);
-  const again = openEnrolment(store, () => time.now, ledger);
+  const again = openEnrolment(
+    store,
+    () => time.now,
+    openMembers(store, () => time.now, ledger),
+  );
   for (const one of [enrolment, again]) {
     expect(hex(one.keyOf('amber')!)).toBe(hex(identity.publicKey));
     expect(one.keyOf('blue')).toBeUndefined();

@@ -1,0 +1,107 @@
+import type { TenantId } from '../aggregation/secure-sum.ts';
+import type { Stated } from '../aggregation/wire.ts';
+import { WireRefused } from '../aggregation/wire-check.ts';
+import { type Limit, openBudget, standing } from '../privacy/budget.ts';
+import { type LedgerEntry, NO_TASK } from '../privacy/ledger.ts';
+import { type AcceptedTask, budgetAfter, followSpending } from '../privacy/ledger-spending.ts';
+import type { EventStore } from './event-store.ts';
+import type { LedgerLog } from './ledger-log.ts';
+
+/**
+ * The coordinator's own count of every tenant's budget, beside what the tenant states.
+ *
+ *   ledger ──▶ tasks this tenant accepted ──▶ the tenant's own arithmetic (`privacy/budget.ts`) ──▶ counted
+ *   tenant ──▶ standing ──▶ stated                                   does the ledger explain the difference? ──▶ agrees
+ *
+ * The tenant's count is the one that counts: what it cannot pay it does not do. Where the ledger cannot explain it, one of
+ * the two has lost something, and people have to look.
+ */
+export interface Counting {
+  /** Takes in what a tenant states. @throws WireRefused when no budget is like that */
+  hear(tenant: TenantId, stated: Stated): Counted;
+  /** What a tenant stated last of a pool. */
+  last(tenant: TenantId, pool: string): Counted | undefined;
+}
+
+export interface Counted {
+  readonly pool: string;
+  /** lifetime ε by the ledger, all its tasks' charged openings; what runs is set aside whole. 'infinite' when it has no price */
+  readonly counted: number | 'infinite';
+  /** lifetime ε and its limit, as the tenant states them */
+  readonly stated: number;
+  readonly limit: number;
+  readonly delta: number;
+  /** the ledger explains what is stated */
+  readonly agrees: boolean;
+}
+
+/** By its own words this tenant's customers can pay for no further opening. */
+export const isSpent = ({ stated, limit }: Pick<Counted, 'stated' | 'limit'>): boolean => stated > limit;
+
+/** @param clock - Unix ms */
+export function openCounting(store: EventStore, ledger: LedgerLog, clock: () => number): Counting {
+  const known = new Map<string, Counted>(
+    store.standings().map(({ tenant, pool, text }) => [`${tenant}/${pool}`, JSON.parse(text) as Counted]),
+  );
+  const limits = new Map<string, string>();
+  const spending = followSpending();
+
+  function catchUp(): void {
+    for (const text of store.ledger(spending.size)) {
+      const entry = JSON.parse(text) as LedgerEntry;
+      spending.see(entry);
+      if (entry.kind === 'budget') limits.set(`${entry.tenant}/${entry.pool}`, limitText(entry));
+    }
+  }
+
+  return {
+    last: (tenant, pool) => known.get(`${tenant}/${pool}`),
+    hear(tenant, stated) {
+      catchUp();
+      const place = `${tenant}/${stated.pool}`;
+      const accepting = stated.task === NO_TASK ? undefined : stated.task;
+      const tasks = spending.tasksOf(tenant, stated.ledger, accepting).filter(({ pool }) => pool === stated.pool);
+      const counted = compared(stated, tasks, clock());
+      const isNewLimit = limits.get(place) !== limitText({ epsilon: stated.limit, delta: stated.delta });
+      try {
+        store.commit(() => {
+          store.putStanding(tenant, stated.pool, JSON.stringify(counted));
+          if (isNewLimit) ledger.append(limitEntry(tenant, stated), NO_TASK, clock());
+        });
+      } catch (error) {
+        ledger.reload();
+        throw error;
+      }
+      known.set(place, counted);
+      return counted;
+    },
+  };
+}
+
+const limitText = ({ epsilon, delta }: Pick<Limit, 'epsilon' | 'delta'>): string => `${epsilon} ${delta}`;
+
+const limitEntry = (tenant: TenantId, { pool, limit, delta }: Stated) =>
+  ({ kind: 'budget', tenant, pool, epsilon: limit, delta }) as const;
+
+/** Two machines agree on the same arithmetic to this, relative. */
+const TOLERANCE = 1e-6;
+
+function compared(stated: Stated, tasks: readonly AcceptedTask[], now: number): Counted {
+  const { pool, epsilon, limit, delta } = stated;
+  const epsilonFor = (paid: (task: AcceptedTask) => number): number =>
+    standing(budgetAfter(budgetOf(stated), tasks, paid, now), pool, now).epsilon;
+  const counted = epsilonFor(({ charged }) => charged);
+  const least = epsilonFor(({ certain }) => certain);
+  const most = epsilonFor(({ possible }) => possible);
+  const agrees = epsilon >= least * (1 - TOLERANCE) && epsilon <= most * (1 + TOLERANCE);
+  return { pool, counted: Number.isFinite(counted) ? counted : 'infinite', stated: epsilon, limit, delta, agrees };
+}
+
+function budgetOf({ pool, limit, delta, order }: Stated) {
+  try {
+    return openBudget({ [pool]: { epsilon: limit, delta, order } });
+  } catch (error) {
+    if (error instanceof RangeError) throw new WireRefused(`no budget is like that: ${error.message}`);
+    throw error;
+  }
+}
