@@ -10,16 +10,18 @@ import { type Plan, unitOf } from '../aggregation/plan.ts';
 import type { SecretOptions } from '../aggregation/secret.ts';
 import { writeModel } from '../models/artifact.ts';
 import { type BackendName, startBackend } from '../models/backend.ts';
+import { readEntry } from '../privacy/ledger.ts';
 import { threadedNoise } from '../privacy/noise-supply.ts';
 import { secureRandom } from '../privacy/random.ts';
-import { openClientStore } from './client-store.ts';
+import { type ClientStore, openClientStore } from './client-store.ts';
+import { customersOf, policyOf } from './command-input.ts';
 import { stayConnected } from './connect.ts';
-import { checkedSnapshot } from './data-contract.ts';
 import { enrol } from './enrol.ts';
 import { modelsFolder, openedKeys, policyFile, storeFile } from './folder.ts';
+import { readExport } from './ledger-commands.ts';
+import { hasNextKey } from './next-key.ts';
 import { type ClientEvent, createParticipant } from './participant.ts';
-import { type Policy, PolicyUnreadable, policySchema, readContract, readPolicy } from './policy.ts';
-import type { Snapshot } from './rows.ts';
+import { type Policy, policySchema, readContract } from './policy.ts';
 
 /** `parley tenant fingerprint` */
 export async function showFingerprint(options: SecretOptions & { folder: string; json?: boolean }): Promise<void> {
@@ -105,9 +107,9 @@ export async function runClient(options: ClientOptions, version: string): Promis
     },
     'client starts',
   );
-  if (options.code !== undefined)
-    await enrol(identity, policy.tenant, options.code, policy.coordinator.url, policy.coordinator.fingerprint);
   const store = openClientStore(storeFile(options.folder), storeKey);
+  await refuseLostStore(store, policy);
+  if (options.code !== undefined) await enrol(identity, options.code, policy);
   const noise = threadedNoise();
   const participant = createParticipant({
     identity,
@@ -133,26 +135,28 @@ export async function runClient(options: ClientOptions, version: string): Promis
   participant.forget();
   await noise.close();
   store.close();
-  if (refused !== undefined) throw new CommandError(EXIT.refused, refused);
+  if (refused === undefined) return;
+  const hint = hasNextKey(options.folder)
+    ? `\nA change of key was begun and not finished: \`parley client rekey --folder ${options.folder}\` goes on with it`
+    : '';
+  throw new CommandError(EXIT.refused, `${refused}${hint}`);
 }
 
-async function customersOf(policy: Policy): Promise<Snapshot> {
-  try {
-    return await checkedSnapshot(policy);
-  } catch (error) {
-    const { name, message } = error as Error;
-    if (['RowsUnreadable', 'RowError', 'TableRefused'].includes(name)) throw new CommandError(EXIT.input, message);
-    throw error;
-  }
-}
-
-function policyOf(folder: string): Policy {
-  try {
-    return readPolicy(policyFile(folder));
-  } catch (error) {
-    if (error instanceof PolicyUnreadable) throw new CommandError(EXIT.input, error.message);
-    throw error;
-  }
+/**
+ * A new store beside a name that accepted tasks before is a store that was lost: with it the customers' budget would be new.
+ * Asked before any plan is, so that nothing is set aside in it. A coordinator that does not answer is caught later (`own-word.ts`).
+ */
+async function refuseLostStore(store: ClientStore, { tenant, coordinator }: Policy): Promise<void> {
+  if (store.ledgerHead().size > 0) return;
+  const found = await readExport(undefined, coordinator.url).catch(() => undefined);
+  const accepted = (found?.entries ?? [])
+    .map(readEntry)
+    .filter((entry) => typeof entry === 'object' && entry.kind === 'accept');
+  if (accepted.some((entry) => entry.tenant === tenant))
+    throw new CommandError(
+      EXIT.refused,
+      `${tenant} has accepted tasks before, and its store is new: put the lost one back, or count from the ledger with \`parley client restore-budget\``,
+    );
 }
 
 const passedOver = (backend: { passedOver?: unknown }): object =>

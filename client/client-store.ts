@@ -23,6 +23,8 @@ export interface ClientStore {
   ledgerRootAt(size: number): Uint8Array | undefined;
   /** The ledger's entry of this task's plan. */
   planEntry(task: string): LedgerEntry | undefined;
+  /** The entry in which this tenant accepts this task. */
+  acceptEntry(task: string, tenant: string): LedgerEntry | undefined;
   /** The entry that ended this task, if one did. */
   endOf(task: string): LedgerEntry | undefined;
   /** undefined before the first task */
@@ -75,6 +77,7 @@ export function openClientStore(path: string, storeKey?: KeyObject): ClientStore
   const findEntry = db.prepare('select entry from ledger where task = ? and round = ? and kind = ?');
   const entryAt = db.prepare('select entry from ledger where seq = ?');
   const findPlan = db.prepare("select entry from ledger where task = ? and kind = 'plan' limit 1");
+  const findAccepts = db.prepare("select entry from ledger where task = ? and kind = 'accept'");
   const findEnd = db.prepare("select entry from ledger where task = ? and kind in ('finish', 'stop') limit 1");
   const firstEntries = db.prepare('select entry from ledger where seq < ? order by seq');
   const allEntries = db.prepare('select entry from ledger order by seq');
@@ -103,6 +106,11 @@ export function openClientStore(path: string, storeKey?: KeyObject): ClientStore
     },
     ledgerEntry: (id, number, kind) => entryIn(findEntry.get(id, number, kind)),
     planEntry: (id) => entryIn(findPlan.get(id)),
+    acceptEntry: (id, tenant) =>
+      findAccepts
+        .all(id)
+        .map((row) => entryIn(row)!)
+        .find((entry) => entry.kind === 'accept' && entry.tenant === tenant),
     endOf: (id) => entryIn(findEnd.get(id)),
     ledgerRootAt: (size) => {
       const { size: most } = head();

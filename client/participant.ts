@@ -14,6 +14,7 @@ import {
   identifyDigest,
   type LedgerNews,
   PROTOCOL,
+  standingDigest,
   vectorFrom,
 } from '../aggregation/wire.ts';
 import { WireRefused } from '../aggregation/wire-check.ts';
@@ -22,14 +23,17 @@ import type { Backend } from '../models/backend.ts';
 import { encode } from '../models/encode.ts';
 import { heldOutCustomers, trainingCustomers } from '../models/encoded.ts';
 import { parameterHash } from '../models/model.ts';
+import { NO_TASK } from '../privacy/ledger.ts';
 import type { NoiseSupply } from '../privacy/noise-supply.ts';
 import type { RandomSource } from '../privacy/random.ts';
 import type { ClientStore } from './client-store.ts';
 import type { Customers } from './contribution.ts';
+import { isPinnedData, type Kept, withoutErased } from './erased.ts';
 import { LedgerBroken, takeInLedger, takeInWitnessed, witnessedSize } from './ledger-view.ts';
+import { checkOwnEntries, noteKey, noteLimit } from './own-word.ts';
 import { contractOf, objection, type Policy } from './policy.ts';
 import type { Snapshot } from './rows.ts';
-import { beyond, followLedger, setAside, wouldPay } from './spending.ts';
+import { beyond, followLedger, type PoolName, setAside, statedOf, wouldPay } from './spending.ts';
 import { type DeclineCause, Declined, TaskSession } from './task-session.ts';
 
 /**
@@ -83,6 +87,8 @@ export interface Participant {
   forget(): void;
 }
 
+const POOLS: readonly PoolName[] = ['training', 'held-out'];
+
 export function createParticipant(world: ClientWorld): Participant {
   if (world.random.kind !== 'secure' || world.noise.kind !== 'secure')
     throw new Error('a participant needs secure randomness: replayed noise protects nobody');
@@ -91,6 +97,8 @@ export function createParticipant(world: ClientWorld): Participant {
   const plans = new Map<string, Plan>();
   const tell = world.onEvent ?? (() => {});
   let coordinatorKey: Uint8Array | undefined;
+  /** of the greeting */
+  let nonce = new Uint8Array();
   let welcome = false;
   let queue: Promise<void> = Promise.resolve();
 
@@ -107,6 +115,7 @@ export function createParticipant(world: ClientWorld): Participant {
         return identify(link, message);
       case 'welcome':
         welcome = true;
+        for (const pool of POOLS) state(link, NO_TASK, pool);
         return tell({ type: 'connected', coordinator: policy.coordinator.url });
       case 'plan':
         return consider(link, message);
@@ -136,7 +145,9 @@ export function createParticipant(world: ClientWorld): Participant {
         `the coordinator (${hello.version}) speaks protocol ${hello.protocol}, this client (${world.version}) ${PROTOCOL}: install the same version`,
       );
     coordinatorKey = hello.key;
+    nonce = Uint8Array.from(hello.nonce);
     welcome = false;
+    noteKey(store, hex(world.identity.publicKey));
     const signature = world.identity.sign(identifyDigest(hello, policy.tenant));
     const ledger = store.ledgerHead().size;
     link.send(
@@ -163,7 +174,23 @@ export function createParticipant(world: ClientWorld): Participant {
     if (coordinatorKey === undefined) throw new WireRefused('news before a greeting');
     const key = coordinatorKey;
     // together: a client killed between the two would have seen a task end, and never got its unused openings back
-    store.commit(() => followLedger(store, policy, takeInLedger(store, ledger, key), planOf));
+    store.commit(() => {
+      const isFirst = store.ledgerHead().size === 0;
+      const entries = takeInLedger(store, ledger, key);
+      const own = { tenant: policy.tenant, key: hex(world.identity.publicKey) };
+      checkOwnEntries(store, own, entries, isFirst);
+      followLedger(store, policy, entries, planOf);
+    });
+  }
+
+  /** Where a pool's budget stands, by this tenant's own count: the one that counts. It depends on plans, never on data. */
+  function state(link: Link, task: string, pool: PoolName): void {
+    const stated = statedOf(store, policy, pool, world.clock());
+    if (!Number.isFinite(stated.epsilon)) return; // no number; whatever asks for more is declined
+    noteLimit(store, pool, { epsilon: stated.limit, delta: stated.delta });
+    const message = { type: 'standing', task, ledger: store.ledgerHead().size, ...stated } as const;
+    const signature = world.identity.sign(standingDigest(policy.tenant, nonce, message));
+    link.send(encodeFromClient({ ...message, signature }));
   }
 
   // ---- this tenant as a witness
@@ -189,6 +216,7 @@ export function createParticipant(world: ClientWorld): Participant {
     try {
       if (!sessions.has(task)) sessions.set(task, await admit(plan, task, message.parameters));
       const round = sessions.get(task)!.lastRoundTaken;
+      state(link, task, poolOf(plan));
       const accept = { type: 'accept', task, round, dataset: datasetOf(task) } as const;
       link.send(encodeFromClient({ ...accept, signature: world.identity.sign(answerDigest(policy.tenant, accept)) }));
       tell({ type: 'accepted', task, plan });
@@ -232,15 +260,15 @@ export function createParticipant(world: ClientWorld): Participant {
     const start = startOf(plan, parameters);
     if (before === undefined) checkBudget(plan);
     checkContract();
-    const { customers, hash } = await load(plan);
-    checkRows(hash);
-    if (before !== undefined && before.data !== hash)
+    const { customers, data } = await load(plan);
+    checkRows(data);
+    if (before !== undefined && !isPinnedData(store, before.data, data))
       throw new Declined('data', 'the data file is not the one this task was accepted with');
     if (before === undefined)
       store.commit(() => {
         store.pin('contract', contractOf(policy));
-        if (policy.schema.customer === 'row') store.pin('rows', hash);
-        store.accept(task, { plan: planText(plan), data: hash });
+        if (policy.schema.customer === 'row' && store.pinned('rows') === undefined) store.pin('rows', data.hash);
+        store.accept(task, { plan: planText(plan), data: data.hash });
         setAside(store, policy, plan, world.clock());
       });
     plans.set(task, plan);
@@ -264,11 +292,11 @@ export function createParticipant(world: ClientWorld): Participant {
 
   /**
    * Where a row is a customer, a row that changes is another customer, and may be held out where it was trained on: what it
-   * paid could not be followed. So the file stays the one of the first task; a customer column lifts this.
+   * paid could not be followed. So the file stays the one of the first task, less who was erased; a customer column lifts this.
    */
-  function checkRows(hash: string): void {
+  function checkRows(data: Omit<Kept, 'table'>): void {
     const pinned = store.pinned('rows');
-    if (policy.schema.customer === 'row' && pinned !== undefined && pinned !== hash)
+    if (policy.schema.customer === 'row' && pinned !== undefined && !isPinnedData(store, pinned, data))
       throw new Declined('data', 'one row is one customer here, and the rows are not those of earlier tasks');
   }
 
@@ -287,11 +315,12 @@ export function createParticipant(world: ClientWorld): Participant {
   }
 
   /** The data was checked against the contract before this client connected; a plan asks for part of it. */
-  async function load(plan: Plan): Promise<{ customers: Customers; hash: string }> {
-    const { table, hash } = await world.snapshot();
+  async function load(plan: Plan): Promise<{ customers: Customers; data: Kept }> {
+    const data = withoutErased(store, policy.schema, await world.snapshot());
+    const { table } = data;
     const encoded = encode(plan.settings.features, table);
     const pool = poolOf(plan) === 'held-out' ? heldOutCustomers(encoded) : trainingCustomers(encoded);
-    return { customers: { encoded, pool }, hash };
+    return { customers: { encoded, pool }, data };
   }
 
   // ---- a running task

@@ -3,6 +3,7 @@ import {
   type Budget,
   type Count,
   commit,
+  filterOrder,
   openBudget,
   release,
   reserve,
@@ -73,6 +74,13 @@ export function setAside(store: ClientStore, policy: Policy, plan: Plan, now: nu
 /** Where a pool stands, everything set aside included. */
 export function standingOf(store: ClientStore, policy: Policy, pool: PoolName, now: number): Standing {
   return standing(budgetOf(store, policy), pool, now);
+}
+
+/** What is told the coordinator of a pool: its lifetime's limit, and where it stands, everything set aside included. */
+export function statedOf(store: ClientStore, policy: Policy, pool: PoolName, now: number) {
+  const limit = policy.budget[pool];
+  const { epsilon } = standingOf(store, policy, pool, now);
+  return { pool, epsilon, limit: limit.epsilon, delta: limit.delta, order: limit.order ?? filterOrder(limit) };
 }
 
 /**

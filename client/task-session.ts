@@ -1,5 +1,6 @@
 import canonicalize from 'canonicalize';
 import { isStorageError } from '../aggregation/exit.ts';
+import { isSignedBy } from '../aggregation/identity.ts';
 import { chargedEvent, hex, type Plan, rosterHash, roundsOf, shapeOf, taskId } from '../aggregation/plan.ts';
 import { planEntry } from '../aggregation/plan-entry.ts';
 import { begin, type Progress, progressHash, released, takeIn } from '../aggregation/progress.ts';
@@ -25,7 +26,7 @@ import {
   signStatement,
   transcriptOf,
 } from '../aggregation/transcript.ts';
-import { type FromClient, type FromCoordinator, vectorFrom } from '../aggregation/wire.ts';
+import { answerDigest, type FromClient, type FromCoordinator, vectorFrom } from '../aggregation/wire.ts';
 import { dropNoise, type NoiseShare } from '../privacy/noise.ts';
 import type { Noised } from '../privacy/steps.ts';
 import { type Customers, contribution } from './contribution.ts';
@@ -91,6 +92,7 @@ export class TaskSession {
   /** asked for before the batch it will hide is known; the next one is asked for as soon as it is used */
   #noise: Promise<NoiseShare>;
   #progress: Progress;
+  #isAcceptedInLedger = false;
   /** last round whose sum was taken in */
   #taken = 0;
   #epoch: Epoch | undefined;
@@ -189,6 +191,23 @@ export class TaskSession {
       throw new Declined('broken-promise', 'the ledger does not hold the plan, or says something else of it');
     if (entry.seq >= witnessedSize(this.#world.store, this.id))
       throw new Declined('broken-promise', 'the task begins before the quorum has cosigned its plan');
+    this.#checkAccepted();
+  }
+
+  /** What this tenant pays can be counted again from the ledger alone, should its store be lost. */
+  #checkAccepted(): void {
+    if (this.#isAcceptedInLedger) return;
+    const { store, policy, identity } = this.#world;
+    const entry = store.acceptEntry(this.id, policy.tenant);
+    const isMine =
+      entry?.kind === 'accept' &&
+      isSignedBy(
+        identity.publicKey,
+        answerDigest(policy.tenant, { type: 'accept', task: this.id, round: 0, dataset: entry.dataset }),
+        Buffer.from(entry.signature, 'hex'),
+      );
+    if (!isMine) throw new Declined('broken-promise', 'the ledger does not hold this tenant’s acceptance of the task');
+    this.#isAcceptedInLedger = true;
   }
 
   async #answerKeying(ask: Ask): Promise<FromClient | undefined> {

@@ -59,6 +59,19 @@ export function isHeldOut(schema: FeatureSchema, identity: string): boolean {
   return digest.readUInt32BE(0) % schema.holdout.oneIn === 0;
 }
 
+/**
+ * Who each row is about: what stands in the customer column, or the row itself where a row is a customer. Null where the column is
+ * empty.
+ *
+ * @throws TableRefused when the table has no such column
+ */
+export function customerOfEachRow({ customer }: Pick<FeatureSchema, 'customer'>, table: Table): (string | null)[] {
+  if (customer === 'row') return rowIdentities(table);
+  const place = table.columns.indexOf(customer.column);
+  if (place < 0) throw new TableRefused([new RowError({ file: table.file, column: customer.column }, 'is not there')]);
+  return table.rows.map((_, row) => cellAt(table, row, place));
+}
+
 type Places = ReadonlyMap<string, number>;
 
 function findColumns(schema: FeatureSchema, table: Table, training: boolean): Places {

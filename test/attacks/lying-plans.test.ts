@@ -169,7 +169,7 @@ describe('what was accepted once', () => {
     await federation.until(() => again.events.some(({ type }) => type === 'connected'), 'a connection');
     await sleep(100);
     federation.close();
-    expect(again.said.map(({ type }) => type)).toEqual(['identify']);
+    expect(again.said.map(({ type }) => type)).toEqual(['identify', 'standing', 'standing']);
   });
 });
 
@@ -338,7 +338,7 @@ describe('the tenant’s own side', () => {
         because: 'data',
         reason: expect.stringMatching(reason),
       });
-      expect(again.said.map(({ type }) => type)).toEqual(['identify', 'decline']);
+      expect(again.said.map(({ type }) => type)).toEqual(['identify', 'standing', 'standing', 'decline']);
     },
   );
 

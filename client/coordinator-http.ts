@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { CommandError, EXIT, exitOf } from '../aggregation/exit.ts';
+import { fingerprint } from '../aggregation/identity.ts';
+import { hex } from '../aggregation/plan.ts';
+import { digest } from '../aggregation/transcript.ts';
+import type { Policy } from './policy.ts';
+
+/** A coordinator whose key has the fingerprint that the policy pins. */
+export interface KnownCoordinator {
+  readonly url: string;
+  /** 32 bytes */
+  readonly key: Uint8Array;
+  /** the federation's hash */
+  readonly federation: string;
+  /** keys in the roster, as fingerprints; nobody signed for this */
+  readonly tenants: readonly { readonly tenant: string; readonly fingerprint: string }[];
+}
+
+const federation = z.object({
+  key: z.string().regex(/^[0-9a-f]{64}$/),
+  tenants: z.array(z.object({ tenant: z.string(), fingerprint: z.string() })),
+});
+
+/** @throws CommandError when nobody answers, or with another key */
+export async function coordinatorOf(pinned: Policy['coordinator']): Promise<KnownCoordinator> {
+  const { status, body } = await request(`${pinned.url}/federation`);
+  if (status !== 200) throw refusal(pinned.url, status, body);
+  const found = federation.safeParse(body);
+  if (!found.success) throw new CommandError(EXIT.refused, `${pinned.url} is no coordinator of this version`);
+  const key = Buffer.from(found.data.key, 'hex');
+  if (fingerprint(key) !== pinned.fingerprint)
+    throw new CommandError(
+      EXIT.refused,
+      `${pinned.url} has fingerprint ${fingerprint(key)}, the policy pins ${pinned.fingerprint}`,
+    );
+  return { url: pinned.url, key, federation: hex(digest('parley/federation/v1', key)), tenants: found.data.tenants };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** GET, or POST where there is a body. @throws CommandError when nobody answers */
+export async function request(url: string, body?: object): Promise<Answer> {
+  const init = body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+  try {
+    const response = await fetch(url, init);
+    return { status: response.status, body: await response.json().catch(() => ({})) };
+  } catch {
+    throw new CommandError(EXIT.network, `nobody answers at ${url}; is the coordinator running?`);
+  }
+}
+
+/** What the coordinator said against a request. */
+export function refusal(url: string, status: number, body: unknown): CommandError {
+  const { detail } = (body ?? {}) as { detail?: string };
+  return new CommandError(exitOf(status), detail ?? `${url} answered ${status}`);
+}
