@@ -18,7 +18,8 @@ import { witnessKey } from './witness.ts';
  *
  * Promise: any changed bit is found. What is wrong is named by entry, or by the note's size; all of it is listed, unless the
  * chain itself is broken, after which nothing can be said about entries. Keys count as far as the reader knows them:
- * those not in `known` are taken from the file, and `unknownKeys` says whose.
+ * those not in `known` are taken from the file, and `unknownKeys` says whose. A key that a known one replaced, by the
+ * ledger's own word, is taken from the file too.
  */
 export interface Known {
   /** the coordinator's fingerprint */
@@ -59,7 +60,8 @@ export function verifyLedgerExport(file: LedgerExport, known: Known = {}): Ledge
   for (const [size, note] of notes)
     findings.push(...noteProblems(note, size, { log, witnesses, entries: entries.length, roots }));
   const plans = entries.filter((entry): entry is LedgerEntry & PlanEntry => entry.kind === 'plan');
-  findings.push(...plans.flatMap((plan) => rosterProblems(plan, known)), ...acceptProblems(entries, plans));
+  const replacedBy = replacements(entries);
+  findings.push(...plans.flatMap((plan) => rosterProblems(plan, known, replacedBy)), ...acceptProblems(entries, plans));
   const audit = auditEntries(entries);
   const [reached, cosigned] = [milestones(entries), [...notes]];
   const planOf = new Map(plans.map((plan) => [plan.task, plan]));
@@ -208,15 +210,38 @@ function cosignedIn(note: string, log: VerifierKey, witnesses: readonly Verifier
   }
 }
 
-function rosterProblems({ seq, roster }: LedgerEntry & PlanEntry, { tenants }: Known): Finding[] {
+/** By tenant and key: the key that the ledger says took its place. */
+function replacements(entries: readonly LedgerEntry[]): ReadonlyMap<string, string> {
+  const changes = entries.flatMap((entry) =>
+    entry.kind === 'roster' && entry.replaces !== undefined ? [{ ...entry, replaces: entry.replaces }] : [],
+  );
+  return new Map(changes.map(({ tenant, key, replaces }) => [`${tenant} ${replaces}`, key]));
+}
+
+function rosterProblems(
+  { seq, roster }: LedgerEntry & PlanEntry,
+  { tenants }: Known,
+  replacedBy: ReadonlyMap<string, string>,
+): Finding[] {
   return roster.flatMap(({ tenant, key }) => {
     const known = tenants?.[tenant];
-    const print = fingerprint(Buffer.from(key, 'hex'));
-    return known === undefined || known === print
-      ? []
-      : [{ seq, problem: `lists ${tenant} with the key ${print}, not ${known}` }];
+    if (known === undefined || prints(tenant, key, replacedBy).has(known)) return [];
+    return [{ seq, problem: `lists ${tenant} with the key ${printOf(key)}, not ${known}` }];
   });
 }
+
+/** Fingerprints of a key and of those that came after it. */
+function prints(tenant: string, key: string, replacedBy: ReadonlyMap<string, string>): ReadonlySet<string> {
+  const found = new Set<string>();
+  let at: string | undefined = key;
+  while (at !== undefined && !found.has(printOf(at))) {
+    found.add(printOf(at));
+    at = replacedBy.get(`${tenant} ${at}`);
+  }
+  return found;
+}
+
+const printOf = (key: string): string => fingerprint(Buffer.from(key, 'hex'));
 
 function acceptProblems(entries: readonly LedgerEntry[], plans: readonly (LedgerEntry & PlanEntry)[]): Finding[] {
   const rosterOf = new Map(
@@ -235,8 +260,9 @@ function acceptProblems(entries: readonly LedgerEntry[], plans: readonly (Ledger
 }
 
 function unknownKeys(plans: readonly PlanEntry[], { coordinator, tenants = {} }: Known): string[] {
-  const names = new Set(plans.flatMap(({ roster }) => roster.map(({ tenant }) => tenant)));
-  const strangers = [...names].filter((tenant) => tenants[tenant] === undefined).sort();
+  const listed = plans.flatMap(({ roster }) => roster);
+  const strange = listed.filter(({ tenant, key }) => tenants[tenant] !== printOf(key)).map(({ tenant }) => tenant);
+  const strangers = [...new Set(strange)].sort();
   return coordinator === undefined ? ['coordinator', ...strangers] : strangers;
 }
 
