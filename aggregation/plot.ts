@@ -85,6 +85,22 @@ export function ticks({ from, to }: Pick<Axis, 'from' | 'to'>, about = 6): reado
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => Number(((first + i) * step).toFixed(digits)));
 }
 
+/** The next round number: where an axis may end. @param value - positive */
+export function roundUp(value: number): number {
+  const [first, second] = ticks({ from: 0, to: value });
+  const step = second! - first!;
+  return Number((Math.ceil(value / step - 1e-9) * step).toPrecision(12));
+}
+
+/** The part of an ascending curve up to `top`, and the point where it leaves. */
+export function cutAt(top: number, points: readonly Point[]): readonly Point[] {
+  const out = points.findIndex(({ y }) => y > top);
+  if (out < 0) return points;
+  const [inside, outside] = [points[out - 1]!, points[out]!];
+  const share = (top - inside.y) / (outside.y - inside.y);
+  return [...points.slice(0, out), { x: inside.x + share * (outside.x - inside.x), y: top }];
+}
+
 function chartAt(chart: LineChart, position: number): string {
   const { left, top, width, height, below } = FRAME;
   const start = position * CHART_WIDTH + left;

@@ -1,4 +1,4 @@
-import { type LineChart, type Point, ticks } from '../aggregation/plot.ts';
+import { cutAt, type LineChart, type Point, roundUp } from '../aggregation/plot.ts';
 import { ADVERSARIES, type Adversary, attackGains, epsilonAfter, type Priced } from './adversaries.ts';
 import type { PrivacyPlan } from './plan-figures.ts';
 
@@ -92,19 +92,3 @@ const gains = (priced: Priced, who: Adversary): Point[] =>
     x: 100 * falsePositiveRate,
     y: 100 * truePositiveRate,
   }));
-
-/** The next round number. */
-function roundUp(value: number): number {
-  const [first, second] = ticks({ from: 0, to: value });
-  const step = second! - first!;
-  return Number((Math.ceil(value / step - 1e-9) * step).toPrecision(12));
-}
-
-/** The part of an ascending curve up to `top`, and the point where it leaves. */
-function cutAt(top: number, points: readonly Point[]): readonly Point[] {
-  const out = points.findIndex(({ y }) => y > top);
-  if (out < 0) return points;
-  const [inside, outside] = [points[out - 1]!, points[out]!];
-  const share = (top - inside.y) / (outside.y - inside.y);
-  return [...points.slice(0, out), { x: inside.x + share * (outside.x - inside.x), y: top }];
-}

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FRAME, type LineChart, lineCharts, type Point, placeOf, ticks } from '../../aggregation/plot.ts';
+import { elementsOf } from '../support/elements.ts';
 
 const chart = (changes: Partial<LineChart> = {}): LineChart => ({
   title: 'ε after each round',
@@ -25,48 +26,6 @@ const chart = (changes: Partial<LineChart> = {}): LineChart => ({
   ],
   ...changes,
 });
-
-interface Element {
-  readonly name: string;
-  readonly attributes: Readonly<Record<string, string>>;
-  text: string;
-}
-
-/**
- * Reads XML as XML 1.0 (§2.1, §2.2, §3.1) demands it, without doctype, comments and CDATA: one root, tags that nest, attributes quoted
- * and once each, no bare `<` or `&`, no character that XML has not.
- *
- * @throws Error on the first thing that is not well-formed
- */
-function elementsOf(xml: string): Element[] {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones that must not be there
-  if (/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/.test(xml) || !xml.isWellFormed())
-    throw new Error('no XML character');
-  const body = xml.replace(/^<\?xml version="1\.0" encoding="UTF-8"\?>\n/, '');
-  const [found, open]: [Element[], Element[]] = [[], []];
-  const markup = /<(\/?)([a-z]+)((?:\s+[a-zA-Z:-]+="[^"<&]*")*)\s*(\/?)>|([^<]+)|(<)/g;
-  for (const [, closes, name, attributes, empty, text, stray] of body.matchAll(markup)) {
-    if (stray !== undefined) throw new Error('a stray <');
-    if (text !== undefined) {
-      if (/&(?!(amp|lt|gt|quot|apos|#\d+);)/.test(text) || text.includes(']]>')) throw new Error(`bare & in ${text}`);
-      if (open.length === 0 && text.trim() !== '') throw new Error(`text outside of the root: ${text}`);
-      if (open.length > 0) open.at(-1)!.text += text;
-    } else if (closes === '/') {
-      if (open.pop()?.name !== name) throw new Error(`</${name}> closes nothing`);
-    } else {
-      if (open.length === 0 && found.length > 0) throw new Error('a second root');
-      const pairs = [...attributes!.matchAll(/([a-zA-Z:-]+)="([^"]*)"/g)].map(
-        ([, key, value]) => [key!, value!] as const,
-      );
-      if (new Set(pairs.map(([key]) => key)).size < pairs.length) throw new Error(`<${name}> says something twice`);
-      const element = { name: name!, attributes: Object.fromEntries(pairs), text: '' };
-      found.push(element);
-      if (empty !== '/') open.push(element);
-    }
-  }
-  if (open.length > 0) throw new Error(`<${open.at(-1)!.name}> is not closed`);
-  return found;
-}
 
 const unescaped = (text: string): string =>
   text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
