@@ -1,0 +1,146 @@
+import fc from 'fast-check';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createIdentity } from '../../aggregation/identity.ts';
+import { taskId } from '../../aggregation/plan.ts';
+import type { Stated } from '../../aggregation/wire.ts';
+import { statedOf } from '../../client/spending.ts';
+import { isSpent, openCounting } from '../../coordinator/counting.ts';
+import { openEventStore } from '../../coordinator/event-store.ts';
+import { openLedgerLog } from '../../coordinator/ledger-log.ts';
+import { entryText, type LedgerEntry, NO_TASK } from '../../privacy/ledger.ts';
+import { anyLife, type History, live, ME, NOW, plans, policyWith, type Step } from '../support-client/spent-history.ts';
+
+/** A coordinator whose ledger is this one. */
+function countingOver(entries: readonly LedgerEntry[]) {
+  const store = openEventStore(':memory:');
+  onTestFinished(() => store.close());
+  for (const entry of entries) store.addLedgerEntry(entry.seq, entryText(entry));
+  const ledger = openLedgerLog(store, createIdentity(), 'f'.repeat(64));
+  return { store, ledger, counting: openCounting(store, ledger, () => NOW) };
+}
+
+const policy = policyWith(20);
+const signature = new Uint8Array(64);
+const stated = (
+  { store }: Pick<History, 'store'>,
+  pool: Stated['pool'] = 'training',
+  { task = NO_TASK, by = policy, ...more }: Partial<Stated> & { by?: typeof policy } = {},
+): Stated => ({
+  ...{ type: 'standing', task, ledger: store.ledgerHead().size, ...statedOf(store, by, pool, NOW), signature },
+  ...more,
+});
+const counted = (history: History, what: Partial<Stated> = {}) =>
+  countingOver(history.entries).counting.hear(ME, { ...stated(history), ...what });
+
+const on = (plan: number, ...whats: Exclude<Step['what'], 'hear'>[]): Step[] => whats.map((what) => ({ what, plan }));
+const hear: Step = { what: 'hear' };
+
+describe('the ledger’s count and the tenant’s', () => {
+  test('are the same while a task runs, and after it when everybody was in every round', () => {
+    for (const steps of [
+      [],
+      on(0, 'accept'),
+      on(0, 'accept', 'held', 'lost'),
+      [...on(0, 'accept', 'held', 'held', 'end'), hear],
+      [...on(0, 'accept', 'held', 'end'), hear, ...on(1, 'accept', 'held')],
+    ]) {
+      const history = live(steps, policy);
+      const { counted: byLedger, stated: byTenant, agrees } = counted(history);
+      expect(agrees).toBe(true);
+      expect(byLedger).toBeCloseTo(byTenant, 9);
+    }
+  });
+
+  test('agree in any life: the ledger explains rounds without the tenant, lost ones, and ends it has not heard of', () => {
+    fc.assert(
+      fc.property(anyLife, fc.constantFrom(1.6, 2.5, 20), (steps, limit) => {
+        const by = policyWith(limit);
+        const history = live(steps, by);
+        const { counting } = countingOver(history.entries);
+        for (const pool of ['training', 'held-out'] as const) {
+          const found = counting.hear(ME, stated(history, pool, { by }));
+          expect(found, JSON.stringify(found)).toMatchObject({ agrees: true, pool });
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test('agree on a task that is stated before its acceptance is in the ledger', () => {
+    const history = live(on(0, 'accept'), policy);
+    const without = history.entries.filter(
+      ({ kind, ...entry }) => !(kind === 'accept' && 'tenant' in entry && entry.tenant === ME),
+    );
+    const { counting } = countingOver(without.slice(0, 3)); // the first plan, and the two others that accepted it
+    expect(counting.hear(ME, stated(history)).agrees).toBe(false);
+    expect(counting.hear(ME, stated(history, 'training', { task: taskId(plans[0]!) })).agrees).toBe(true);
+  });
+
+  test('disagree when the tenant has lost what it spent, or has spent what no ledger knows', () => {
+    const spent = live([...on(0, 'accept', 'held', 'held', 'end'), hear], policy);
+    const { epsilon } = stated(spent);
+    expect(counted(spent, { epsilon: 0 })).toMatchObject({ agrees: false, stated: 0 });
+    expect(counted(spent, { epsilon: epsilon * 0.999 }).agrees).toBe(false);
+    expect(counted(spent, { epsilon: epsilon * 1.001 }).agrees).toBe(false);
+    expect(counted(spent, { epsilon: epsilon * (1 + 1e-9) }).agrees).toBe(true); // another processor
+    const none = live([], policy);
+    expect(counted(none, { epsilon: 0.1 })).toMatchObject({ agrees: false, counted: 0 });
+  });
+});
+
+describe('what a tenant states', () => {
+  test('is there after a restart, the newest of each pool', () => {
+    const history = live(on(0, 'accept'), policy);
+    const { store, ledger, counting } = countingOver(history.entries);
+    counting.hear(ME, stated(history, 'training', { epsilon: 0.5 }));
+    const training = counting.hear(ME, stated(history));
+    const heldOut = counting.hear(ME, stated(history, 'held-out'));
+    const again = openCounting(store, ledger, () => NOW);
+    expect(again.last(ME, 'training')).toEqual(training);
+    expect(again.last(ME, 'held-out')).toEqual(heldOut);
+    expect(again.last('bob', 'training')).toBeUndefined();
+  });
+
+  test('of its limit is in the ledger when it is new, and when it changes, not each time', () => {
+    const history = live([], policy);
+    const { store, counting } = countingOver(history.entries);
+    const budgets = () =>
+      store
+        .ledger(0)
+        .map((text) => JSON.parse(text) as LedgerEntry)
+        .flatMap((entry) =>
+          entry.kind === 'budget' ? [[entry.tenant, entry.pool, entry.epsilon, entry.delta, entry.task]] : [],
+        );
+    counting.hear(ME, stated(history));
+    counting.hear(ME, stated(history));
+    counting.hear(ME, stated(history, 'held-out'));
+    expect(budgets()).toEqual([
+      [ME, 'training', 20, 1e-5, NO_TASK],
+      [ME, 'held-out', 20, 1e-5, NO_TASK],
+    ]);
+    counting.hear(ME, stated(history, 'training', { limit: 3 }));
+    counting.hear(ME, stated(history, 'training', { limit: 3, delta: 1e-6 }));
+    counting.hear(ME, stated(history, 'training', { limit: 20 }));
+    counting.hear('bob', stated(history));
+    expect(budgets().slice(2)).toEqual([
+      [ME, 'training', 3, 1e-5, NO_TASK],
+      [ME, 'training', 3, 1e-6, NO_TASK],
+      [ME, 'training', 20, 1e-5, NO_TASK],
+      ['bob', 'training', 20, 1e-5, NO_TASK],
+    ]);
+  });
+
+  test('with an order that no budget has is refused, and nothing is kept of it', () => {
+    const history = live([], policy);
+    const { store, counting } = countingOver(history.entries);
+    const size = store.ledger(0).length;
+    expect(() => counting.hear(ME, stated(history, 'training', { order: 1.2345 }))).toThrow('no budget is like that');
+    expect(counting.last(ME, 'training')).toBeUndefined();
+    expect(store.ledger(0)).toHaveLength(size);
+  });
+
+  test('says that nothing more can be paid when it is above its limit, and not when it is at it', () => {
+    expect(isSpent({ stated: 2.01, limit: 2 })).toBe(true);
+    expect(isSpent({ stated: 2, limit: 2 })).toBe(false);
+  });
+});
