@@ -42,7 +42,8 @@ export async function giveNotice(kind: Notice['kind'], world: NoticeWorld): Prom
   const isReceipt = typeof receipt === 'string' && isSignedBy(key, receiptDigest(notice, federation), bytes(receipt));
   if (!isReceipt)
     throw new CommandError(EXIT.broken, `${url} answered without a receipt of the coordinator; try again`);
-  store.pin(pendingName(kind), '');
+  // that of a key change stays, until the next key is in its place: killed before, the same one is given again
+  if (kind !== 're-key') store.pin(pendingName(kind), '');
 }
 
 /** Durable when it returns. */
