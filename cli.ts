@@ -40,6 +40,7 @@ function build(): Command {
   taskCommands(program);
   privacyCommands(program);
   ledgerCommands(program);
+  reportCommand(program);
   keysCommands(program);
   program
     .command('predict')
@@ -248,6 +249,24 @@ function ledgerCommands(program: Command): void {
     .option('--to <file>', 'to be written; printed when left out')
     .addHelpText('after', '\nExample: parley ledger roster --to roster.txt')
     .action(async (file, options) => (await import('./client/ledger-commands.ts')).showRoster(file, options));
+}
+
+function reportCommand(program: Command): void {
+  program
+    .command('report')
+    .description('what a period, and the whole ledger, tells about one customer: for whoever has to answer for it')
+    .argument('[file]', 'an export; read from the coordinator when left out')
+    .requiredOption('--period <period>', '2026, 2026-Q4, 2026-11 or all; days are in UTC')
+    .option('--html <file>', 'a page to print or hand on; must not be there')
+    .option('--registry <file>', 'YAML records for the registry of deployments (OpenDP, NIST); must not be there')
+    .option('--audit <file>', 'what `parley audit --json` printed')
+    .option('--fingerprint <fingerprint>', "the coordinator's, as you know it")
+    .option('--folder <folder>', "a client's folder: the fingerprints its policy pins")
+    .option('--roster <file>', 'keys as you know them, from `parley ledger roster`')
+    .option('--coordinator <url>', 'where the coordinator listens', DEFAULT_URL)
+    .option('--json', 'every figure as JSON')
+    .addHelpText('after', '\nExample: parley report ledger.json --period 2026-Q4 --html report.html --folder north')
+    .action(async (file, options) => (await import('./client/report-command.ts')).report(file, options));
 }
 
 function keysCommands(program: Command): void {

@@ -31,7 +31,7 @@ export async function showLedger(file: string | undefined, options: Source): Pro
 /** Never over a file that is there. */
 export async function exportLedger(to: string, options: Source): Promise<void> {
   const found = await readExport(undefined, options.coordinator);
-  write(to, `${JSON.stringify(found, null, 1)}\n`);
+  writeNew(to, `${JSON.stringify(found, null, 1)}\n`);
   const entries = found.entries.length;
   console.log(options.json ? JSON.stringify({ export: to, entries }) : `${entries} entries: ${to}`);
 }
@@ -48,7 +48,7 @@ export interface Trust {
 export async function verifyLedger(file: string | undefined, options: Source & Trust): Promise<void> {
   if (file !== undefined && isProof(file)) return verifyEntry(file, options);
   const found = await readExport(file, options.coordinator);
-  const verdict = verifyLedgerExport(found, known(options));
+  const verdict = verifyLedgerExport(found, knownKeys(options));
   if (!verdict.verified)
     throw new CommandError(
       EXIT.broken,
@@ -105,7 +105,7 @@ export async function proveEntry(seq: number, options: Source & { file?: string;
   const proof = formatProof({ index: seq, path, checkpoint: checkpoint.note, extra: texts[seq]! });
   if (options.to === undefined) process.stdout.write(proof);
   else {
-    write(options.to, proof);
+    writeNew(options.to, proof);
     console.log(
       options.json ? JSON.stringify({ proof: options.to, entry: seq, size: checkpoint.size }) : `proof: ${options.to}`,
     );
@@ -152,10 +152,11 @@ export async function showRoster(file: string | undefined, options: Source & { t
   const policy = formatPolicy(thresholdPolicy(log, plan.roster.map(witnessKey), plan.trust.threshold));
   const text = `# coordinator: ${verdict.signedBy}\n${prints.join('\n')}\n${policy}`;
   if (options.to === undefined) process.stdout.write(text);
-  else write(options.to, text);
+  else writeNew(options.to, text);
 }
 
-function known({ fingerprint: coordinator, folder, roster }: Trust): Known {
+/** The keys to hold a ledger against. @throws CommandError when the file or folder cannot be read */
+export function knownKeys({ fingerprint: coordinator, folder, roster }: Trust): Known {
   if (roster !== undefined) return inRoster(roster);
   if (folder === undefined) return coordinator === undefined ? {} : { coordinator };
   const policy = readPolicy(policyFile(folder));
@@ -232,7 +233,8 @@ function fromFile(file: string): unknown {
   }
 }
 
-function readText(file: string): string {
+/** @throws CommandError when it cannot be read */
+export function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
@@ -240,7 +242,8 @@ function readText(file: string): string {
   }
 }
 
-function write(file: string, text: string): void {
+/** @throws CommandError when the file is there already */
+export function writeNew(file: string, text: string): void {
   try {
     writeFileSync(file, text, { flag: 'wx' });
   } catch (error) {

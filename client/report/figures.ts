@@ -1,10 +1,11 @@
 import { fingerprint } from '../../aggregation/identity.ts';
 import type { LedgerVerdict } from '../../aggregation/verify-ledger.ts';
-import { filterOrder } from '../../privacy/budget.ts';
-import { type LedgerEntry, NO_TASK, type PlanEntry, type Sha256Hex } from '../../privacy/ledger.ts';
+import { type LedgerEntry, NO_TASK, type Sha256Hex } from '../../privacy/ledger.ts';
 import { type Deviation, deviationsIn } from './deviations.ts';
-import { type Exposure, exposureOf, filterEpsilon, type Spent } from './exposure.ts';
+import { type Exposure, exposureOf } from './exposure.ts';
+import { behindPeriod, isCharge, type PlannedTask, spentBy, wholePlan } from './openings.ts';
 import { isIn, type Period } from './period.ts';
+import { orderOf, type PoolFigures, poolsOf } from './pools.ts';
 
 /**
  * A verified ledger and a period, turned into everything a report says. Pure.
@@ -13,7 +14,7 @@ import { isIn, type Period } from './period.ts';
  *                                  └─▶ each pool of customers, over all its tasks: in the period, over the whole ledger, planned
  *
  * A model that was released in a period rests on every opening before it. So of a task that opened, released or ended
- * anything in the period, all openings up to the period's end count, and two periods may count the same opening; the whole
+ * anything in the period, all openings up to that count, and two periods may count the same opening; the whole
  * ledger counts it once.
  *
  * Promise: ε comes from the charges, never from a claim, and a period is never shown without the whole ledger beside it.
@@ -43,8 +44,6 @@ export interface LedgerFigures {
   readonly unknownKeys: readonly string[];
 }
 
-export type PlannedTask = LedgerEntry & PlanEntry;
-
 export interface TaskFigures {
   readonly task: string;
   readonly plan: PlannedTask;
@@ -69,34 +68,6 @@ export type TaskEnd =
   | { readonly kind: 'finish'; readonly at: number; readonly modelHash: Sha256Hex }
   | { readonly kind: 'stop'; readonly at: number; readonly reason: string };
 
-/** Customers that no other pool shares, and all that was ever computed on them. */
-export interface PoolFigures {
-  readonly pool: string;
-  /** that pay from it */
-  readonly tasks: readonly string[];
-  /** what one customer is; several where tasks differ, and then totals hold for customers that are the same by each */
-  readonly units: readonly PlanEntry['unit'][];
-  /** the most that any of its plans states: tenants one customer may be a customer of */
-  readonly tenantsPerCustomer: number;
-  /** of all its totals: the largest that any of its plans states */
-  readonly delta: number;
-  /** Rényi order of its filter figures: the one for the first plan's ε, fixed before anything was opened */
-  readonly order: number;
-  /** everything that what was released in the period rests on */
-  readonly inPeriod: Exposure;
-  readonly overLife: Exposure;
-  /** if every opening of every plan is used */
-  readonly planned: Exposure;
-  /** the newest limits that tenants told the federation */
-  readonly limits: readonly {
-    readonly tenant: string;
-    readonly epsilon: number;
-    readonly delta: number;
-    /** coalition's ε of all openings of tasks that the tenant accepted, counted as this limit counts */
-    readonly counted: number;
-  }[];
-}
-
 /**
  * @param verdict - of an export that verifies
  * @param root - of the Merkle tree over all entries
@@ -113,13 +84,10 @@ export function figuresOf(verdict: LedgerVerdict, root: Uint8Array, period: Peri
     tasks: plans
       .filter(({ task }) => ofTask.get(task)!.some(({ time }) => isIn(period, time)))
       .map((plan) => taskFigures(plan, ofTask.get(plan.task)!, verdict, period)),
-    pools: [...Map.groupBy(plans, poolKey).values()].map((own) => poolFigures(own, entries, period)),
+    pools: poolsOf(plans, entries, period),
     deviations: deviationsIn(verdict, period),
   };
 }
-
-/** A tenant as the unit of privacy is another promise than a customer: the two are never composed. */
-const poolKey = ({ pool, unit }: PlannedTask): string => `${pool}/${unit === 'tenant' ? 'tenant' : 'customer'}`;
 
 function ledgerFigures(verdict: LedgerVerdict, root: Uint8Array, plans: readonly PlannedTask[]): LedgerFigures {
   const { entries, signedBy, unknownKeys } = verdict;
@@ -152,7 +120,7 @@ function taskFigures(
     witnessed: tasks.find(({ task }) => task === plan.task)!.witnessed,
     accepted: own.flatMap((entry) => (entry.kind === 'accept' ? [entry.tenant] : [])),
     chargesInPeriod: charges.filter(({ time }) => isIn(period, time)).length,
-    behindPeriod: behind(own, period).length,
+    behindPeriod: behindPeriod(own, period).length,
     releases: own.filter(({ kind }) => kind === 'release').length,
     planned: exposureOf([wholePlan(plan)], terms),
     charged: exposureOf(spentBy([plan], charges), terms),
@@ -165,58 +133,6 @@ function endOf(own: readonly LedgerEntry[]): TaskEnd | undefined {
   if (end?.kind === 'stop') return { kind: 'stop', at: end.time, reason: end.reason };
   return undefined;
 }
-
-function poolFigures(plans: readonly PlannedTask[], entries: readonly LedgerEntry[], period: Period): PoolFigures {
-  const [first] = plans as [PlannedTask];
-  const delta = Math.max(...plans.map((plan) => plan.delta));
-  const terms = { delta, order: orderOf(first) };
-  const overLife = spentBy(plans, entries.filter(isCharge));
-  return {
-    pool: first.pool,
-    tasks: plans.map(({ task }) => task),
-    units: [...new Set(plans.map(({ unit }) => unit))],
-    tenantsPerCustomer: Math.max(...plans.map(({ tenantsPerCustomer }) => tenantsPerCustomer)),
-    ...terms,
-    inPeriod: exposureOf(spentBy(plans, behind(entries, period)), terms),
-    overLife: exposureOf(overLife, terms),
-    planned: exposureOf(plans.map(wholePlan), terms),
-    limits: limitsOf(first.pool, overLife, entries),
-  };
-}
-
-const isCharge = ({ kind }: LedgerEntry): boolean => kind === 'charge';
-
-/** Charges up to the period's end, of tasks that it saw something of. */
-function behind(entries: readonly LedgerEntry[], period: Period): LedgerEntry[] {
-  const seen = entries.filter(({ kind, time }) => GIVING.includes(kind) && isIn(period, time));
-  const tasks = new Set(seen.map(({ task }) => task));
-  return entries.filter((entry) => isCharge(entry) && entry.time < period.to && tasks.has(entry.task));
-}
-
-/** Entries with which a task gives something away. */
-const GIVING: readonly LedgerEntry['kind'][] = ['charge', 'release', 'finish'];
-
-const wholePlan = (plan: PlannedTask): Spent => ({ task: plan.task, plan, openings: plan.mechanism.openings });
-
-/** How often each of the plans was charged. */
-export function spentBy(plans: readonly PlannedTask[], charges: readonly LedgerEntry[]): Spent[] {
-  const ofTask = Map.groupBy(charges, ({ task }) => task);
-  return plans.map((plan) => ({ task: plan.task, plan, openings: ofTask.get(plan.task)?.length ?? 0 }));
-}
-
-function limitsOf(pool: string, spent: readonly Spent[], entries: readonly LedgerEntry[]): PoolFigures['limits'] {
-  const accepted = new Set(
-    entries.flatMap((entry) => (entry.kind === 'accept' ? [`${entry.task} ${entry.tenant}`] : [])),
-  );
-  const told = entries.flatMap((entry) => (entry.kind === 'budget' && entry.pool === pool ? [entry] : []));
-  return [...new Map(told.map((entry) => [entry.tenant, entry])).values()].map(({ tenant, epsilon, delta }) => {
-    const own = spent.filter(({ task }) => accepted.has(`${task} ${tenant}`));
-    return { tenant, epsilon, delta, counted: filterEpsilon(own, { delta, order: filterOrder({ epsilon, delta }) }) };
-  });
-}
-
-const orderOf = ({ epsilon, delta }: PlanEntry): number =>
-  filterOrder({ epsilon: epsilon.coalition === 'infinite' ? Infinity : epsilon.coalition, delta });
 
 /** The part of a task's id that people say. */
 export const shortTask = (task: string): string => (task === NO_TASK ? 'no task' : task.slice(0, 8));

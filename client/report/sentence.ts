@@ -1,7 +1,8 @@
 import type { PlanEntry } from '../../privacy/ledger.ts';
 import type { Exposure } from './exposure.ts';
-import type { PoolFigures, ReportFigures, TaskFigures } from './figures.ts';
+import type { ReportFigures, TaskFigures } from './figures.ts';
 import { dayOf, isIn, periodInWords } from './period.ts';
+import type { PoolFigures } from './pools.ts';
 import { ofHundred } from './rounded.ts';
 
 /**

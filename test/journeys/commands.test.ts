@@ -39,6 +39,7 @@ describe('every command', () => {
     ['privacy', 'plan'],
     ['ledger', 'show'],
     ['ledger', 'verify'],
+    ['report'],
     ['keys', 'protect'],
     ['keys', 'unprotect'],
     ['keys', 'change-passphrase'],

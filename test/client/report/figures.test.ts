@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { taskId } from '../../../aggregation/plan.ts';
 import { verifyLedgerExport } from '../../../aggregation/verify-ledger.ts';
 import { epsilonOf } from '../../../client/report/exposure.ts';
-import { figuresOf, spentBy } from '../../../client/report/figures.ts';
+import { figuresOf } from '../../../client/report/figures.ts';
+import { spentBy } from '../../../client/report/openings.ts';
 import { periodNamed } from '../../../client/report/period.ts';
 import type { LedgerEntry } from '../../../privacy/ledger.ts';
 import { type Kept, KNOWN, ledgerOf, outside, planOf, story } from './ledger-of.ts';
@@ -141,6 +142,16 @@ describe('one customer’s total', () => {
     );
     expect(figures(border, '2026-Q2').pools[0]!.inPeriod.openings).toBe(0);
     expect(figures(border, '2026-Q2').tasks).toEqual([]);
+  });
+
+  test('of a period goes by the order of the ledger where clocks were put forward', () => {
+    const forward = year.entries.map((entry) =>
+      entry.kind === 'charge' && entry.task === taskId(trained) && entry.round === 1
+        ? { ...entry, time: Date.parse('2027-01-01') }
+        : entry,
+    );
+    const { pools } = figuresOf({ ...year.verdict, entries: forward }, year.root, periodNamed('2026-10'));
+    expect(pools[0]!.inPeriod.openings).toBe(6);
   });
 
   test('is never composed of customers and of whole tenants', () => {
