@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
+import { keysIn, protectionOf } from '../aggregation/folder-keys.ts';
 import { fingerprint, isSignedBy } from '../aggregation/identity.ts';
 import { type LedgerExport, ledgerExport } from '../aggregation/ledger-export.ts';
 import { type Known, type LedgerVerdict, verifyLedgerExport } from '../aggregation/verify-ledger.ts';
@@ -8,7 +9,8 @@ import { entryText, type LedgerEntry, type PlanEntry } from '../privacy/ledger.t
 import { TransparencyRefused } from '../privacy/transparency/canonical-text.ts';
 import { inclusionProof, leafHash } from '../privacy/transparency/merkle.ts';
 import { formatProof, parseProof, verifyProof } from '../privacy/transparency/tlog-proof.ts';
-import { formatPolicy, parsePolicy, thresholdPolicy } from '../privacy/transparency/trust-policy.ts';
+import { formatPolicy, parsePolicy, type TrustPolicy, thresholdPolicy } from '../privacy/transparency/trust-policy.ts';
+import { verifyTrusted } from '../privacy/transparency/trusted-checkpoint.ts';
 import { parseVerifierKey } from '../privacy/transparency/verifier-key.ts';
 import { policyFile } from './folder.ts';
 import { readPolicy } from './policy.ts';
@@ -97,9 +99,12 @@ export async function proveEntry(seq: number, options: Source & { file?: string;
     throw new CommandError(EXIT.input, `there is no entry ${seq}: the ledger has ${verdict.entries.length}`);
   const checkpoint = found.notes
     .map((note) => ({ note, size: Number(note.split('\n')[1]) }))
-    .find(({ size }) => size > seq);
+    .find(({ note, size }) => size > seq && isTrusted(note, newestPolicy(found, verdict)));
   if (checkpoint === undefined)
-    throw new CommandError(EXIT.refused, `nobody has cosigned a ledger with entry ${seq} in it yet; try again later`);
+    throw new CommandError(
+      EXIT.refused,
+      `no quorum has cosigned a ledger with entry ${seq} in it yet; try again later`,
+    );
   const texts = verdict.entries.slice(0, checkpoint.size).map((each) => Buffer.from(entryText(each)));
   const path = inclusionProof(seq, texts.map(leafHash));
   const proof = formatProof({ index: seq, path, checkpoint: checkpoint.note, extra: texts[seq]! });
@@ -145,14 +150,28 @@ export async function showRoster(file: string | undefined, options: Source & { t
   const found = await readExport(file, options.coordinator);
   const verdict = verifyLedgerExport(found);
   if (!verdict.verified) throw new CommandError(EXIT.broken, 'this ledger does not verify: see `parley ledger verify`');
-  const plan = verdict.entries.findLast((entry): entry is LedgerEntry & PlanEntry => entry.kind === 'plan');
-  if (plan === undefined) throw new CommandError(EXIT.refused, 'no task was planned yet: there is no roster');
-  const log = parseVerifierKey(found.log);
-  const prints = plan.roster.map(({ tenant, key }) => `# ${tenant}: ${fingerprint(Buffer.from(key, 'hex'))}`);
-  const policy = formatPolicy(thresholdPolicy(log, plan.roster.map(witnessKey), plan.trust.threshold));
-  const text = `# coordinator: ${verdict.signedBy}\n${prints.join('\n')}\n${policy}`;
+  const policy = newestPolicy(found, verdict);
+  const prints = policy.witnesses.map(({ name, key }) => `# ${name}: ${fingerprint(key.publicKey)}`);
+  const text = `# coordinator: ${verdict.signedBy}\n${prints.join('\n')}\n${formatPolicy(policy)}`;
   if (options.to === undefined) process.stdout.write(text);
   else writeNew(options.to, text);
+}
+
+/** Whom the newest plan takes as witnesses, and how many of them. */
+function newestPolicy({ log }: LedgerExport, { entries }: LedgerVerdict): TrustPolicy {
+  const plan = entries.findLast((entry): entry is LedgerEntry & PlanEntry => entry.kind === 'plan');
+  if (plan === undefined) throw new CommandError(EXIT.refused, 'no task was planned yet: there is no roster');
+  return thresholdPolicy(parseVerifierKey(log), plan.roster.map(witnessKey), plan.trust.threshold);
+}
+
+function isTrusted(note: string, policy: TrustPolicy): boolean {
+  try {
+    verifyTrusted(note, policy, isSignedBy);
+    return true;
+  } catch (error) {
+    if (error instanceof TransparencyRefused) return false;
+    throw error;
+  }
 }
 
 /** The keys to hold a ledger against. @throws CommandError when the file or folder cannot be read */
@@ -160,7 +179,10 @@ export function knownKeys({ fingerprint: coordinator, folder, roster }: Trust): 
   if (roster !== undefined) return inRoster(roster);
   if (folder === undefined) return coordinator === undefined ? {} : { coordinator };
   const policy = readPolicy(policyFile(folder));
-  return { coordinator: policy.coordinator.fingerprint, tenants: policy.peers };
+  // its own key is known where no passphrase stands before it
+  const own = protectionOf(folder) === 'plain' ? fingerprint(keysIn(folder).identity.publicKey) : undefined;
+  const tenants = own === undefined ? policy.peers : { ...policy.peers, [policy.tenant]: own };
+  return { coordinator: policy.coordinator.fingerprint, tenants };
 }
 
 function inRoster(file: string): Known {

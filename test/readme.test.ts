@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { limits } from '../privacy/budget.ts';
 import { splitByUnit, telcoTable } from '../simulation/telco.ts';
 
 /** The README is the product's face: its links lead somewhere, and its commands run, in their order, as they stand there. */
@@ -33,6 +34,20 @@ test('every package of the project has its reason in the README', () => {
       readme.includes(`-${last?.replace('tfjs-', '')}\``);
     expect(isNamed || name.startsWith('@types/'), name).toBe(true);
   }
+});
+
+test('the budget in the README is one that a policy may have', () => {
+  const [, block] = /```json\n([\s\S]*?)```/.exec(readme)!;
+  const { budget } = JSON.parse(`{${block}}`) as { budget: Record<string, unknown> };
+  expect(Object.keys(budget)).toEqual(['training', 'held-out']);
+  for (const each of Object.values(budget)) expect(limits.parse(each)).toEqual(each);
+});
+
+test('the picture in the README is what the command draws', async () => {
+  const drawn = join(folder, 'plan.svg');
+  await run(`privacy plan ${join('simulation', 'tasks', 'churn.json')} --tenants 5 --svg ${drawn}`);
+  const picture = /\((simulation\/pictures\/[^)]+)\)/.exec(readme)![1]!;
+  expect(readFileSync(drawn, 'utf8')).toBe(readFileSync(join(root, picture), 'utf8'));
 });
 
 // ---- the commands of "For real", run for five units

@@ -38,7 +38,10 @@ describe('every command', () => {
     ['task', 'stop'],
     ['privacy', 'plan'],
     ['ledger', 'show'],
+    ['ledger', 'export'],
     ['ledger', 'verify'],
+    ['ledger', 'prove'],
+    ['ledger', 'roster'],
     ['report'],
     ['keys', 'protect'],
     ['keys', 'unprotect'],
@@ -238,8 +241,8 @@ test('the demo runs to its verified ledger, with every figure it promises', asyn
   expect(outcome.together.rocAuc).toBeGreaterThan(outcome.pooled.rocAuc - 0.01);
   expect(outcome.total.training).toBeLessThanOrEqual(outcome.total.limit.training);
   expect(outcome.total.heldOut).toBeLessThanOrEqual(outcome.total.limit.heldOut);
-  // five units, three plans with five acceptances each, a charge and a release for every round, three ends
-  expect(outcome.ledger.entries).toBe(5 + 3 * (1 + 5) + 2 * (100 + 5 + 1) + 3);
+  // five units with two budgets each, three plans with five acceptances, a charge and a release a round, three ends
+  expect(outcome.ledger.entries).toBe(5 * (1 + 2) + 3 * (1 + 5) + 2 * (100 + 5 + 1) + 3);
 }, 90_000);
 
 function mkdirIn(name: string): string {

@@ -254,14 +254,17 @@ describe('a task', () => {
 
   test('stands in a ledger that anyone can verify offline, and nobody can change', async () => {
     const file = join(folder, 'ledger.json');
-    const exported = await parley(['ledger', 'show', '--coordinator', world.url, '--export', file, '--json']);
-    expect(json(exported.stdout)).toEqual({ export: file, entries: 14 });
+    const exported = await parley(['ledger', 'export', file, '--coordinator', world.url, '--json']);
+    const { entries } = json<{ entries: number }>(exported.stdout);
+    const again = await parley(['ledger', 'export', file, '--coordinator', world.url]);
+    expect(again).toMatchObject({ code: 3, stderr: expect.stringContaining('is there already') });
     const shown = await parley(['ledger', 'show', file]);
-    expect(shown.stdout.trim().split('\n')).toHaveLength(14);
+    expect(shown.stdout.trim().split('\n')).toHaveLength(entries);
     const verified = await parley(['ledger', 'verify', file, '--fingerprint', world.fingerprint, '--json']);
-    expect(json(verified.stdout)).toMatchObject({ verified: true, entries: 14, pinned: true });
+    const tasks = [expect.objectContaining({ witnessed: 'end' })];
+    expect(json(verified.stdout)).toMatchObject({ verified: true, entries, pinned: true, tasks });
 
-    type Export = { entries: (Record<string, unknown> | string)[]; checkpoint: { size: number } };
+    type Export = { entries: (Record<string, unknown> | string)[] };
     const tampered = async (change: (found: Export) => void) => {
       const found = json<Export>(readFileSync(file, 'utf8'));
       change(found);
@@ -275,12 +278,13 @@ describe('a task', () => {
       change(parsed);
       found.entries[seq] = typeof entry === 'string' ? JSON.stringify(parsed) : parsed;
     };
-    const changed = await tampered((found) => edit(found, 3, (entry) => Object.assign(entry, { round: 1 })));
-    expect(changed).toMatchObject({ code: 6, stderr: expect.stringMatching(/entry [34]: /) });
+    const changed = await tampered((found) => edit(found, 3, (entry) => Object.assign(entry, { time: 1 })));
+    expect(changed).toMatchObject({ code: 6, stderr: expect.stringMatching(/entry 4: does not follow/) });
     const dropped = await tampered((found) => found.entries.splice(5, 1));
     expect(dropped).toMatchObject({ code: 6, stderr: expect.stringContaining('entry 5: ') });
-    const cut = await tampered((found) => found.entries.splice(12));
-    expect(cut).toMatchObject({ code: 6, stderr: expect.stringContaining('covers 14 entries, the file holds 12') });
+    const cut = await tampered((found) => found.entries.splice(entries - 2));
+    const said = `covers ${entries} entries, the file holds ${entries - 2}: cut off`;
+    expect(cut).toMatchObject({ code: 6, stderr: expect.stringContaining(said) });
     const other = await parley([
       'ledger',
       'verify',
@@ -288,7 +292,25 @@ describe('a task', () => {
       '--fingerprint',
       world.fingerprint.replace(/.$/, (c) => (c === '0' ? '1' : '0')),
     ]);
-    expect(other).toMatchObject({ code: 6, stderr: expect.stringContaining('the ledger is signed by') });
+    expect(other).toMatchObject({ code: 6, stderr: expect.stringContaining(`signed by ${world.fingerprint}, not by`) });
+
+    const roster = join(folder, 'roster.txt');
+    await parley(['ledger', 'roster', file, '--to', roster]);
+    expect(await parley(['ledger', 'verify', file, '--roster', roster, '--json'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('"unknownKeys":[]'),
+    });
+    const proof = join(folder, 'entry.proof');
+    expect(await parley(['ledger', 'prove', '2', '--file', file, '--to', proof])).toMatchObject({ code: 0 });
+    const proven = await parley(['ledger', 'verify', proof, '--roster', roster, '--json']);
+    expect(json(proven.stdout)).toMatchObject({ verified: true, index: 2, entry: { seq: 2 } });
+    writeFileSync(proof, readFileSync(proof, 'utf8').replace('index 2', 'index 3'));
+    const moved = await parley(['ledger', 'verify', proof, '--roster', roster]);
+    expect(moved).toMatchObject({ code: 6, stderr: expect.stringContaining('is not entry 3') });
+    expect(await parley(['ledger', 'verify', proof])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('give --roster'),
+    });
   });
 });
 
