@@ -1,0 +1,99 @@
+// Vectors of doubles modulo t = 2^48 − 16383.
+
+const T: f64 = 281474976694273.0;
+const TWO_24: f64 = 16777216.0;
+/** The bits of 2^52: with an integer below 2^52 in the mantissa they are a double, 2^52 more than that integer. */
+const TWO_52: i64 = 0x4330000000000000;
+
+/**
+ * Adds (or subtracts) `count` words of 48 bits to as many slots, passing over words not below t.
+ * @returns how many were below, that is, how many slots have theirs
+ */
+export function maskSlots(slots: usize, words: usize, count: i32, adds: bool): i32 {
+  const first = slots;
+  const sign: f64 = adds ? 1.0 : -1.0;
+  const base: f64 = adds ? 0.0 : T; // t − drawn
+  const t = f64x2.splat(T);
+  const two52 = i64x2.splat(TWO_52);
+  const end = words + <usize>(6 * (count & ~1));
+  for (; words < end; words += 12) {
+    const bits = i8x16.shuffle(
+      v128.load(words), two52, 0, 1, 2, 3, 4, 5, 22, 23, 6, 7, 8, 9, 10, 11, 30, 31,
+    );
+    const drawn = f64x2.sub(bits, two52);
+    if (i64x2.bitmask(f64x2.lt(drawn, t)) == 3) {
+      const value = f64x2.add(
+        v128.load(slots),
+        f64x2.add(f64x2.splat(base), f64x2.mul(drawn, f64x2.splat(sign))),
+      );
+      v128.store(slots, f64x2.sub(value, v128.and(f64x2.ge(value, t), t)));
+      slots += 16;
+    } else {
+      slots = maskSlot(slots, f64x2.extract_lane(drawn, 0), base, sign);
+      slots = maskSlot(slots, f64x2.extract_lane(drawn, 1), base, sign);
+    }
+  }
+  if (count & 1) {
+    slots = maskSlot(slots, <f64>(load<u64>(words) & 0xffffffffffff), base, sign);
+  }
+  return <i32>((slots - first) >> 3);
+}
+
+@inline
+function maskSlot(slot: usize, drawn: f64, base: f64, sign: f64): usize {
+  if (drawn >= T) return slot;
+  const value = load<f64>(slot) + (base + sign * drawn);
+  store<f64>(slot, value >= T ? value - T : value);
+  return slot + 8;
+}
+
+/** Values to lanes of one slot each. @returns whether every value is an integer */
+export function encodeSingle(values: usize, slots: usize, count: i32, offset: f64): bool {
+  let whole = i64x2.splat(-1);
+  for (let i = 0; i < count; i += 2, values += 16, slots += 16) {
+    const value = v128.load(values);
+    whole = v128.and(whole, f64x2.eq(value, f64x2.floor(value)));
+    v128.store(slots, lanes(value, offset));
+  }
+  return v128.all_true<i64>(whole);
+}
+
+/** Two values a slot, the first one low. @param count - slots */
+export function encodeDouble(values: usize, slots: usize, count: i32, offset: f64): bool {
+  let whole = i64x2.splat(-1);
+  for (let i = 0; i < count; i += 2, values += 32, slots += 16) {
+    const a = v128.load(values);
+    const b = v128.load(values, 16);
+    whole = v128.and(whole, v128.and(f64x2.eq(a, f64x2.floor(a)), f64x2.eq(b, f64x2.floor(b))));
+    const low = lanes(v128.shuffle<u64>(a, b, 0, 2), offset);
+    const high = lanes(v128.shuffle<u64>(a, b, 1, 3), offset);
+    v128.store(slots, f64x2.add(low, f64x2.mul(high, f64x2.splat(TWO_24))));
+  }
+  return v128.all_true<i64>(whole);
+}
+
+/** Saturated at ±offset, and moved to be no less than 0. */
+@inline
+function lanes(value: v128, offset: f64): v128 {
+  const most = f64x2.splat(offset);
+  return f64x2.add(f64x2.min(f64x2.max(value, f64x2.neg(most)), most), most);
+}
+
+export function decodeSingle(slots: usize, values: usize, count: i32, offset: f64): void {
+  for (let i = 0; i < count; i += 2, slots += 16, values += 16) {
+    v128.store(values, f64x2.sub(v128.load(slots), f64x2.splat(offset)));
+  }
+}
+
+/** @param count - slots */
+export function decodeDouble(slots: usize, values: usize, count: i32, offset: f64): void {
+  const less = f64x2.splat(offset);
+  for (let i = 0; i < count; i += 2, slots += 16, values += 32) {
+    const slot = v128.load(slots);
+    const high = f64x2.floor(f64x2.mul(slot, f64x2.splat(1.0 / TWO_24)));
+    const second = f64x2.sub(high, less);
+    const first = f64x2.sub(f64x2.sub(slot, f64x2.mul(high, f64x2.splat(TWO_24))), less);
+    v128.store(values, v128.shuffle<u64>(first, second, 0, 2));
+    v128.store(values, v128.shuffle<u64>(first, second, 1, 3), 16);
+  }
+}

@@ -1,0 +1,118 @@
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+/** What the compiler is called with; `assemblyscript/asc` is one. */
+export type Compiler = Pick<typeof import('assemblyscript/asc'), 'main'>;
+
+/** Where compiled kernels are kept, and who compiles them. */
+export interface Workshop {
+  /** a folder; made when it is not there */
+  readonly cache: string;
+  readonly compiler: () => Promise<Compiler>;
+}
+
+/** No binary is in the repository and no script runs at install time: the first use compiles, later ones find it. */
+export const WORKSHOP: Workshop = {
+  cache: join(packageFolder(), 'node_modules', '.cache', 'parley'),
+  compiler: () => import('assemblyscript/asc'),
+};
+
+/** No garbage collector, no imports; 2 MiB of memory that never grows. */
+const FLAGS = '-O3 --enable simd --runtime stub --noAssert --initialMemory 32 --maximumMemory 32'.split(' ');
+const ENTRY = 'kernels.ts';
+const OUTPUT = 'kernels.wasm';
+
+/**
+ * The compiled kernels: from the cache when it holds them for exactly these sources, flags and compiler, and whole;
+ * else compiled (a second or two) and put there. Two processes that do so at once do it twice.
+ *
+ * @throws Error when they are not in the cache and cannot be compiled, or the cache cannot be written
+ */
+export async function compiledKernels({ cache, compiler }: Workshop = WORKSHOP): Promise<Uint8Array> {
+  const sources = readSources();
+  const key = sha256(JSON.stringify([compilerVersion(), FLAGS, [...sources]]));
+  const file = join(cache, `${key}.wasm`);
+  const record = join(cache, `${key}.sha256`);
+  const kept = readKept(file, record);
+  if (kept !== undefined) return kept;
+  makeWritable(cache);
+  const compiled = await compile(sources, await compiler());
+  put(file, compiled);
+  put(record, sha256(compiled)); // last: a file without its record does not count
+  return compiled;
+}
+
+/** Where the project's package.json lies, above the sources or above what `tsc` made of them. */
+function packageFolder(): string {
+  let folder = import.meta.dirname;
+  while (!existsSync(join(folder, 'package.json'))) {
+    if (folder === dirname(folder)) throw new Error(`no package.json above ${import.meta.dirname}`);
+    folder = dirname(folder);
+  }
+  return folder;
+}
+
+function readSources(): Map<string, string> {
+  const folder = join(packageFolder(), 'aggregation', 'kernels', 'assembly');
+  const names = readdirSync(folder)
+    .filter((name) => name.endsWith('.ts'))
+    .sort();
+  return new Map(names.map((name) => [name, readFileSync(join(folder, name), 'utf8')]));
+}
+
+/** Read, not imported: loading the compiler takes longer than all the rest. */
+function compilerVersion(): string {
+  const file = createRequire(import.meta.url).resolve('assemblyscript/package.json');
+  return JSON.parse(readFileSync(file, 'utf8')).version;
+}
+
+/** undefined when it is not there, or not what was recorded: a half-written file is built again. */
+function readKept(file: string, record: string): Uint8Array | undefined {
+  if (!existsSync(file) || !existsSync(record)) return undefined;
+  const bytes = new Uint8Array(readFileSync(file));
+  return sha256(bytes) === readFileSync(record, 'utf8') ? bytes : undefined;
+}
+
+function makeWritable(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+    accessSync(folder, constants.W_OK);
+  } catch (cause) {
+    throw new Error(`${folder} cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  }
+}
+
+async function compile(sources: ReadonlyMap<string, string>, { main }: Compiler): Promise<Uint8Array> {
+  let compiled: Uint8Array | undefined;
+  const { error, stderr } = await main([ENTRY, '--outFile', OUTPUT, ...FLAGS], {
+    readFile: (name) => sources.get(name) ?? null,
+    writeFile: (name, contents) => {
+      if (name === OUTPUT && typeof contents !== 'string') compiled = new Uint8Array(contents);
+    },
+    listFiles: () => [],
+  });
+  if (error !== null || compiled === undefined) {
+    throw new Error(`the kernels do not compile: ${error?.message ?? 'no output'}\n${stderr}`);
+  }
+  return compiled;
+}
+
+/** Whole or not at all: written under a name of its own, then given the right one. */
+function put(file: string, contents: Uint8Array | string): void {
+  const next = `${file}.${randomBytes(8).toString('hex')}.new`;
+  writeFileSync(next, contents, { flag: 'wx', flush: true });
+  renameSync(next, file);
+}
+
+const sha256 = (contents: Uint8Array | string): string => createHash('sha256').update(contents).digest('hex');

@@ -1,0 +1,136 @@
+import type { Ring } from './rings.ts';
+
+/**
+ * The loops every secure sum spends its time in: masking, transforming, packing. Two implementations give the same
+ * bytes: WebAssembly with SIMD (`assembly/`) and plain TypeScript (`typescript/`), each other's test.
+ *
+ *   values ──words.encode──▶ words mod 2^32|48|64 ──words.mask──▶ masked words            masking
+ *   values ──slots.encode──▶ slots mod t ──slots.mask──▶ masked slots                     threshold-he
+ *   values ──lattice.encode──▶ coefficients ──maskRing.toNtt, multiplyAdd, pack──▶ bytes  lattice-mask
+ *
+ * Every operation is synchronous and leaves nothing in memory of its own: what the WebAssembly ones copied in is
+ * overwritten before they return. Not in their power: registers, the stack, and what a `ByteSource` keeps.
+ */
+export interface Kernels {
+  readonly name: 'wasm' | 'typescript';
+  /** why it is not WebAssembly, to be logged once */
+  readonly reason?: string;
+  readonly words: WordKernels;
+  readonly slots: SlotKernels;
+  /** modulo the 47- and 58-bit primes of `threshold-he` */
+  readonly heRing: RingKernels;
+  /** modulo the four small primes of the lattice mask */
+  readonly maskRing: RingKernels;
+  readonly lattice: LatticeKernels;
+}
+
+/** Where mask bytes come from: a key stream. Same key, same bytes, however they are asked for. */
+export interface ByteSource {
+  /** Overwrites `bytes` with the next ones. May be a view of WebAssembly memory: keep no reference to it. */
+  fill(bytes: Uint8Array): void;
+}
+
+/** One mask of a vector: added here, subtracted by whoever shares the stream. */
+export interface Mask {
+  readonly stream: ByteSource;
+  readonly adds: boolean;
+}
+
+/** Bits of a word; a word takes a eighth as many bytes, lowest first. */
+export type WordBits = 32 | 48 | 64;
+
+/** Vectors over the integers modulo 2^bits, as bytes: any length that is whole words, at any offset. */
+export interface WordKernels {
+  /**
+   * Writes each value modulo 2^bits.
+   * @throws RangeError when a value is no integer within ±(2^53 − 1), or the lengths do not fit
+   */
+  encode(bits: WordBits, values: Float64Array, into: Uint8Array): void;
+  /** Each word as the integer in [−2^(bits−1), 2^(bits−1)) it stands for; beyond 2^53 the nearest double. */
+  decode(bits: WordBits, words: Uint8Array, into: Float64Array): void;
+  /** sum += term. @throws RangeError when the lengths differ */
+  add(bits: WordBits, sum: Uint8Array, term: Uint8Array): void;
+  /** sum −= term. @throws RangeError when the lengths differ */
+  subtract(bits: WordBits, sum: Uint8Array, term: Uint8Array): void;
+  /** sum ± the key stream of every mask, read from the start of `sum` to its end. */
+  mask(bits: WordBits, sum: Uint8Array, masks: readonly Mask[]): void;
+}
+
+/** How signed values lie in unsigned lanes. */
+export interface Lanes<Bits extends number> {
+  /** width of a lane */
+  readonly bits: Bits;
+  /**
+   * Added to every value, so that lanes never borrow: a tenant's own offset to encode, that of all contributions
+   * together to decode their sum. Values beyond ±offset saturate. The sum of all offsets is below 2^(bits − 1).
+   */
+  readonly offset: number;
+}
+
+/** Vectors over the integers modulo t = 2^48 − 16383, as doubles in [0, t). */
+export interface SlotKernels {
+  /**
+   * Adds, modulo t, numbers drawn uniformly below t from the key stream of every mask: 6 bytes at a time, lowest
+   * first, those not below t passed over.
+   */
+  mask(slots: Float64Array, masks: readonly Mask[]): void;
+  /**
+   * One value a slot (48 bits) or two (24 bits, the first one low).
+   * @throws RangeError when a value is no integer, `slots` has not exactly the length it takes, or the offset is
+   *   no positive integer below 2^(bits − 1)
+   */
+  encode(values: Float64Array, lanes: Lanes<24 | 48>, slots: Float64Array): void;
+  /** The reverse, of a sum: `slots` in [0, 2^48), `lanes.offset` the sum of the contributions' offsets. */
+  decode(slots: Float64Array, lanes: Lanes<24 | 48>, values: Float64Array): void;
+}
+
+/**
+ * Polynomials of degree below 4096 over the residues of a `Ring`'s primes: 16,384 words of 32 bits, prime after
+ * prime, a residue of the wide primes being two words, low first. Every residue is below its prime, in and out.
+ * NTT form is evaluation at the odd powers of each prime's smallest primitive 8192nd root of unity, in bit-reversed
+ * order; for `heRing` these are, word for word, the values Microsoft SEAL computes.
+ *
+ * @throws RangeError each of them, for a polynomial of another length
+ */
+export interface RingKernels {
+  readonly ring: Ring;
+  /** Uniform residues: each from 4 (8) bytes, cut to the bits of its prime; what is not below it drawn again after all. */
+  uniform(source: ByteSource): Uint32Array;
+  /** sum += term, in either form */
+  add(sum: Uint32Array, term: Uint32Array): void;
+  /** sum −= term, in either form */
+  subtract(sum: Uint32Array, term: Uint32Array): void;
+  /** sum ± a uniform polynomial of every mask, drawn as by `uniform` */
+  mask(sum: Uint32Array, masks: readonly Mask[]): void;
+  /** coefficients to NTT form, in place */
+  toNtt(polynomial: Uint32Array): void;
+  /** NTT form to coefficients, in place */
+  fromNtt(polynomial: Uint32Array): void;
+  /** sum += a·b, all in NTT form */
+  multiplyAdd(sum: Uint32Array, a: Uint32Array, b: Uint32Array): void;
+  /** Writes `packedBytes(ring)` bytes at `at`: every residue in exactly the bits of its prime. */
+  pack(polynomial: Uint32Array, into: Uint8Array, at: number): void;
+  /** What `pack` wrote; undefined when the length is another or a residue is not below its prime. */
+  unpack(bytes: Uint8Array): Uint32Array | undefined;
+  /**
+   * sum += every packed polynomial.
+   * @returns the position of the first that is none, `sum` then being unchanged; undefined when all are
+   */
+  addPacked(sum: Uint32Array, packed: readonly Uint8Array[]): number | undefined;
+}
+
+/** Plaintexts of the lattice mask: four limbs of 23 bits a coefficient, errors above them at t = 2^92. */
+export interface LatticeKernels {
+  /**
+   * The coefficients, modulo the primes of `maskRing`, of values + t·errors: a 23-bit lane is one limb, a 46-bit
+   * lane two. Up to 16,384 (8,192) values; what is left is zero.
+   *
+   * @param errors - 4096, one a coefficient
+   * @throws RangeError when a value is no integer, there are too many, or lanes or errors do not fit
+   */
+  encode(values: Float64Array, lanes: Lanes<23 | 46>, errors: Int8Array): Uint32Array;
+  /** The reverse, of a sum with |t·Σ errors| < 0.49 q. @param lanes - its offset is that of the whole sum */
+  decode(coefficients: Uint32Array, lanes: Lanes<23 | 46>, values: Float64Array): void;
+  /** Differences of two counts among 42 bits: σ = √21 ≈ 4.58, within ±42. Takes 16 bytes each. */
+  centredBinomial(source: ByteSource, into: Int8Array): void;
+}

@@ -1,0 +1,25 @@
+import { compiledKernels, WORKSHOP, type Workshop } from './compile.ts';
+import type { Kernels } from './kernels.ts';
+import { typescriptKernels } from './typescript/kernels.ts';
+import { wasmKernels } from './wasm/kernels.ts';
+
+let shared: Promise<Kernels> | undefined;
+
+/**
+ * The kernels of this process: WebAssembly where it can be had, else plain TypeScript, whose `reason` says why and is
+ * worth one line of log. The very first call on a machine compiles and keeps the thread for a second or two; before
+ * starting several processes make one such call.
+ */
+export function loadKernels(): Promise<Kernels> {
+  shared ??= kernelsOf(WORKSHOP);
+  return shared;
+}
+
+/** The same, new, from another cache or compiler. */
+export async function kernelsOf(workshop: Workshop): Promise<Kernels> {
+  try {
+    return (await wasmKernels(await compiledKernels(workshop))).kernels;
+  } catch (cause) {
+    return typescriptKernels(cause instanceof Error ? cause.message : String(cause));
+  }
+}

@@ -1,0 +1,98 @@
+import { checkErrors, checkLimbs, noIntegers } from '../checks.ts';
+import type { Lanes, LatticeKernels } from '../kernels.ts';
+import { checkPolynomials, DEGREE, LIMB_BITS, LIMBS, MASK_RING, POLYNOMIAL_WORDS } from '../rings.ts';
+import { GARNER, limbWeights } from '../tables.ts';
+import { lifted, product } from './narrow-ring.ts';
+
+const LIMB = 2 ** LIMB_BITS;
+const PRIMES = MASK_RING.primes.map(({ value }) => Number(value));
+const WEIGHTS = MASK_RING.primes.map(limbWeights);
+
+export const lattice: LatticeKernels = {
+  encode(values, lanes, errors) {
+    checkLimbs(values.length, lanes);
+    checkErrors(errors);
+    const limbs = limbsOf(values, lanes);
+    const out = new Uint32Array(POLYNOMIAL_WORDS);
+    for (let prime = 0; prime < PRIMES.length; prime++) residuesOf(limbs, errors, prime, out);
+    limbs.fill(0);
+    return out;
+  },
+  decode(coefficients, lanes, values) {
+    checkPolynomials(coefficients);
+    checkLimbs(values.length, lanes);
+    const { bits, offset } = lanes;
+    const limbs = new Float64Array(LIMBS * DEGREE);
+    for (let i = 0; i < DEGREE; i++) opened(coefficients, i, limbs);
+    for (let i = 0; i < values.length; i++) {
+      values[i] = (bits === LIMB_BITS ? limbs[i]! : limbs[2 * i]! + limbs[2 * i + 1]! * LIMB) - offset;
+    }
+    limbs.fill(0);
+  },
+  centredBinomial(source, into) {
+    const bytes = new Uint8Array(SAMPLE_BYTES * into.length);
+    source.fill(bytes);
+    const view = new DataView(bytes.buffer);
+    const ones42 = (at: number): number => ones(view.getUint32(at, true)) + ones(view.getUint32(at + 4, true) & 0x3ff);
+    for (let i = 0; i < into.length; i++) into[i] = ones42(SAMPLE_BYTES * i) - ones42(SAMPLE_BYTES * i + 8);
+    bytes.fill(0);
+  },
+};
+
+/** Two 64-bit words a sample, of each the low 42 bits. */
+const SAMPLE_BYTES = 16;
+
+/** Limb l of coefficient i at 4i + l: a value in 46 bits takes two, low first. */
+function limbsOf(values: Float64Array, { bits, offset }: Lanes<23 | 46>): Float64Array {
+  const limbs = new Float64Array(LIMBS * DEGREE);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (value !== Math.floor(value)) noIntegers();
+    const lane = Math.min(Math.max(value, -offset), offset) + offset;
+    if (bits === LIMB_BITS) limbs[i] = lane;
+    else {
+      const high = Math.floor(lane / LIMB);
+      limbs[2 * i] = lane - high * LIMB;
+      limbs[2 * i + 1] = high;
+    }
+  }
+  return limbs;
+}
+
+/** Exact in doubles: three products of 23 and 27 bits, one of 8 and 27, and a limb stay below 2^52. */
+function residuesOf(limbs: Float64Array, errors: Int8Array, prime: number, out: Uint32Array): void {
+  const q = PRIMES[prime]!;
+  const [, b1, b2, b3, t] = WEIGHTS[prime] as [number, number, number, number, number];
+  for (let i = 0; i < DEGREE; i++) {
+    const at = LIMBS * i;
+    const sum = limbs[at]! + limbs[at + 1]! * b1 + limbs[at + 2]! * b2 + limbs[at + 3]! * b3 + errors[i]! * t;
+    const rest = sum - Math.floor(sum / q) * q; // in [−q, 2q): the quotient is off by one at most
+    out[prime * DEGREE + i] = lifted(lifted(rest, q) - q, q);
+  }
+}
+
+/** Garner's algorithm (Knuth, TAOCP 2, §4.3.2), then the value modulo t = 2^92 in limbs. */
+function opened(residues: Uint32Array, i: number, limbs: Float64Array): void {
+  const digits = [0, 0, 0, 0];
+  for (let k = 0; k < LIMBS; k++) {
+    const q = PRIMES[k]!;
+    let digit = residues[k * DEGREE + i]!;
+    for (let j = 0; j < k; j++) digit = product(lifted(digit - (digits[j]! % q), q), GARNER.inverses[k]![j]!, q);
+    digits[k] = digit;
+  }
+  const isNegative = Number(digits[3]! > PRIMES[3]! / 2);
+  let carry = 0;
+  for (let l = 0; l < LIMBS; l++) {
+    let sum = carry + isNegative * GARNER.limbs[LIMBS]![l]!;
+    for (let k = 0; k < LIMBS; k++) sum += digits[k]! * GARNER.limbs[k]![l]!; // below 2^52
+    carry = Math.floor(sum / LIMB);
+    limbs[LIMBS * i + l] = sum - carry * LIMB;
+  }
+}
+
+/** Ones of 32 bits (Warren, Hacker's Delight, §5-1). */
+function ones(word: number): number {
+  const pairs = word - ((word >>> 1) & 0x55555555);
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
+}
