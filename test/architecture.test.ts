@@ -142,6 +142,23 @@ function valueImports(file: string): string[] {
     .map((name) => relative(root, resolve(root, dirname(file), name)));
 }
 
+/** Every file of the rooms whose code, comments apart, matches. */
+const withCode = (pattern: RegExp): string[] =>
+  ROOMS.flatMap((room) =>
+    filesOf(room).filter((file) => pattern.test(withoutComments(readFileSync(join(root, file), 'utf8')))),
+  );
+
+test('nothing is ever drawn from Math.random', () => {
+  expect(withCode(/\bMath\s*\.\s*random\b/)).toEqual([]);
+});
+
+test('only commands print: whatever handles rows, batches, noise or vectors has nowhere to write them', () => {
+  const printing = withCode(/\bconsole\b|\bprocess\s*\.\s*(stdout|stderr)\b|\bfrom 'pino'/);
+  const allowed = /-commands?\.ts$|^aggregation\/(log|secret)\.ts$|^simulation\/progress-line\.ts$/;
+  expect(printing.length).toBeGreaterThan(5);
+  expect(printing.filter((file) => !allowed.test(file))).toEqual([]);
+});
+
 test('the command line loads a room when it is called, not before', () => {
   const text = readFileSync(join(root, 'cli.ts'), 'utf8');
   const atLoad = [...text.matchAll(/^import .*from '(\.\/[^']+)'/gm)].map(([, path]) => path);

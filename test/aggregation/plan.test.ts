@@ -87,6 +87,16 @@ describe('the plan of the churn task', () => {
   });
 });
 
+test('of a large model has noise for all that rounding in chunks adds to the clip norm', () => {
+  const model = { kind: 'mlp', hidden: [256, 512], seed: 1 } as const;
+  const large = { ...churnSettings, work: { ...churnSettings.work, model } as Settings['work'] };
+  const { derived } = makePlan(large, rosterOf(5), NOWHERE, 0);
+  const sensitivity = Math.ceil(2 ** 20 * 1.001 + Math.sqrt(derived.dimension));
+  expect(derived).toMatchObject({ path: 'ghost', sensitivity });
+  expect(derived.shareStdDev).toBe(Math.ceil((derived.noiseMultiplier * sensitivity) / Math.sqrt(3)));
+  expect(derived.epsilon.coalition).toBeLessThanOrEqual(2);
+});
+
 test('where every tenant adds the whole noise, a coalition meets one share of it', () => {
   const local = { ...churnSettings, privacy: { ...churnSettings.privacy, mode: 'record-local' as const } };
   const { derived } = makePlan(local, rosterOf(5), NOWHERE, 0);

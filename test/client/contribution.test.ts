@@ -155,6 +155,19 @@ describe('one customer', () => {
     expect(norm(await gridSum([], wrong))).toBe(0);
   });
 
+  test('leaves no trace in the sizes that are computed with, nor do any others', async () => {
+    const sizesFor = async (rows: string[][]) => {
+      const { kernels } = await backend.tf.profile(async () => {
+        await gridSum(rows, wrong);
+        return [];
+      });
+      return kernels.map(({ name, inputShapes, outputShapes }) => ({ name, inputShapes, outputShapes }));
+    };
+    const nobody = await sizesFor([]);
+    expect(nobody.flatMap(({ inputShapes }) => inputShapes)).toContainEqual([plan.settings.privacy.maxBatch, 1]);
+    for (const rows of [rowsOf(1), rowsOf(30), rowsOf(101)]) expect(await sizesFor(rows)).toEqual(nobody);
+  });
+
   test('that is held out is never in a sum of a training task', () => {
     const encoded = encode(toyFeatures, table(rowsOf(60)));
     const pool = trainingCustomers(encoded);

@@ -82,6 +82,12 @@ test('events of all tasks are composed; epsilons are not added up', () => {
   expect(epsilon).toBeLessThan(2 * tight(times(40, round)));
 });
 
+test('two kinds of events of one task are composed', () => {
+  const both = reserve(reserve(openBudget(limits), training(40), NOW), { ...training(3), event: histogram }, NOW);
+  expect(spent(both).epsilon).toBe(tight(times(40, round), times(3, histogram)));
+  expect(spent(both).epsilon).toBeGreaterThan(tight(times(40, round)));
+});
+
 test('every task of a pool costs its part of delta for cut batches', () => {
   const one = reserve(openBudget(limits), training(80, 'a'), NOW);
   const two = reserve(reserve(openBudget(limits), training(40, 'a'), NOW), training(40, 'b'), NOW);
