@@ -1,0 +1,122 @@
+import { inTests, type Mutation } from '../mutation.ts';
+
+const PLAN = 'aggregation/plan.ts';
+const inPlan = inTests('test/aggregation/plan.test.ts');
+const inGuarantee = inTests('test/privacy/guarantee.test.ts');
+
+/** What a plan promises, and whether a client believes it. */
+export const plan: readonly Mutation[] = [
+  {
+    name: 'noise-from-the-clip-norm',
+    why: 'large models move the integer sum further than the clip norm says: rounding belongs to the sensitivity',
+    file: PLAN,
+    find: 'noiseShare({ noiseMultiplier, sensitivity: bound,',
+    replace: 'noiseShare({ noiseMultiplier, sensitivity: privacy.gridSteps,',
+    caughtBy: [inTests('test/aggregation/plan.test.ts', 'of a large model')],
+  },
+  {
+    name: 'share-divided-by-n',
+    why: 'variances add up, not standard deviations: n shares of σ/n make σ/√n',
+    file: 'privacy/guarantee.ts',
+    find: '/ Math.sqrt(honestShares(plan)));',
+    replace: '/ honestShares(plan));',
+    caughtBy: [inGuarantee],
+    fast: true,
+  },
+  {
+    name: 'no-inflation-for-colluders',
+    why: 'c tenants know their own noise: only n_min − c shares hide anything from them',
+    file: PLAN,
+    find: "privacy.mode === 'record-local' ? 1 : secureSum.minCohort - secureSum.colluders;",
+    replace: "privacy.mode === 'record-local' ? 1 : secureSum.minCohort;",
+    caughtBy: [inPlan, inTests('test/client/contribution.test.ts', 'three shares, what no coalition')],
+  },
+  {
+    name: 'colluders-count-as-honest',
+    why: 'the coalition’s ε is stated for the noise of those who work with the coordinator',
+    file: 'privacy/guarantee.ts',
+    find: '  return minCohort - colluders;',
+    replace: '  return minCohort;',
+    caughtBy: [inGuarantee],
+  },
+  {
+    name: 'truncation-not-charged',
+    why: 'a batch that is cut is no Poisson sample; δ must pay for it',
+    file: PLAN,
+    find: '  checkTruncation(privacy, rate, openings);\n',
+    replace: '',
+    caughtBy: [inPlan],
+  },
+  {
+    name: 'truncation-not-charged-to-the-budget',
+    why: 'each task keeps back its part of δ; over many tasks they add up',
+    file: 'privacy/budget.ts',
+    find: '  delta * (1 - new Set(held.map(({ task }) => task)).size * TRUNCATION_DELTA_FRACTION);',
+    replace: '  delta * (1 - Math.min(1, held.length) * TRUNCATION_DELTA_FRACTION);',
+    caughtBy: [inTests('test/privacy/budget.test.ts')],
+  },
+  {
+    name: 'truncation-not-audited',
+    why: 'a ledger whose batches were cut too often reads as clean',
+    file: 'privacy/audit.ts',
+    find: 'if (truncationDelta({ ...shape, customers: maxCustomers }) > delta * TRUNCATION_DELTA_FRACTION)',
+    replace: 'if (truncationDelta({ ...shape, customers: 1 }) > delta * TRUNCATION_DELTA_FRACTION)',
+    caughtBy: [inTests('test/privacy/audit.test.ts')],
+  },
+  {
+    name: 'spare-openings-not-calibrated',
+    why: 'rounds that are held again release something, too',
+    file: 'privacy/guarantee.ts',
+    find: 'return rounds + Math.ceil(rounds / 20);',
+    replace: 'return rounds;',
+    caughtBy: [inGuarantee],
+  },
+  {
+    name: 'plan-not-recomputed',
+    why: 'a signed plan may promise what its own settings do not give',
+    file: 'client/participant.ts',
+    find: '      checkPlan(plan);\n',
+    replace: '',
+    caughtBy: [inTests('test/attacks/lying-plans.test.ts', 'less noise')],
+  },
+  {
+    name: 'too-little-noise-accepted',
+    why: 'a plan that is consistent, with less noise than its ε takes',
+    file: PLAN,
+    find: 'if (!(derived.epsilon.coalition <= settings.privacy.epsilon))',
+    replace: 'if (Number.isNaN(derived.epsilon.coalition))',
+    caughtBy: [inPlan, inTests('test/attacks/lying-plans.test.ts', 'another noise multiplier')],
+  },
+  {
+    name: 'peers-not-pinned',
+    why: 'a roster of tenants that the coordinator made up opens one customer’s sum',
+    file: 'client/policy.ts',
+    find: "tenant === policy.tenant || policy.peers[tenant] === fingerprint(Buffer.from(key, 'hex')),",
+    replace: 'tenant === policy.tenant || key !== undefined,',
+    caughtBy: [inTests('test/client/policy.test.ts'), inTests('test/attacks/lying-coordinator.test.ts', 'ghost')],
+  },
+  {
+    name: 'contract-not-compared',
+    why: 'a plan asks for a column, or for other bounds, that the tenant never agreed to',
+    file: 'client/policy.ts',
+    find: '  if (beyond !== undefined) return beyond;\n',
+    replace: '',
+    caughtBy: [inTests('test/client/policy.test.ts')],
+  },
+  {
+    name: 'cohort-not-counted',
+    why: 'a sum over fewer than n_min has less noise than was promised',
+    file: 'client/task-session.ts',
+    find: 'if (counted < minCohort)',
+    replace: 'if (counted < 1)',
+    caughtBy: [inTests('test/attacks/lying-coordinator.test.ts', 'who takes part')],
+  },
+  {
+    name: 'openers-off-by-one',
+    why: 'with one opener less two sets need not share an honest tenant, and one round opens twice',
+    file: PLAN,
+    find: 'const threshold = Math.floor((tenants + colluders) / 2) + 1;',
+    replace: 'const threshold = Math.floor((tenants + colluders) / 2);',
+    caughtBy: [inPlan],
+  },
+];

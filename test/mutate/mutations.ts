@@ -1,0 +1,28 @@
+import { accounting } from './mistakes/accounting.ts';
+import { audit } from './mistakes/audit.ts';
+import { bounding } from './mistakes/bounding.ts';
+import { budget } from './mistakes/budget.ts';
+import { ledger } from './mistakes/ledger.ts';
+import { noise } from './mistakes/noise.ts';
+import { plan } from './mistakes/plan.ts';
+import { round } from './mistakes/round.ts';
+import { secrets } from './mistakes/secrets.ts';
+import type { Mutation } from './mutation.ts';
+
+/**
+ * Every mistake that must never go unnoticed.
+ *
+ * One that lists of this kind have is missing: "an adaptive clip norm whose bit is not paid for". There is no adaptive clip
+ * norm here. The norm stands in the plan, so nothing about the data is asked to find it.
+ */
+export const mutations: readonly Mutation[] = [
+  ...bounding,
+  ...noise,
+  ...accounting,
+  ...plan,
+  ...round,
+  ...budget,
+  ...ledger,
+  ...secrets,
+  ...audit,
+];
