@@ -110,6 +110,11 @@ function tenantCommands(program: Command): void {
     .argument('<name>', 'its name: a-z, 0-9 and -')
     .addHelpText('after', '\nExample: parley tenant invite fiber-monthly --folder coordinator-data')
     .action(async (name, options) => (await import('./coordinator/operator-commands.ts')).invite(name, options));
+  operator(tenant.command('revoke'))
+    .description('take away the key of a business unit: lost, stolen, or not to be trusted any more')
+    .argument('<name>', 'its name')
+    .addHelpText('after', '\nExample: parley tenant revoke fiber-monthly --folder coordinator-data')
+    .action(async (name, options) => (await import('./coordinator/operator-commands.ts')).revoke(name, options));
   opensKeys(tenant.command('fingerprint'))
     .description("this tenant's fingerprint, to read out to the others; makes the key when there is none")
     .option('--folder <folder>', "the client's folder", '.')
@@ -144,6 +149,38 @@ function clientCommands(program: Command): void {
       '\nExample: parley client init --tenant fiber-monthly --coordinator http://10.0.0.7:7400 --fingerprint … --data customers.csv --schema schema.json --to fiber-monthly',
     )
     .action(async (options) => (await import('./client/client-commands.ts')).initClient(options));
+  leavingCommands(client);
+}
+
+/** Keys, leaving, erasing, losing. The client itself must not run meanwhile: one budget, one process. */
+function leavingCommands(client: Command): void {
+  const inFolder = (command: Command): Command =>
+    opensKeys(command).requiredOption('--folder <folder>', "the client's").option('--json', 'as JSON');
+  inFolder(client.command('rekey'))
+    .description('another key from now on; the budget stays. Interrupted, it goes on where it was')
+    .option('--code <code>', 'a one-time code, where the old key was revoked')
+    .addHelpText('after', '\nExample: parley client rekey --folder fiber-monthly')
+    .action(async (options) => (await import('./client/rekey-command.ts')).rekey(options));
+  inFolder(client.command('leave'))
+    .description('leave the federation; what was released stays released')
+    .addHelpText('after', '\nExample: parley client leave --folder fiber-monthly')
+    .action(async (options) => (await import('./client/leave-command.ts')).leave(options));
+  inFolder(client.command('erase'))
+    .description('no longer use these customers, and say what released models still contain')
+    .option('--customer <id...>', 'what stands in the customer column')
+    .option(
+      '--row <line...>',
+      'where a row is a customer: its line in the file; rows with the same cells go with it',
+      lines,
+    )
+    .option('--absent', 'their rows are out of the file already')
+    .addHelpText('after', '\nExample: parley client erase --folder fiber-monthly --customer 7590-VHVEG')
+    .action(async (options) => (await import('./client/erase-command.ts')).erase(options));
+  inFolder(client.command('restore-budget'))
+    .description('where tenant.db is lost: count from the verified ledger, never less than was spent')
+    .option('--ledger <export>', "an export, such as another tenant's; from the coordinator when left out")
+    .addHelpText('after', '\nExample: parley client restore-budget --folder fiber-monthly')
+    .action(async (options) => (await import('./client/restore-command.ts')).restoreBudget(options));
 }
 
 function taskCommands(program: Command): void {
@@ -325,6 +362,9 @@ function wholeNumber(text: string): number {
   if (!Number.isInteger(value) || value < 0) throw new CommandError(EXIT.usage, `"${text}" is not a whole number`);
   return value;
 }
+
+/** One after the other. */
+const lines = (text: string, before: readonly number[] = []): readonly number[] => [...before, wholeNumber(text)];
 
 /** At least one, each at least 1. */
 function wholeNumbers(text: string): readonly number[] {
