@@ -101,6 +101,52 @@ test('keys the reader does not know are named', () => {
   expect(verifyLedgerExport(exported(), some).unknownKeys).toEqual(['amber', 'coral', 'dun', 'ebony']);
 });
 
+describe('a tenant’s earlier key, in plans from before', () => {
+  const [second, third] = [createIdentity(), createIdentity()];
+  const replaced = (
+    by: Identity,
+    of: string,
+    tenant = 'amber',
+    change: 're-keyed' | 'enrolled' = 're-keyed',
+  ): LedgerBody => ({
+    ...{ kind: 'roster', tenant, change, key: hex(by.publicKey), replaces: of },
+  });
+  const knowing = (amber: Identity) => ({
+    ...known,
+    tenants: { ...known.tenants, amber: fingerprint(amber.publicKey) },
+  });
+  const first = roster[0]!.key;
+
+  test('is taken from the ledger, which says that the known one replaced it; its tenant is named', () => {
+    const once = exported([...bodies, replaced(second, first)]);
+    expect(verifyLedgerExport(once, knowing(second))).toMatchObject({ verified: true, unknownKeys: ['amber'] });
+    const twice = exported([
+      ...bodies,
+      replaced(second, first),
+      replaced(third, hex(second.publicKey), 'amber', 'enrolled'),
+    ]);
+    expect(verifyLedgerExport(twice, knowing(third))).toMatchObject({ verified: true, unknownKeys: ['amber'] });
+  });
+
+  test('is none when the ledger says nothing of the kind, or says it of another tenant, or of another key', () => {
+    for (const more of [
+      [],
+      [replaced(second, first, 'blue')],
+      [replaced(third, first)],
+      [replaced(second, 'e'.repeat(64))],
+    ]) {
+      const { verified, findings } = verifyLedgerExport(exported([...bodies, ...more]), knowing(second));
+      expect(verified).toBe(false);
+      expect(findings[0]!.problem).toMatch(/^lists amber with the key/);
+    }
+  });
+
+  test('does not lead in circles', () => {
+    const circle = [replaced(second, first), replaced(tenants.get('amber')!, hex(second.publicKey))];
+    expect(verifyLedgerExport(exported([...bodies, ...circle]), knowing(third)).verified).toBe(false);
+  });
+});
+
 describe('a ledger that was', () => {
   test('tampered with is caught at the entry after the change', () => {
     const file = exported();

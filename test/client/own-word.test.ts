@@ -149,3 +149,39 @@ describe('a coordinator that writes in a tenant’s name', () => {
     expect(victim.store.ledgerHead().size).toBeLessThanOrEqual(forged);
   });
 });
+
+describe('a tenant contributes to nothing before the ledger holds that it accepted', () => {
+  let backend: Backend;
+  beforeAll(async () => {
+    backend = await startBackend('cpu');
+  });
+
+  type Accepted = Extract<LedgerEntry, { kind: 'accept' }>;
+  test.each([
+    ['it is not there', () => undefined],
+    ['another signed it', (entry: Accepted) => ({ ...entry, signature: '0'.repeat(128) })],
+    ['its data is another', (entry: Accepted) => ({ ...entry, dataset: 'b'.repeat(64) })],
+  ])('%s', async (_, change) => {
+    const federation = await startLying({
+      backend,
+      world: (world, tenant) => {
+        if (tenant !== ME) return world;
+        const found: typeof world.store.acceptEntry = (...of) => {
+          const entry = world.store.acceptEntry(...of);
+          return entry?.kind === 'accept' ? change(entry) : entry;
+        };
+        return { ...world, store: { ...world.store, acceptEntry: found } };
+      },
+    });
+    onTestFinished(() => federation.close());
+    const task = federation.run(toySettings({ protocol: 'plain' }));
+    await federation.over(task);
+    const { events, said } = federation.tenant(ME);
+    expect(events.find(({ type }) => type === 'declined')).toMatchObject({
+      because: 'broken-promise',
+      reason: 'the ledger does not hold this tenant’s acceptance of the task',
+    });
+    expect(said.filter(({ type }) => type === 'say')).toEqual([]);
+    expect(task.state.phase).toBe('finished'); // of the three others
+  });
+});

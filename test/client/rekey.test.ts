@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { keysIn } from '../../aggregation/folder-keys.ts';
@@ -12,37 +12,22 @@ import { openClientStore } from '../../client/client-store.ts';
 import { policyFile, storeFile } from '../../client/folder.ts';
 import { rekey } from '../../client/rekey-command.ts';
 import { openBudget } from '../../privacy/budget.ts';
-import { enrol } from '../support/federation-on-disk.ts';
 import { temporaryFolder } from '../support/folder.ts';
-import { type Server, startServer } from '../support/serving.ts';
-import { toyFeatures } from '../support-client/toy-task.ts';
+import type { Server } from '../support/serving.ts';
+import { enrolledFolder, limits, saying } from '../support-client/tenant-folder.ts';
 
 const DYING = join(import.meta.dirname, '../support-client/dying-rekey.ts');
-const limits = { training: { epsilon: 4, delta: 1e-5 }, 'held-out': { epsilon: 4, delta: 1e-5 } };
 
-/** A tenant's folder, with a budget in it, enrolled at a coordinator that listens. */
+/** An enrolled tenant's folder, with a budget and more in its store. */
 async function begin(secretFile?: string) {
-  const server = await startServer();
-  const folder = join(temporaryFolder(), 'ada');
-  mkdirSync(folder);
   const secret = secretFile === undefined ? undefined : keyFile(secretFile);
-  const { identity, storeKey } = keysIn(folder, secret);
-  enrol(server.coordinator.enrolment, 'ada', identity);
-  writeFileSync(join(folder, 'schema.json'), JSON.stringify(toyFeatures));
-  const coordinator = { url: server.url, fingerprint: fingerprint(server.coordinator.publicKey) };
-  const accept = {
-    ...{ work: ['train'], secureSum: ['plain'], mode: ['record-local'], maxEpsilon: 2, maxDelta: 1e-5 },
-    ...{ minCohort: 1, minColluders: 0, minUploadEveryMs: 1 },
-  };
-  const files = { data: 'customers.csv', schema: 'schema.json', maxCustomers: 10 };
-  const policy = { tenant: 'ada', coordinator, ...files, peers: {}, accept, budget: limits };
-  writeFileSync(policyFile(folder), JSON.stringify(policy));
-  const store = openClientStore(storeFile(folder), storeKey);
+  const begun = await enrolledFolder(secret === undefined ? {} : { secret });
+  const store = openClientStore(storeFile(begun.folder), keysIn(begun.folder, secret).storeKey);
   store.setBudget(openBudget(limits));
   store.pin('mine', 'kept');
   store.accept('a-task', { plan: '{}', data: 'x' });
   store.close();
-  return { server, folder, secret, old: identity };
+  return { ...begun, secret, old: begun.identity };
 }
 
 const known = (server: Server): string => hex(server.coordinator.enrolment.keyOf('ada')!);
@@ -51,14 +36,6 @@ const changes = (server: Server): string[] =>
     .ledger(0)
     .map((text) => JSON.parse(text))
     .flatMap((entry) => (entry.kind === 'roster' ? [entry.change] : []));
-
-/** What the command prints. */
-async function saying(work: () => Promise<void>): Promise<string> {
-  const lines: string[] = [];
-  const log = vi.spyOn(console, 'log').mockImplementation((line: string) => void lines.push(line));
-  await work().finally(() => log.mockRestore());
-  return lines.join('\n');
-}
 
 async function dieAt(point: number, args: readonly string[]): Promise<{ killed: boolean; moments: string[] }> {
   const child = spawn(process.execPath, [DYING, String(point), ...args]);

@@ -46,6 +46,8 @@ export interface World {
   startUnit(unit: string, code?: string): Promise<ChildProcess>;
   /** As `kill -9`; resolves when the process is gone. */
   kill(unit: string): Promise<void>;
+  /** Resolves when a unit's client has ended by itself. */
+  ended(unit: string): Promise<void>;
   killCoordinator(): Promise<void>;
   restartCoordinator(): Promise<void>;
   task(id: string): Promise<TaskView>;
@@ -113,6 +115,10 @@ export async function startWorld(folder: string): Promise<World> {
       return child;
     },
     kill,
+    async ended(unit) {
+      const child = children.get(unit)!;
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    },
     killCoordinator: () => kill('coordinator'),
     restartCoordinator: async () => void (await startCoordinator(Number(new URL(url).port))),
     task: async (id) => (await get(`/tasks/${id}`)) as TaskView,
