@@ -18,6 +18,7 @@ import { digest, sha256 } from './transcript.ts';
  */
 export const plain: SecureSum = {
   name: 'plain',
+  mostMembers: 200,
   keying: [],
   summing: [{ name: 'contribute', gate: 'contribute', answers: 'enough', attempts: 0 }],
   budget: ({ maxMagnitude }) => ({
@@ -50,6 +51,9 @@ function tenantEpoch({ shape }: EpochContext): TenantEpoch {
         return { open: write(values), sealed: new Map() } as Said as Sealed;
       },
       sumHash: async (contributions) => sumHashOf(contributions),
+      async agree() {
+        throw noStage();
+      },
       async open() {
         throw noStage();
       },

@@ -21,8 +21,7 @@ import {
 } from '../privacy/guarantee.ts';
 import { samplingRate } from '../privacy/poisson.ts';
 import { protocolNamed } from './protocols.ts';
-import type { SecureSumName, SumShape } from './secure-sum.ts';
-import { MOST_MEMBERS } from './threshold-he/parameters.ts';
+import { KEY_AGREEMENTS, SECURE_SUMS, type SecureSumName, type SumShape } from './secure-sum.ts';
 import { digest, sha256 } from './transcript.ts';
 
 /**
@@ -101,11 +100,13 @@ export const settingsSchema = z.strictObject({
       .default(2 ** 20),
   }),
   secureSum: z.strictObject({
-    protocol: z.enum(['threshold-he', 'plain']),
+    protocol: z.enum(SECURE_SUMS),
     /** fewest tenants a sum may be opened over, n_min */
     minCohort: count,
     /** tenants that may collude with the coordinator, c */
     colluders: z.int().min(0),
+    /** of `masking`: how tenants agree on the secrets behind their masks; X25519 when left out */
+    keyAgreement: z.enum(KEY_AGREEMENTS).exactOptional(),
   }),
   timing: z
     .strictObject({
@@ -186,7 +187,8 @@ export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('h
 
 export function shapeOf(plan: Plan): SumShape {
   const { dimension, threshold, maxMagnitude } = plan.derived;
-  return { dimension, tenants: plan.roster.length, threshold, maxMagnitude };
+  const { protocol: _, ...trust } = plan.settings.secureSum;
+  return { dimension, tenants: plan.roster.length, threshold, ...trust, maxMagnitude };
 }
 
 /** One customer is all rows with its name in the customer column, or one row where there is no such column. */
@@ -251,7 +253,7 @@ function derive(settings: Settings, roster: Roster, chosen?: number): Plan['deri
   checkRoster(roster);
   checkWork(settings);
   const threshold = thresholdFor(roster.length, secureSum);
-  checkProtocol(secureSum.protocol, roster.length, threshold);
+  checkProtocol(secureSum, roster.length, threshold);
   const { dimension, clipNorm } = vectorOf(settings);
   const path = pathFor(dimension, privacy.maxBatch);
   checkPath(settings, path);
@@ -270,7 +272,8 @@ function derive(settings: Settings, roster: Roster, chosen?: number): Plan['deri
     );
   const shape = { shareStdDev, sensitivity: bound, dimension, rate, openings };
   const maxMagnitude = largestSum(roster.length, privacy.maxBatch * bound, shareStdDev);
-  checkBits(secureSum.protocol, { dimension, tenants: roster.length, threshold, maxMagnitude });
+  const { protocol, ...trust } = secureSum;
+  checkBits(protocol, { dimension, tenants: roster.length, threshold, ...trust, maxMagnitude });
   return {
     ...{ dimension, path, clipNorm, sensitivity: bound, rate, noiseMultiplier, shareStdDev, openings },
     ...{ threshold, maxMagnitude },
@@ -338,12 +341,18 @@ function thresholdFor(tenants: number, { minCohort, colluders }: Settings['secur
 }
 
 /** What the protocol would refuse when its first keys are made, refused before anything is signed. */
-function checkProtocol(protocol: SecureSumName, tenants: number, threshold: number): void {
-  if (protocol !== 'threshold-he') return;
-  if (threshold < 2)
+function checkProtocol({ protocol, keyAgreement }: Settings['secureSum'], tenants: number, threshold: number): void {
+  const { summing, mostMembers } = protocolNamed(protocol);
+  if (summing.some(({ gate }) => gate === 'open') && threshold < 2)
     throw new PlanRefused('secureSum.protocol', `one opener alone would see everything; ${protocol} needs two tenants`);
-  if (tenants > MOST_MEMBERS)
-    throw new PlanRefused('secureSum.protocol', `${protocol} serves ${MOST_MEMBERS} tenants, ${tenants} are enrolled`);
+  if (tenants > mostMembers)
+    throw new PlanRefused('secureSum.protocol', `${protocol} serves ${mostMembers} tenants, ${tenants} are enrolled`);
+  // settings that promise what the protocol does not do would be believed
+  if (keyAgreement !== undefined && protocol !== 'masking')
+    throw new PlanRefused(
+      'secureSum.keyAgreement',
+      `is ${keyAgreement}, and ${protocol} does not take it; leave it out`,
+    );
 }
 
 function vectorOf({ work, features }: Settings): { dimension: number; clipNorm: number } {

@@ -1,8 +1,9 @@
+import { masking } from './masking/protocol.ts';
 import { plain } from './plain.ts';
 import type { SecureSum, SecureSumName } from './secure-sum.ts';
 import { thresholdHe } from './threshold-he/protocol.ts';
 
-const protocols: Readonly<Record<SecureSumName, SecureSum>> = { plain, 'threshold-he': thresholdHe };
+const protocols: Readonly<Record<SecureSumName, SecureSum>> = { plain, masking, 'threshold-he': thresholdHe };
 
 /** The protocol of this name. Loading it starts nothing; SEAL starts with the first epoch that needs it. */
 export function protocolNamed(name: SecureSumName): SecureSum {

@@ -7,8 +7,9 @@ import type { Noised } from '../privacy/steps.ts';
  * them says one thing, and what was said is handed to the tenants asked next:
  *
  *   epoch:  keying stages            keys that last for many rounds (may be none)
- *   round:  prepare … contribute … open
- *                     │            └─ shares that together open the sum, and nothing else
+ *   round:  prepare … contribute … agree … open
+ *                     │            │       └─ shares that together open the sum, and nothing else
+ *                     │            └─ on who contributed, where tenants may be lost while they do
  *                     └─ the one place where a tenant's vector enters
  *
  * Who is asked, when a stage closes and what happens to the silent is the coordinator's round
@@ -20,13 +21,15 @@ import type { Noised } from '../privacy/steps.ts';
  *
  *   open(contribute(a), contribute(b), …) = a + b + …      exactly, coordinate by coordinate,
  *
- * over precisely the cohort that contributed, or nothing is opened at all.
+ * over precisely those that contributed, or nothing is opened at all.
  */
 export interface SecureSum {
   readonly name: SecureSumName;
+  /** tenants it serves at most */
+  readonly mostMembers: number;
   /** stages of an epoch, in order; empty when the protocol needs no lasting keys */
   readonly keying: readonly Stage[];
-  /** stages of a round, in order: any number of `prepare`, one `contribute`, at most one `open` */
+  /** stages of a round, in order: any number of `prepare`, one `contribute`, at most one `agree`, at most one `open` */
   readonly summing: readonly Stage[];
   /** How many bits a coordinate needs and has. Refuse the task when `needed > available`. */
   budget(sum: SumShape): BitBudget;
@@ -38,7 +41,8 @@ export interface SecureSum {
   coordinator(context: Omit<EpochContext, 'me'>): Promise<CoordinatorEpoch>;
 }
 
-export type SecureSumName = 'threshold-he' | 'plain';
+export const SECURE_SUMS = ['threshold-he', 'masking', 'plain'] as const;
+export type SecureSumName = (typeof SECURE_SUMS)[number];
 
 /** A tenant's name in the roster; [a-z0-9-], 1 to 32 characters. */
 export type TenantId = string;
@@ -47,14 +51,17 @@ export interface Stage {
   /** one word, unique within the protocol; part of what is signed */
   readonly name: string;
   /** what a client must have checked before it answers; see `client/participant.ts` */
-  readonly gate: 'prepare' | 'contribute' | 'open';
+  readonly gate: 'prepare' | 'contribute' | 'agree' | 'open';
   /**
    * `all`: everyone asked must answer, or the conversation is abandoned.
    * `enough`: at least the plan's minimum cohort; the silent are left out of what follows.
+   * `quorum`: at least the plan's threshold; what follows goes on without the silent.
    */
-  readonly answers: 'all' | 'enough';
+  readonly answers: 'all' | 'enough' | 'quorum';
   /** how often the stage may be asked in all: more than once where others can be asked when one is lost */
   readonly attempts: number;
+  /** `hashes`: those asked next are shown the SHA-256 of the open part alone; signatures hold for it as for the whole */
+  readonly passes?: 'hashes';
 }
 
 /** The size of a sum. Fixed by the plan. */
@@ -65,9 +72,19 @@ export interface SumShape {
   readonly tenants: number;
   /** openers needed, t */
   readonly threshold: number;
+  /** fewest tenants a sum may be opened over, n_min */
+  readonly minCohort: number;
+  /** tenants that may collude with the coordinator, c */
+  readonly colluders: number;
+  /** how tenants agree on secrets; X25519 when left out */
+  readonly keyAgreement?: KeyAgreement;
   /** largest |coordinate| any opened sum may reach, noise included */
   readonly maxMagnitude: number;
 }
+
+export const KEY_AGREEMENTS = ['x25519', 'x25519-ml-kem-768'] as const;
+/** With ML-KEM beside it, secrets stay secret from who records today and has a quantum computer later. */
+export type KeyAgreement = (typeof KEY_AGREEMENTS)[number];
 
 export interface BitBudget {
   /** bits the plan needs: log2 of the range [−maxMagnitude, maxMagnitude] */
@@ -97,7 +114,7 @@ export interface Said {
 export type Sealed = Said & { readonly [sealed]: true };
 declare const sealed: unique symbol;
 
-/** What a tenant hears of one peer: the open part, and the part sealed to it. */
+/** What a tenant hears of one peer: the open part, or its SHA-256 where the stage passes hashes, and the part sealed to it. */
 export interface Heard {
   readonly open: Uint8Array;
   readonly sealed?: Uint8Array;
@@ -133,8 +150,13 @@ export interface TenantRound {
    */
   sumHash(contributions: HeardAll): Promise<Uint8Array>;
   /**
+   * Answers the `agree` stage: these, and no others, are what this tenant will help to open. Says the sum's identity.
+   * @param contributions - of those that are left of the cohort
+   */
+  agree(contributions: HeardAll): Promise<Said>;
+  /**
    * This tenant's share of opening exactly that sum.
-   * @param openers - the tenants asked to open, sorted; this tenant is one of them
+   * @param openers - sorted, this tenant one of them: the tenants asked to open; where there is an `agree` stage, those that agree
    */
   open(contributions: HeardAll, openers: readonly TenantId[]): Promise<Said>;
 }
@@ -150,11 +172,20 @@ export interface CoordinatorEpoch {
   /**
    * The sum.
    * @param shares - what the openers said; empty for a protocol without an `open` stage
+   * @param record - the round before the contributions
    * @returns length `dimension`, integers
    * @throws ProtocolBroken when the shares do not open it
    */
-  open(contributions: HeardAll, shares: HeardAll): Promise<Float64Array>;
+  open(contributions: HeardAll, shares: HeardAll, record: RoundRecord): Promise<Float64Array>;
   forget(): void;
+}
+
+/** How a round began. Nothing in it is secret from the coordinator: what is sealed, is sealed. */
+export interface RoundRecord {
+  /** as in `TenantEpoch.round` */
+  readonly transcript: Uint8Array;
+  /** what was said in each `prepare` stage, in order */
+  readonly prepared: readonly ReadonlyMap<TenantId, Said>[];
 }
 
 /** What was said does not hold together. Names the tenant where one can be named; never holds a secret. */

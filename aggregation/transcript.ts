@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { type Identity, isSignedBy } from './identity.ts';
-import type { Said, TenantId } from './secure-sum.ts';
+import type { Said, Stage, TenantId } from './secure-sum.ts';
 
 /**
  * What every signature of a tenant covers.
@@ -43,7 +43,10 @@ export interface Statement extends Said {
 /** A statement as one recipient gets it: what is sealed to others stays behind, its hashes do not. */
 export interface Relayed {
   readonly from: TenantId;
+  /** all of the open part, or its SHA-256 */
   readonly open: Uint8Array;
+  /** `open` is the SHA-256 of what was said */
+  readonly hashed?: true | undefined;
   readonly sealedHashes: [TenantId, Uint8Array][];
   readonly sealed?: Uint8Array | undefined;
   readonly signature: Uint8Array;
@@ -60,14 +63,15 @@ export interface Place {
 
 export function signStatement(identity: Identity, from: TenantId, place: Place, said: Said): Statement {
   const hashes = sealedHashes(said);
-  return { ...said, from, signature: identity.sign(statementDigest(place, from, said.open, hashes)) };
+  return { ...said, from, signature: identity.sign(statementDigest(place, from, openHash(said), hashes)) };
 }
 
-export function relayTo(recipient: TenantId, statement: Statement): Relayed {
+/** @param passes - `hashes`: the open part is passed on as its hash alone */
+export function relayTo(recipient: TenantId, statement: Statement, passes?: Stage['passes']): Relayed {
   const sealed = statement.sealed.get(recipient);
   return {
     from: statement.from,
-    open: statement.open,
+    ...(passes === 'hashes' ? { open: hashOnce(statement.open), hashed: true } : { open: statement.open }),
     sealedHashes: sealedHashes(statement),
     ...(sealed === undefined ? {} : { sealed }),
     signature: statement.signature,
@@ -76,7 +80,7 @@ export function relayTo(recipient: TenantId, statement: Statement): Relayed {
 
 /** Did the holder of `publicKey` say exactly this, exactly here? For the coordinator, which has all parts. */
 export function isStatement(publicKey: Uint8Array, place: Place, statement: Statement): boolean {
-  const message = statementDigest(place, statement.from, statement.open, sealedHashes(statement));
+  const message = statementDigest(place, statement.from, openHash(statement), sealedHashes(statement));
   return isSignedBy(publicKey, message, statement.signature);
 }
 
@@ -85,7 +89,8 @@ export function isRelayed(publicKey: Uint8Array, place: Place, me: TenantId, rel
   const mine = relayed.sealedHashes.find(([to]) => to === me);
   if ((mine === undefined) !== (relayed.sealed === undefined)) return false;
   if (mine && relayed.sealed && !Buffer.from(mine[1]).equals(sha256(relayed.sealed))) return false;
-  const message = statementDigest(place, relayed.from, relayed.open, relayed.sealedHashes);
+  if (relayed.hashed && relayed.open.length !== 32) return false;
+  const message = statementDigest(place, relayed.from, openHash(relayed), relayed.sealedHashes);
   return isSignedBy(publicKey, message, relayed.signature);
 }
 
@@ -94,12 +99,12 @@ export function isRelayed(publicKey: Uint8Array, place: Place, me: TenantId, rel
  * hashes of sealed parts, so everyone who was shown the same statements computes the same 32 bytes.
  */
 export function heardHash(
-  relayed: readonly Pick<Relayed, 'from' | 'open' | 'sealedHashes' | 'signature'>[],
+  relayed: readonly Pick<Relayed, 'from' | 'open' | 'hashed' | 'sealedHashes' | 'signature'>[],
 ): Uint8Array {
   const sorted = [...relayed].sort((a, b) => (a.from < b.from ? -1 : 1));
   return digest(
     'parley/heard/v1',
-    ...sorted.flatMap((one) => [one.from, partsDigest(one.open, one.sealedHashes), one.signature]),
+    ...sorted.flatMap((one) => [one.from, partsDigest(openHash(one), one.sealedHashes), one.signature]),
   );
 }
 
@@ -109,7 +114,7 @@ export const NOTHING_HEARD: Uint8Array = heardHash([]);
 function statementDigest(
   place: Place,
   from: TenantId,
-  open: Uint8Array,
+  hashOfOpen: Uint8Array,
   sealedHashes: readonly (readonly [TenantId, Uint8Array])[],
 ): Uint8Array {
   return digest(
@@ -119,14 +124,17 @@ function statementDigest(
     String(place.attempt),
     from,
     place.heard,
-    partsDigest(open, sealedHashes),
+    partsDigest(hashOfOpen, sealedHashes),
   );
 }
 
-function partsDigest(open: Uint8Array, sealedHashes: readonly (readonly [TenantId, Uint8Array])[]): Uint8Array {
+function partsDigest(hashOfOpen: Uint8Array, sealedHashes: readonly (readonly [TenantId, Uint8Array])[]): Uint8Array {
   const sorted = [...sealedHashes].sort(([a], [b]) => (a < b ? -1 : 1));
-  return digest('parley/parts/v1', sha256(open), ...sorted.flat());
+  return digest('parley/parts/v1', hashOfOpen, ...sorted.flat());
 }
+
+/** The same for a statement and for its hash: a signature over one is a signature over the other. */
+const openHash = ({ open, hashed }: Pick<Relayed, 'open' | 'hashed'>): Uint8Array => (hashed ? open : sha256(open));
 
 const hashesOf = new WeakMap<Said['sealed'], [TenantId, Uint8Array][]>();
 
@@ -138,6 +146,18 @@ function sealedHashes(said: Said): [TenantId, Uint8Array][] {
     hashesOf.set(said.sealed, hashes);
   }
   return hashes;
+}
+
+const hashOf = new WeakMap<Uint8Array, Uint8Array>();
+
+/** As with sealed parts: what is passed on as a hash may be a large vector, and goes to everybody. */
+function hashOnce(open: Uint8Array): Uint8Array {
+  let hash = hashOf.get(open);
+  if (hash === undefined) {
+    hash = sha256(open);
+    hashOf.set(open, hash);
+  }
+  return hash;
 }
 
 export function sha256(bytes: Uint8Array | string): Uint8Array {

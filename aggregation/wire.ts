@@ -50,6 +50,8 @@ const signature = bytes(64);
 const relayed = z.strictObject({
   from: tenant,
   open: bytes(),
+  /** `open` is the SHA-256 of what was said: this stage passes hashes */
+  hashed: z.literal(true).optional(),
   sealedHashes: z.array(z.tuple([tenant, bytes(32)])).max(200),
   sealed: bytes().optional(),
   signature,

@@ -4,7 +4,7 @@ import canonicalize from 'canonicalize';
 import { z } from 'zod';
 import { fingerprint } from '../aggregation/identity.ts';
 import { coalitionShares, type Plan, poolOf } from '../aggregation/plan.ts';
-import type { TenantId } from '../aggregation/secure-sum.ts';
+import { KEY_AGREEMENTS, SECURE_SUMS, type TenantId } from '../aggregation/secure-sum.ts';
 import { type FeatureSchema, featureSchema } from '../models/schema.ts';
 import { limits } from '../privacy/budget.ts';
 
@@ -37,7 +37,9 @@ export const policySchema = z.strictObject({
   peers: z.record(name, print),
   accept: z.strictObject({
     work: z.array(z.enum(['train', 'segment', 'evaluate'])).min(1),
-    secureSum: z.array(z.enum(['threshold-he', 'plain'])).min(1),
+    secureSum: z.array(z.enum(SECURE_SUMS)).min(1),
+    /** how secrets behind masks may be agreed on; all ways when left out */
+    keyAgreement: z.array(z.enum(KEY_AGREEMENTS)).min(1).exactOptional(),
     mode: z.array(z.enum(['record-distributed', 'record-local'])).min(1),
     /** largest coalition ε of one task */
     maxEpsilon: z.number().positive(),
@@ -106,6 +108,9 @@ export function objection(policy: Policy, plan: Plan): string | undefined {
   const { work, secureSum, privacy } = plan.settings;
   if (!accept.work.includes(work.kind)) return `tasks of kind "${work.kind}" are not accepted`;
   if (!accept.secureSum.includes(secureSum.protocol)) return `the secure sum "${secureSum.protocol}" is not accepted`;
+  const { keyAgreement = 'x25519' } = secureSum;
+  if (secureSum.protocol === 'masking' && accept.keyAgreement?.includes(keyAgreement) === false)
+    return `masks with keys agreed by "${keyAgreement}" are not accepted`;
   if (!accept.mode.includes(privacy.mode)) return `the mode "${privacy.mode}" is not accepted`;
   if (plan.derived.epsilon.coalition > accept.maxEpsilon)
     return `coalition ε ${plan.derived.epsilon.coalition.toFixed(3)} is above ${accept.maxEpsilon}`;

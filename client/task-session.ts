@@ -5,15 +5,16 @@ import { chargedEvent, hex, type Plan, rosterHash, roundsOf, shapeOf, taskId } f
 import { planEntry } from '../aggregation/plan-entry.ts';
 import { begin, type Progress, progressHash, released, takeIn } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
-import type {
-  Heard,
-  HeardAll,
-  Said,
-  SecureSum,
-  Stage,
-  TenantEpoch,
-  TenantId,
-  TenantRound,
+import {
+  type Heard,
+  type HeardAll,
+  ProtocolBroken,
+  type Said,
+  type SecureSum,
+  type Stage,
+  type TenantEpoch,
+  type TenantId,
+  type TenantRound,
 } from '../aggregation/secure-sum.ts';
 import {
   digest,
@@ -74,11 +75,13 @@ interface Round {
   readonly protocol: TenantRound;
   /** hash of the ledger's head when it began */
   readonly ledger: string;
-  /** begins when "ready" has left, so that its time does not tell how long the batch took; needs nobody else */
-  readonly vector: Promise<Noised>;
+  /** begins when the answer before it has left, so that its time does not tell how long the batch took; needs nobody else */
+  vector: Promise<Noised> | undefined;
   /** what this tenant heard before it answered each stage, by stage name */
   readonly heard: Map<string, Uint8Array>;
   cohort: readonly TenantId[];
+  /** what this tenant has agreed to open, where there is a stage for it */
+  agreed: HeardAll | undefined;
 }
 
 export class TaskSession {
@@ -264,6 +267,7 @@ export class TaskSession {
     const round = this.#roundOf(ask, epoch);
     if (round === undefined) return undefined;
     const heard = this.#verified(ask, round.ledger, this.#protocol.summing, index, round.heard);
+    if (this.#isLastBeforeVector(index)) round.vector ??= this.#vectorAfterThisTurn();
     const said = await this.#say(ask, stage, index, round, heard);
     return this.#signed(ask, round.ledger, said, round.heard);
   }
@@ -278,11 +282,21 @@ export class TaskSession {
     const ledger = this.#ledgerAt(ask);
     const protocol = epoch.keys.round(transcriptOf(this.#occasion(ask, ledger)));
     const startedAt = this.#world.clock();
-    const vector = afterThisTurn().then(() => this.#vector());
-    vector.catch(() => {}); // awaited where it is used; a round that ends before must not leave a rejection unhandled
-    this.#round = { number: ask.round, startedAt, protocol, ledger, vector, heard: new Map(), cohort: [] };
+    const nothing = { vector: undefined, heard: new Map(), cohort: [], agreed: undefined };
+    this.#round = { number: ask.round, startedAt, protocol, ledger, ...nothing };
     this.#answers.clear();
     return this.#round;
+  }
+
+  #isLastBeforeVector(index: number): boolean {
+    const contribute = this.#protocol.summing.findIndex(({ gate }) => gate === 'contribute');
+    return index === Math.max(0, contribute - 1);
+  }
+
+  #vectorAfterThisTurn(): Promise<Noised> {
+    const vector = afterThisTurn().then(() => this.#vector());
+    vector.catch(() => {}); // awaited where it is used; a round that ends before must not leave a rejection unhandled
+    return vector;
   }
 
   #checkUnanswered(round: number): void {
@@ -306,6 +320,8 @@ export class TaskSession {
         return round.protocol.prepare(index, heard);
       case 'contribute':
         return this.#contribute(index, round, heard);
+      case 'agree':
+        return this.#agree(round, heard);
       case 'open':
         return this.#open(ask, round, heard);
     }
@@ -316,7 +332,7 @@ export class TaskSession {
     this.#checkCohort(cohort);
     this.#checkUnanswered(round.number);
     round.cohort = cohort;
-    const values = await round.vector;
+    const values = await round.vector!;
     const sealed = await round.protocol.contribute(values, heard);
     this.#refusing('budget', () => payRound(this.#world, this.plan, round.number, cohortHash(cohort)));
     await this.#uploadTime(round.startedAt);
@@ -330,21 +346,37 @@ export class TaskSession {
     await this.#world.sleep(uploadEveryMs - (elapsed % uploadEveryMs));
   }
 
+  /** Of the cohort joined some may be lost. Who is left is agreed to once, durable before the word leaves. */
+  async #agree(round: Round, contributions: HeardAll): Promise<Said> {
+    const { store } = this.#world;
+    const answered = store.round(this.id, round.number);
+    const survivors = [...contributions.keys()].sort();
+    if (answered?.cohort !== cohortHash(round.cohort) || survivors.some((tenant) => !round.cohort.includes(tenant)))
+      throw new Declined('broken-promise', `round ${round.number}: asked to agree to tenants that never joined it`);
+    this.#checkCohort(survivors);
+    const sumHash = hex(await round.protocol.sumHash(contributions));
+    if (answered.sumHash !== '' && answered.sumHash !== sumHash)
+      throw new Declined('broken-promise', `round ${round.number}: asked to agree to a second set of tenants`);
+    store.commit(() => store.setRound(this.id, round.number, { ...answered, sumHash }));
+    round.agreed = contributions;
+    return round.protocol.agree(contributions);
+  }
+
   async #open(ask: Ask, round: Round, heard: HeardAll): Promise<Said> {
     const { store } = this.#world;
     const answered = store.round(this.id, round.number);
-    const cohort = [...heard.keys()].sort();
-    if (answered === undefined || answered.cohort !== cohortHash(cohort))
+    const contributions = round.agreed ?? heard;
+    const cohort = [...contributions.keys()].sort();
+    // the very cohort joined, unless what is left of it was agreed to
+    if (answered === undefined || (round.agreed === undefined && answered.cohort !== cohortHash(cohort)))
       throw new Declined(
         'broken-promise',
         `round ${round.number}: asked to open a sum over another cohort than the one joined`,
       );
     this.#checkCohort(cohort);
-    if (ask.openers.length !== this.plan.derived.threshold || !ask.openers.includes(this.#world.policy.tenant))
-      throw new Declined('broken-promise', `round ${round.number}: the set of openers is not the plan's`);
-    const sumHash = hex(await round.protocol.sumHash(heard));
+    const sumHash = hex(await round.protocol.sumHash(contributions));
+    const openers = round.agreed === undefined ? this.#openersIn(ask) : this.#agreeing(ask, heard, sumHash);
     this.#checkCharged(round.number, sumHash, cohort.length);
-    const openers = [...ask.openers].sort();
     const set = openers.join(',');
     if (answered.sumHash !== '' && answered.sumHash !== sumHash)
       throw new Declined('broken-promise', `round ${round.number}: asked to open a second sum`);
@@ -354,7 +386,26 @@ export class TaskSession {
     store.commit(() =>
       store.setRound(this.id, round.number, { ...answered, sumHash, openerSets: [...answered.openerSets, set] }),
     );
-    return round.protocol.open(heard, openers);
+    return round.protocol.open(contributions, openers);
+  }
+
+  #openersIn({ openers, round }: Ask): TenantId[] {
+    if (openers.length !== this.plan.derived.threshold || !openers.includes(this.#world.policy.tenant))
+      throw new Declined('broken-promise', `round ${round}: the set of openers is not the plan's`);
+    return [...openers].sort();
+  }
+
+  /** A quorum signed the very same survivors: no other set finds one. Whom nobody compared fingerprints with does not count. */
+  #agreeing({ round }: Ask, heard: HeardAll, sumHash: string): TenantId[] {
+    const { threshold } = this.plan.derived;
+    const others = [...heard].find(([, { open }]) => hex(open) !== sumHash);
+    if (others !== undefined)
+      throw new Declined('broken-promise', `round ${round}: ${others[0]} agreed to other survivors than this tenant`);
+    const counted = [...heard.keys()].filter((tenant) => this.#pinned.has(tenant)).length;
+    // lost, not broken: in the next round they may be back
+    if (counted < threshold)
+      throw new ProtocolBroken(`round ${round}: ${counted} pinned tenants agree, ${threshold} are needed`);
+    return [...heard.keys()].sort();
   }
 
   /** A share leaves only for a sum that the ledger, as this tenant has verified it, charges to exactly this round. */
@@ -396,7 +447,7 @@ export class TaskSession {
       if (ask.heard.length > 0) throw new Declined('broken-promise', 'statements before anyone was asked');
       return new Map();
     }
-    const previous = stages[index - 1]!.name;
+    const { name: previous, passes } = stages[index - 1]!;
     const heard = heardBefore.get(previous);
     if (heard === undefined)
       throw new Declined('broken-promise', `asked for "${ask.stage}" without having been asked for "${previous}"`);
@@ -404,7 +455,10 @@ export class TaskSession {
     const all = new Map<TenantId, Heard>();
     for (const relayed of ask.heard as readonly Relayed[]) {
       const key = this.#keys.get(relayed.from);
-      if (key === undefined || all.has(relayed.from) || !isRelayed(key, place, this.#world.policy.tenant, relayed))
+      // a hash in place of what was said would be read as if it had been said
+      const isAsPassed = (relayed.hashed === true) === (passes === 'hashes');
+      const isNew = isAsPassed && !all.has(relayed.from);
+      if (key === undefined || !isNew || !isRelayed(key, place, this.#world.policy.tenant, relayed))
         throw new Declined(
           'broken-promise',
           `a statement in the name of ${relayed.from} was not made by it, here and now`,

@@ -10,7 +10,7 @@ import {
   type Stage,
   type TenantId,
 } from '../aggregation/secure-sum.ts';
-import { relayTo, transcriptOf } from '../aggregation/transcript.ts';
+import { relayTo, type Statement, transcriptOf } from '../aggregation/transcript.ts';
 import { type FromClient, type FromCoordinator, vectorBytes, vectorFrom } from '../aggregation/wire.ts';
 import { type LedgerBody, positionOf } from '../privacy/ledger.ts';
 import { type Counted, isSpent } from './counting.ts';
@@ -476,7 +476,7 @@ export class Conductor {
       head: state.keyed ? state.roundHead : state.epochHead,
       members: [...state.members],
       openers: [...openers],
-      heard: this.#hearing.before(state, stage).map((statement) => relayTo(tenant, statement)),
+      heard: this.#hearing.before(state, stage, tenant),
     });
   }
 
@@ -509,7 +509,8 @@ export class Conductor {
     const contributions = this.#heard(contribute.name);
     const shares = share === undefined ? new Map() : this.#heard(share.stage.name, share.attempt);
     const state = this.#running();
-    const sum = await this.#epochOf(state).open(contributions, shares);
+    const record = { transcript: transcriptOf(this.#hearing.occasion(state)), prepared: this.#prepared(state) };
+    const sum = await this.#epochOf(state).open(contributions, shares, record);
     const progress = takeIn(this.plan, this.#progress, sum);
     const model = progressHash(this.plan, progress, this.#rules.steps);
     const { sumHash } = state.conversation!.charge!;
@@ -530,6 +531,11 @@ export class Conductor {
     for (const tenant of this.#running().accepted)
       if (this.#caughtUp.has(tenant))
         this.#sendOpened(tenant, { round, sum: vectorBytes(sum), contributions: contributions.size, model });
+  }
+
+  #prepared(state: Running): Map<TenantId, Statement>[] {
+    const before = stagesOf(state, this.#rules).filter(({ gate }) => gate === 'prepare');
+    return before.map(({ name }) => this.#hearing.said(placeOf(state, name, 1)));
   }
 
   #sendOpened(
@@ -605,6 +611,7 @@ export function rulesOf(plan: Plan, protocol: SecureSum): TaskRules {
     protocol,
     roster: plan.roster.map(({ tenant }) => tenant),
     minCohort: secureSum.minCohort,
+    threshold: plan.derived.threshold,
     openings: plan.derived.openings,
     steps: roundsOf(plan),
     ...timing,

@@ -6,6 +6,7 @@ import {
   isStatement,
   type Occasion,
   type Place,
+  type Relayed,
   relayTo,
   type Statement,
   sha256,
@@ -72,12 +73,13 @@ export class Hearing {
     return found;
   }
 
-  /** Statements of the stage before `stage`: what whoever is asked next is shown. */
-  before(state: Running, stage: number): Statement[] {
+  /** Statements of the stage before `stage`, as `tenant` is shown them when it is asked; the same for all but what is sealed. */
+  before(state: Running, stage: number, tenant: TenantId): Relayed[] {
     if (stage === 0) return [];
-    const previous = stagesOf(state, this.#rules)[stage - 1]!;
+    const { name, passes } = stagesOf(state, this.#rules)[stage - 1]!;
     // only an opening stage has attempts, and nothing follows it
-    return [...this.said(placeOf(state, previous.name, 1)).values()];
+    const said = this.said(placeOf(state, name, 1)).values();
+    return [...said].map((statement) => relayTo(tenant, statement, passes));
   }
 
   occasion(state: Running): Occasion {
@@ -100,8 +102,7 @@ export class Hearing {
 
   #place(state: Running, stage: number, attempt: number): Place {
     const key = `${state.epoch}/${roundNumber(state)}/${stage}`;
-    if (this.#heard?.key !== key)
-      this.#heard = { key, hash: heardHash(this.before(state, stage).map((statement) => relayTo('', statement))) };
+    if (this.#heard?.key !== key) this.#heard = { key, hash: heardHash(this.before(state, stage, '')) };
     const { name } = stagesOf(state, this.#rules)[stage]!;
     return { transcript: transcriptOf(this.occasion(state)), stage: name, attempt, heard: this.#heard.hash };
   }

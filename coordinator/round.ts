@@ -14,7 +14,7 @@ import type { Stage, TenantId } from '../aggregation/secure-sum.ts';
  * recovery. What the tenants say is not in here, only its hash; the bodies lie in the event store.
  *
  * Held by `advance`, whatever asks for it: a stage that opens is asked only after the charge is in the
- * ledger, and a sum is charged only over the whole cohort that contributed, n_min tenants or more.
+ * ledger, and a sum is charged only over all that contributed, n_min tenants or more.
  */
 export type RoundState =
   | {
@@ -104,6 +104,8 @@ export interface RoundRules {
   readonly stages: readonly Stage[];
   /** n_min: fewest tenants a sum may be opened over */
   readonly minCohort: number;
+  /** t: fewest tenants that open a sum */
+  readonly threshold: number;
   readonly stageTimeoutMs: number;
   readonly graceMs: number;
 }
@@ -116,11 +118,16 @@ export function decide(state: RoundState, message: RoundMessage, rules: RoundRul
   if (message.stage !== stage.name || message.attempt !== state.attempt) return 'wrong-stage';
   if (!state.asked.includes(message.tenant)) return 'not-asked';
   if (state.said.has(message.tenant)) return 'already-said';
-  const said = { type: 'said', tenant: message.tenant, hash: message.hash } as const;
-  if (state.said.size + 1 < state.asked.length) return [said];
+  const fact = { type: 'said', tenant: message.tenant, hash: message.hash } as const;
+  const said = new Map(state.said).set(message.tenant, message.hash);
+  if (said.size < state.asked.length) return [fact];
   // everyone asked has spoken; but some may have withdrawn before
-  const enough = stage.answers === 'all' || state.asked.length >= rules.minCohort;
-  return [said, enough ? { type: 'closed' } : { type: 'abandoned', reason: 'too-few-tenants' }];
+  return [fact, ...conclude({ ...state, said }, stage, rules)];
+}
+
+/** How many of those asked must answer before a stage may close. */
+function fewest({ answers }: Stage, asked: readonly TenantId[], rules: RoundRules): number {
+  return answers === 'all' ? asked.length : answers === 'enough' ? rules.minCohort : rules.threshold;
 }
 
 type Asking = Extract<RoundState, { phase: 'asking' }>;
@@ -143,17 +150,15 @@ function withdraw(state: Asking, tenant: TenantId, stage: Stage, rules: RoundRul
   if (state.said.has(tenant)) return 'already-said';
   const withdrew = { type: 'withdrew', tenant } as const;
   const waitingForOthers = state.asked.length - 1 > state.said.size;
-  return stage.answers === 'enough' && waitingForOthers ? [withdrew] : [withdrew, ...conclude(state, stage, rules)];
+  return stage.answers !== 'all' && waitingForOthers ? [withdrew] : [withdrew, ...conclude(state, stage, rules)];
 }
 
-/** What becomes of a stage that some asked tenants did not answer. */
+/** What becomes of a stage that those who have not answered will not answer any more. */
 function conclude(state: Asking, stage: Stage, rules: RoundRules): readonly RoundFact[] {
-  if (stage.answers === 'enough')
-    return state.said.size >= rules.minCohort
-      ? [{ type: 'closed' }]
-      : [{ type: 'abandoned', reason: 'too-few-tenants' }];
+  if (state.said.size >= fewest(stage, state.asked, rules)) return [{ type: 'closed' }];
   if (state.attempt < stage.attempts) return [{ type: 'lapsed' }];
-  return [{ type: 'abandoned', reason: stage.gate === 'open' ? 'openers-lost' : 'tenant-lost' }];
+  const lost = stage.answers === 'all' ? 'tenant-lost' : 'too-few-tenants';
+  return [{ type: 'abandoned', reason: stage.gate === 'open' ? 'openers-lost' : lost }];
 }
 
 /** The state before anyone was asked anything: as if a stage before the first had closed with `cohort`. */
@@ -178,8 +183,7 @@ export function advance(state: RoundState, fact: RoundFact, rules: RoundRules): 
     case 'closed': {
       if (state.phase !== 'asking') throw impossible(state, fact);
       const { stage, attempt, said, asked, charge } = state;
-      const needed = rules.stages[stage]!.answers === 'all' ? asked.length : rules.minCohort;
-      if (said.size < needed) throw impossible(state, fact);
+      if (said.size < fewest(rules.stages[stage]!, asked, rules)) throw impossible(state, fact);
       return { phase: 'closed', stage, attempt, cohort: [...said.keys()].sort(), ...kept(charge) };
     }
     case 'resumed':

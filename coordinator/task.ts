@@ -131,6 +131,7 @@ export interface TaskRules {
   readonly protocol: Pick<SecureSum, 'keying' | 'summing'>;
   readonly roster: readonly TenantId[];
   readonly minCohort: number;
+  readonly threshold: number;
   /** openings the noise was calibrated for: not one more is ever charged */
   readonly openings: number;
   /** sums the task needs */

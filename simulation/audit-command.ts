@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { LedgerExport } from '../aggregation/ledger-export.ts';
 import { PlanRefused } from '../aggregation/plan.ts';
-import type { SecureSumName } from '../aggregation/secure-sum.ts';
+import { SECURE_SUMS, type SecureSumName } from '../aggregation/secure-sum.ts';
 import { readExport } from '../client/ledger-commands.ts';
 import { readSettings } from '../coordinator/settings-file.ts';
 import { type BackendName, startBackend } from '../models/backend.ts';
@@ -69,9 +69,10 @@ function checked({ canaries, confidence, rounds, secureSum }: AuditCommandOption
     );
   if (!(confidence > 0 && confidence < 1)) throw new CommandError(EXIT.usage, '--confidence must lie between 0 and 1');
   if (rounds !== undefined && rounds < 1) throw new CommandError(EXIT.usage, '--rounds must be 1 or more');
-  if (secureSum !== 'plain' && secureSum !== 'threshold-he')
-    throw new CommandError(EXIT.usage, `there is no secure sum "${secureSum}"; choose plain or threshold-he`);
-  return secureSum;
+  const protocol = SECURE_SUMS.find((name) => name === secureSum);
+  if (protocol === undefined)
+    throw new CommandError(EXIT.usage, `there is no secure sum "${secureSum}"; choose ${SECURE_SUMS.join(' or ')}`);
+  return protocol;
 }
 
 function subjectFrom(

@@ -125,7 +125,7 @@ function policyFor(
     peers,
     accept: {
       work: ['train', 'segment', 'evaluate'],
-      secureSum: ['threshold-he'],
+      secureSum: ['threshold-he', 'masking'],
       mode: ['record-distributed'],
       maxEpsilon: 2,
       maxDelta: 1e-5,

@@ -1,7 +1,7 @@
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { PlanRefused, roundsOf, type Settings, unitOf } from '../aggregation/plan.ts';
 import { released } from '../aggregation/progress.ts';
-import type { SecureSumName } from '../aggregation/secure-sum.ts';
+import { SECURE_SUMS } from '../aggregation/secure-sum.ts';
 import { RowsUnreadable, readSnapshot } from '../client/rows.ts';
 import type { Conductor } from '../coordinator/conductor.ts';
 import { readSettings } from '../coordinator/settings-file.ts';
@@ -68,12 +68,12 @@ export async function simulate(file: string, options: SimulateOptions): Promise<
 /** Another protocol or another number of tenants than the settings were written for. What is changed is said. */
 function adapted(settings: Settings, { tenants, secureSum }: SimulateOptions): { settings: Settings; notes: string[] } {
   if (tenants < 1) throw new CommandError(EXIT.usage, '--tenants must be 1 or more');
-  if (secureSum !== undefined && secureSum !== 'plain' && secureSum !== 'threshold-he')
-    throw new CommandError(EXIT.usage, `there is no secure sum "${secureSum}"; choose threshold-he or plain`);
-  const protocol = (secureSum ?? settings.secureSum.protocol) as SecureSumName;
+  const protocol = SECURE_SUMS.find((name) => name === (secureSum ?? settings.secureSum.protocol));
+  if (protocol === undefined)
+    throw new CommandError(EXIT.usage, `there is no secure sum "${secureSum}"; choose ${SECURE_SUMS.join(' or ')}`);
   const notes =
     protocol === 'plain' ? ['secure sum "plain": the coordinator sees every contribution. A simulation only.'] : [];
-  const { minCohort, colluders } = settings.secureSum;
+  const { minCohort, colluders, keyAgreement } = settings.secureSum;
   const fits = minCohort <= tenants && Math.floor((tenants + colluders) / 2) + 1 <= minCohort;
   const cohort = fits
     ? { minCohort, colluders }
@@ -82,9 +82,10 @@ function adapted(settings: Settings, { tenants, secureSum }: SimulateOptions): {
     notes.push(
       `minCohort ${minCohort} does not fit ${tenants} tenants: taken as ${cohort.minCohort}, with ${cohort.colluders} colluders`,
     );
+  const agreement = keyAgreement === undefined || protocol !== 'masking' ? {} : { keyAgreement };
   // in one process nobody watches the clock from outside
   const timing = { ...settings.timing, uploadEveryMs: 1 };
-  return { settings: { ...settings, secureSum: { protocol, ...cohort }, timing }, notes };
+  return { settings: { ...settings, secureSum: { protocol, ...cohort, ...agreement }, timing }, notes };
 }
 
 async function tableOf(file: string | undefined): Promise<Table> {

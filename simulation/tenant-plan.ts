@@ -107,7 +107,7 @@ export function tenantPlan(
     delta: { total: delta, accounted: delta, setAside: 0, truncation: 0 },
     ...{ noise, noiseToSignal, rounds, openings: rounds },
     sampling: { rate: 1, expectedBatch: tenants, maxBatch: 1 },
-    secureSum: wireOf(secureSum, { dimension, tenants, threshold, maxMagnitude }),
+    secureSum: wireOf(secureSum, { dimension, tenants, threshold, minCohort, colluders, maxMagnitude }),
     ...pricesOf(priced, rounds),
     dropOut: dropOut(priced, MISSING_SHARES),
     otherSizes: [],

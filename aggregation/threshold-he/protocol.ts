@@ -21,6 +21,7 @@ const stage = (name: string, gate: Stage['gate'], answers: Stage['answers'], att
  */
 export const thresholdHe: SecureSum = {
   name: 'threshold-he',
+  mostMembers: MOST_MEMBERS,
   keying: [stage('announce', 'prepare', 'enough'), stage('deal', 'prepare', 'all'), stage('confirm', 'prepare', 'all')],
   summing: [
     stage('ready', 'prepare', 'enough'),

@@ -92,6 +92,10 @@ export function tenantRound(parts: RoundParts): TenantRound {
       return sumHashOf(keys.identity, gathered(contributions), contributions);
     },
 
+    async agree() {
+      throw new RangeError('all of the cohort contribute, or nothing is opened: there is no stage to agree in');
+    },
+
     async open(contributions, openers) {
       const sum = gathered(contributions);
       checkOpeners(openers, parts);

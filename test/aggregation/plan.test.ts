@@ -52,6 +52,8 @@ describe('the plan of the churn task', () => {
       dimension: derived.dimension,
       tenants: 5,
       threshold: 4,
+      minCohort: 4,
+      colluders: 1,
       maxMagnitude: derived.maxMagnitude,
     });
   });
@@ -222,6 +224,20 @@ describe('a plan that cannot be is refused by the name of the setting:', () => {
       rosterOf(1),
       'secureSum.protocol',
       'needs two tenants',
+    ],
+    [
+      'one tenant under masks',
+      { ...churnSettings, secureSum: { protocol: 'masking', minCohort: 1, colluders: 0 } },
+      rosterOf(1),
+      'secureSum.protocol',
+      'needs two tenants',
+    ],
+    [
+      'ML-KEM where it protects nothing',
+      { ...churnSettings, secureSum: { ...secureSum, keyAgreement: 'x25519-ml-kem-768' } },
+      rosterOf(5),
+      'secureSum.keyAgreement',
+      'threshold-he does not take it',
     ],
     [
       'more tenants than threshold encryption serves',

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { masking } from '../../aggregation/masking/protocol.ts';
+import { laneOf } from '../../aggregation/masking/ring.ts';
 import { plain } from '../../aggregation/plain.ts';
 import { protocolNamed } from '../../aggregation/protocols.ts';
 import { LANE } from '../../aggregation/threshold-he/parameters.ts';
@@ -8,14 +10,23 @@ import { driveContributions, driveKeying, noised } from '../contracts/secure-sum
 
 secureSumContract(plain, Number.MAX_SAFE_INTEGER);
 secureSumContract(thresholdHe, LANE);
+for (const bits of [32, 48, 64] as const) secureSumContract(masking, laneOf(bits), laneOf(64));
 
 test('protocols are found by name', () => {
   expect(protocolNamed('plain')).toBe(plain);
   expect(protocolNamed('threshold-he')).toBe(thresholdHe);
+  expect(protocolNamed('masking')).toBe(masking);
 });
 
 test('plain sends little-endian doubles, and refuses a double that is no integer', async () => {
-  const epoch = await driveKeying(plain, { dimension: 2, tenants: 2, threshold: 2, maxMagnitude: 10 });
+  const epoch = await driveKeying(plain, {
+    dimension: 2,
+    tenants: 2,
+    threshold: 2,
+    minCohort: 2,
+    colluders: 0,
+    maxMagnitude: 10,
+  });
   const vectors = new Map(epoch.members.map((name) => [name, noised([1, -2])]));
   const { contributions } = await driveContributions(epoch, vectors);
   const { open } = contributions.get('tenant-00')!;

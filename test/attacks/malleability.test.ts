@@ -22,7 +22,7 @@ import {
   readyOf,
   sharesOf,
 } from '../aggregation/threshold-he/insiders.ts';
-import { names, noised } from '../contracts/secure-sum-driver.ts';
+import { NO_RECORD, names, noised } from '../contracts/secure-sum-driver.ts';
 
 /*
  * BGV ciphertexts add up, whoever adds them. These attackers use that: a coordinator and tenants that work with it,
@@ -111,7 +111,7 @@ describe('a colluder and the coordinator, below the threshold', () => {
     expect(matches(opened, x.get(victim)!)).toBe(0);
     expect(chiSquare(opened)).toBeLessThan(60);
     const shares = await sharesOf(fresh, forged, members.slice(0, 3));
-    await expect(inside.coordinator.open(forged, shares)).rejects.toThrow(ProtocolBroken);
+    await expect(inside.coordinator.open(forged, shares, NO_RECORD)).rejects.toThrow(ProtocolBroken);
   });
 
   test('get nothing by adding 2¹² times an older ciphertext of the victim', async () => {

@@ -3,13 +3,16 @@ import type {
   CoordinatorEpoch,
   Heard,
   HeardAll,
+  RoundRecord,
   Said,
   SecureSum,
+  Stage,
   SumShape,
   TenantEpoch,
   TenantId,
   TenantRound,
 } from '../../aggregation/secure-sum.ts';
+import { sha256 } from '../../aggregation/transcript.ts';
 import type { Noised } from '../../privacy/steps.ts';
 
 /**
@@ -31,6 +34,11 @@ export interface DrivenRound {
   /** what the cohort said to the last prepare stage */
   readonly ready: HeardAll;
   readonly contributions: HeardAll;
+  /** the contributions as tenants are shown them */
+  readonly shown: HeardAll;
+  readonly record: RoundRecord;
+  /** bytes each tenant has sent so far */
+  readonly sent: Map<TenantId, number>;
 }
 
 export type AllSaid = Map<TenantId, Said>;
@@ -88,17 +96,21 @@ export async function driveContributions(
   const transcript = new Uint8Array(randomBytes(32));
   const cohort = [...vectors.keys()].sort();
   const rounds = new Map(epoch.members.map((name) => [name, epoch.tenants.get(name)!.round(transcript)]));
+  const sent = new Map<TenantId, number>();
+  const prepared: AllSaid[] = [];
   let said: AllSaid = new Map();
-  let prepared = 0;
   for (const stage of epoch.protocol.summing) {
     const before = said;
+    const ask = (answer: (round: TenantRound, heard: HeardAll, name: TenantId) => Promise<Said>) =>
+      askStage(epoch, stage, cohort, sent, (name) => answer(rounds.get(name)!, heardBy(name, before), name));
     if (stage.gate === 'prepare') {
-      const index = prepared++;
-      said = await askEach(cohort, (name) => rounds.get(name)!.prepare(index, heardBy(name, before)));
+      said = await ask((round, heard) => round.prepare(prepared.length, heard));
+      prepared.push(said);
     } else if (stage.gate === 'contribute') {
-      said = await askEach(cohort, (name) => rounds.get(name)!.contribute(vectors.get(name)!, heardBy(name, before)));
-      for (const one of said.values()) expectWellFormed(epoch.coordinator, stage, one);
-      return { rounds, ready: openParts(before), contributions: openParts(said) };
+      said = await ask((round, heard, name) => round.contribute(vectors.get(name)!, heard));
+      const contributions = openParts(said);
+      const shown = stage.passes === 'hashes' ? hashed(contributions) : contributions;
+      return { rounds, ready: openParts(before), contributions, shown, record: { transcript, prepared }, sent };
     }
   }
   throw new Error(`${epoch.protocol.name} has no stage to contribute in`);
@@ -110,23 +122,44 @@ export async function driveOpening(
   round: DrivenRound,
   present: readonly TenantId[] = epoch.members,
 ): Promise<Float64Array> {
-  return epoch.coordinator.open(
-    round.contributions,
-    await driveShares(epoch, round, epoch.coordinator.openers(present)),
-  );
+  const able = stageOf(epoch, 'agree') ? present.filter((name) => round.contributions.has(name)) : present;
+  const shares = await driveShares(epoch, round, epoch.coordinator.openers(able));
+  return epoch.coordinator.open(round.contributions, shares, round.record);
 }
 
+/** What these openers say, after they have agreed where there is a stage for it. */
 export async function driveShares(
   epoch: DrivenEpoch,
-  round: DrivenRound,
+  { rounds, shown, sent }: DrivenRound,
   openers: readonly TenantId[],
 ): Promise<HeardAll> {
-  const stage = epoch.protocol.summing.find(({ gate }) => gate === 'open');
-  if (stage === undefined) return new Map();
-  const said = await askEach(openers, (name) => round.rounds.get(name)!.open(round.contributions, openers));
-  for (const one of said.values()) expectWellFormed(epoch.coordinator, stage, one);
-  return openParts(said);
+  const [agree, open] = [stageOf(epoch, 'agree'), stageOf(epoch, 'open')];
+  if (agree !== undefined) await askStage(epoch, agree, openers, sent, (name) => rounds.get(name)!.agree(shown));
+  if (open === undefined) return new Map();
+  return openParts(await askStage(epoch, open, openers, sent, (name) => rounds.get(name)!.open(shown, openers)));
 }
+
+const stageOf = ({ protocol }: DrivenEpoch, gate: Stage['gate']): Stage | undefined =>
+  protocol.summing.find((stage) => stage.gate === gate);
+
+async function askStage(
+  { coordinator }: DrivenEpoch,
+  stage: Stage,
+  asked: readonly TenantId[],
+  sent: Map<TenantId, number>,
+  answer: (name: TenantId) => Promise<Said>,
+): Promise<AllSaid> {
+  const said = await askEach(asked, answer);
+  for (const [name, one] of said) {
+    expectWellFormed(coordinator, stage, one);
+    const bytes = [one.open, ...one.sealed.values()].reduce((sum, { length }) => sum + length, 0);
+    sent.set(name, (sent.get(name) ?? 0) + bytes);
+  }
+  return said;
+}
+
+/** A round that began nowhere, for protocols that open without looking back. */
+export const NO_RECORD: RoundRecord = { transcript: new Uint8Array(32), prepared: [] };
 
 /** A whole round of everyone in `vectors`. */
 export async function driveRound(
@@ -152,14 +185,13 @@ export function heardBy(recipient: TenantId, said: ReadonlyMap<TenantId, Said>):
   );
 }
 
+export const hashed = (contributions: HeardAll): HeardAll =>
+  new Map([...contributions].map(([from, { open }]) => [from, { open: sha256(open) }]));
+
 export const openParts = (said: ReadonlyMap<TenantId, Said>): HeardAll =>
   new Map([...said].map(([from, { open }]) => [from, { open }]));
 
-function expectWellFormed(
-  coordinator: CoordinatorEpoch,
-  stage: Parameters<CoordinatorEpoch['malformed']>[0],
-  said: Said,
-) {
+function expectWellFormed(coordinator: CoordinatorEpoch, stage: Stage, said: Said) {
   const refusal = coordinator.malformed(stage, said);
   if (refusal !== undefined) throw new Error(`${stage.name} was refused: ${refusal}`);
 }

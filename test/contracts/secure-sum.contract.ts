@@ -13,20 +13,25 @@ import {
 } from './secure-sum-driver.ts';
 
 /**
- * What every secure sum keeps. Run it with each implementation.
+ * What every secure sum keeps. Run it with each implementation, and each size of lane.
  *
- * @param largest - largest |coordinate| a sum of this protocol holds
+ * @param largest - largest |coordinate| a sum in this lane holds
+ * @param widest - and in the protocol's widest lane
  */
-export function secureSumContract(protocol: SecureSum, largest: number): void {
+export function secureSumContract(protocol: SecureSum, largest: number, widest: number = largest): void {
   const opens = protocol.summing.some(({ gate }) => gate === 'open');
   const shapeOf = (tenants: number, threshold: number, dimension: number): SumShape => ({
     dimension,
     tenants,
     threshold,
+    minCohort: threshold,
+    colluders: 0,
     maxMagnitude: largest,
   });
+  const varied = (cohort: readonly TenantId[], dimension: number, seed: number) =>
+    variedUpTo(Math.min(2 ** 40, Math.floor(largest / 16)), cohort, dimension, seed);
 
-  describe(`${protocol.name} as a secure sum`, () => {
+  describe(`${protocol.name} as a secure sum up to ${largest}`, () => {
     describe.each([
       { tenants: 5, threshold: 4, dimension: 5000 },
       { tenants: 3, threshold: 2, dimension: 4096 },
@@ -82,7 +87,7 @@ export function secureSumContract(protocol: SecureSum, largest: number): void {
         const round = await driveContributions(epoch, varied(epoch.members, dimension, 5));
         const hash = await epoch.coordinator.sumHash(round.contributions);
         expect(hash).toHaveLength(32);
-        const reversed = new Map([...round.contributions].reverse());
+        const reversed = new Map([...round.shown].reverse());
         for (const tenant of round.rounds.values()) expect(await tenant.sumHash(reversed)).toEqual(hash);
         const other = await driveContributions(epoch, varied(epoch.members, dimension, 6));
         expect(await epoch.coordinator.sumHash(other.contributions)).not.toEqual(hash);
@@ -90,20 +95,21 @@ export function secureSumContract(protocol: SecureSum, largest: number): void {
 
       test('sends the bytes it states', async () => {
         const round = await driveContributions(epoch, varied(epoch.members, dimension, 7));
-        const shares = await driveShares(epoch, round, epoch.coordinator.openers(epoch.members));
-        const sent = [round.ready, round.contributions, shares]
-          .flatMap((said) => [...said.values()].slice(0, 1))
-          .reduce((bytes, { open }) => bytes + open.length, 0);
-        expect(protocol.bytesPerRound(epoch.shape)).toBe(sent);
+        await driveShares(epoch, round, epoch.coordinator.openers(epoch.members));
+        expect(protocol.bytesPerRound(epoch.shape)).toBe(round.sent.get(epoch.members[0]!));
       });
 
-      test.runIf(opens)('opens for exactly the threshold, not for one fewer', async () => {
-        expect(epoch.coordinator.openers(epoch.members)).toEqual(epoch.members.slice(0, threshold));
-        expect(epoch.coordinator.openers(epoch.members.slice(1, threshold))).toEqual([]);
-        const round = await driveContributions(epoch, varied(epoch.members, dimension, 8));
-        const shares = new Map(await driveShares(epoch, round, epoch.members.slice(0, threshold)));
-        shares.delete(epoch.members[0]!);
-        await expect(epoch.coordinator.open(round.contributions, shares)).rejects.toThrow(ProtocolBroken);
+      test.runIf(opens)('opens for as few as the threshold, not for one fewer', async () => {
+        const few = epoch.members.slice(-threshold);
+        expect(epoch.coordinator.openers(few)).toEqual(few);
+        expect(epoch.coordinator.openers(few.slice(1))).toEqual([]);
+        const vectors = varied(epoch.members, dimension, 8);
+        const round = await driveContributions(epoch, vectors);
+        const shares = await driveShares(epoch, round, few);
+        const opened = await epoch.coordinator.open(round.contributions, shares, round.record);
+        expect(opened).toEqual(sumOf(vectors, dimension));
+        const fewer = new Map([...shares].slice(1));
+        await expect(epoch.coordinator.open(round.contributions, fewer, round.record)).rejects.toThrow(ProtocolBroken);
       });
     });
 
@@ -161,10 +167,10 @@ export function secureSumContract(protocol: SecureSum, largest: number): void {
     test('states its bits: the largest sum fits, one more does not', () => {
       const fits = ({ needed, available }: { needed: number; available: number }) => needed <= available;
       expect(fits(protocol.budget(shapeOf(5, 4, 10)))).toBe(true);
-      expect(fits(protocol.budget({ ...shapeOf(5, 4, 10), maxMagnitude: largest + 1 }))).toBe(
-        largest === Number.MAX_SAFE_INTEGER, // where doubles end, so does the question
+      expect(fits(protocol.budget({ ...shapeOf(5, 4, 10), maxMagnitude: widest + 1 }))).toBe(
+        widest === Number.MAX_SAFE_INTEGER, // where doubles end, so does the question
       );
-      expect(fits(protocol.budget({ ...shapeOf(5, 4, 10), maxMagnitude: 4 * largest }))).toBe(false);
+      expect(fits(protocol.budget({ ...shapeOf(5, 4, 10), maxMagnitude: 4 * widest }))).toBe(false);
     });
 
     test('refuses a contribution of the wrong length before it is stored', async () => {
@@ -182,11 +188,11 @@ export function secureSumContract(protocol: SecureSum, largest: number): void {
   });
 }
 
-/** Different for every tenant, coordinate and seed; both signs, up to 2^40. */
-export function varied(cohort: readonly TenantId[], dimension: number, seed: number): Map<TenantId, Noised> {
+/** Different for every tenant, coordinate and seed; both signs, up to `most`. */
+function variedUpTo(most: number, cohort: readonly TenantId[], dimension: number, seed: number): Map<TenantId, Noised> {
   return new Map(
     cohort.map((name, i) => {
-      const value = (k: number) => ((k * 2_654_435_761 + i * 40_503 + seed * 977) % 2 ** 41) - 2 ** 40;
+      const value = (k: number) => ((k * 2_654_435_761 + i * 40_503 + seed * 977) % (2 * most)) - most;
       return [name, noised(Float64Array.from({ length: dimension }, (_, k) => value(k)))];
     }),
   );

@@ -7,7 +7,7 @@ const stages: readonly Stage[] = [
   { name: 'contribute', gate: 'contribute', answers: 'all', attempts: 0 },
   { name: 'share', gate: 'open', answers: 'all', attempts: 2 },
 ];
-const rules: RoundRules = { stages, minCohort: 3, stageTimeoutMs: 1000, graceMs: 100 };
+const rules: RoundRules = { stages, minCohort: 3, threshold: 3, stageTimeoutMs: 1000, graceMs: 100 };
 const COHORT = ['amber', 'blue', 'coral', 'dun'];
 const nobody: ReadonlySet<string> = new Set();
 

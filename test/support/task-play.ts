@@ -36,6 +36,7 @@ export const RULES: TaskRules = {
   protocol: KEYED,
   roster: ROSTER,
   minCohort: 4,
+  threshold: THRESHOLD,
   openings: 5,
   steps: 4,
   stageTimeoutMs: 1000,

@@ -38,7 +38,7 @@ export async function insiders(
   threshold: number,
   { dimension = 4, tamper = (_, said) => said }: { dimension?: number; tamper?: Tamper } = {},
 ): Promise<Insiders> {
-  const shape: SumShape = { dimension, tenants, threshold, maxMagnitude: 2 ** 46 };
+  const shape: SumShape = { dimension, tenants, threshold, minCohort: threshold, colluders: 0, maxMagnitude: 2 ** 46 };
   const members = names(tenants);
   const transcript = new Uint8Array(randomBytes(32));
   const context = (me: TenantId): EpochContext => ({ shape, members, me, transcript });

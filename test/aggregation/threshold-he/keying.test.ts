@@ -78,7 +78,7 @@ describe('keying', () => {
   });
 
   test('keeps positions when a member in the middle never came', async () => {
-    const shape = { dimension: 3, tenants: 5, threshold: 3, maxMagnitude: 100 };
+    const shape = { dimension: 3, tenants: 5, threshold: 3, minCohort: 3, colluders: 0, maxMagnitude: 100 };
     const epoch = await driveKeying(thresholdHe, shape, ['tenant-02']);
     const vectors = new Map(epoch.members.map((name, i) => [name, noised([i, -i, 1])]));
     expect([...(await driveRound(epoch, vectors, epoch.members.slice(1)))]).toEqual([6, -6, 4]);
@@ -215,7 +215,7 @@ describe('keying stops, and names the tenant, when', () => {
     const { keying } = await import('../../../aggregation/threshold-he/keying.ts');
     const ring = await bgv();
     const members = names(2);
-    const shape = { dimension: 1, tenants: 2, threshold: 2, maxMagnitude: 1 };
+    const shape = { dimension: 1, tenants: 2, threshold: 2, minCohort: 2, colluders: 0, maxMagnitude: 1 };
     const transcript = new Uint8Array(32);
     const [honest, dealer] = members.map((me) => keying({ shape, members, me, transcript }, ring));
     const announced = new Map([honest!, dealer!].map((one, i) => [members[i]!, one.announce(new Map())]));
@@ -238,7 +238,7 @@ const LOW_ORDER = Buffer.from('e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd8
 
 describe('an epoch', () => {
   const context = {
-    shape: { dimension: 2, tenants: 3, threshold: 2, maxMagnitude: 10 },
+    shape: { dimension: 2, tenants: 3, threshold: 2, minCohort: 2, colluders: 0, maxMagnitude: 10 },
     members: names(3),
     me: 'tenant-00',
     transcript: new Uint8Array(32),

@@ -21,6 +21,7 @@ import {
   driveKeying,
   driveShares,
   heardBy,
+  NO_RECORD,
   names,
   noised,
   openParts,
@@ -43,7 +44,14 @@ describe('a round', () => {
   let epoch: DrivenEpoch;
   let round: DrivenRound;
   beforeAll(async () => {
-    epoch = await driveKeying(thresholdHe, { dimension: 4, tenants: 5, threshold: 3, maxMagnitude: 1000 });
+    epoch = await driveKeying(thresholdHe, {
+      dimension: 4,
+      tenants: 5,
+      threshold: 3,
+      minCohort: 3,
+      colluders: 0,
+      maxMagnitude: 1000,
+    });
     round = await driveContributions(epoch, vectors());
   });
 
@@ -121,7 +129,7 @@ describe('a round', () => {
 
     test('for a member that did not contribute itself', async () => {
       const part = await driveContributions(epoch, vectors(members.slice(1)));
-      const sum = await epoch.coordinator.open(part.contributions, await driveShares(epoch, part, openers));
+      const sum = await epoch.coordinator.open(part.contributions, await driveShares(epoch, part, openers), NO_RECORD);
       expect([...sum]).toEqual([6, 40, -28, 0]);
     });
 
@@ -190,6 +198,12 @@ describe('a round', () => {
     });
   });
 
+  test('is opened by exactly the threshold, the first that are there', () => {
+    expect(epoch.coordinator.openers(members)).toEqual(openers);
+    expect(epoch.coordinator.openers(members.slice(1))).toEqual(members.slice(1, 4));
+    expect(epoch.coordinator.openers(members.slice(3))).toEqual([]);
+  });
+
   describe('is decoded', () => {
     test('not when openers were told different sets', async () => {
       const fresh = await driveContributions(epoch, vectors());
@@ -197,28 +211,30 @@ describe('a round', () => {
       const others = [members[0]!, members[1]!, members[3]!];
       const { open } = await fresh.rounds.get(members[1]!)!.open(fresh.contributions, others);
       shares.set(members[1]!, { open });
-      await expect(epoch.coordinator.open(fresh.contributions, shares)).rejects.toThrow(/do not open/);
+      await expect(epoch.coordinator.open(fresh.contributions, shares, NO_RECORD)).rejects.toThrow(/do not open/);
     });
 
     test('not with a share of another round, or one that was altered', async () => {
       const [a, b] = [await driveContributions(epoch, vectors()), await driveContributions(epoch, vectors())];
       const shares = new Map(await driveShares(epoch, a, openers));
       const other = await driveShares(epoch, b, openers);
-      expect([...(await epoch.coordinator.open(a.contributions, shares))]).toEqual([10, 50, -35, 0]);
+      expect([...(await epoch.coordinator.open(a.contributions, shares, NO_RECORD))]).toEqual([10, 50, -35, 0]);
       const exchanged = new Map(shares).set(members[2]!, other.get(members[2]!)!);
-      await expect(epoch.coordinator.open(a.contributions, exchanged)).rejects.toThrow(/do not open/);
+      await expect(epoch.coordinator.open(a.contributions, exchanged, NO_RECORD)).rejects.toThrow(/do not open/);
       const altered = changed(shares, members[2]!, flip(5000));
-      await expect(epoch.coordinator.open(a.contributions, altered)).rejects.toThrow(/do not open/);
+      await expect(epoch.coordinator.open(a.contributions, altered, NO_RECORD)).rejects.toThrow(/do not open/);
     });
 
     test('not from bytes that are no polynomial, and the sender is named', async () => {
       const fresh = await driveContributions(epoch, vectors());
       const shares = await driveShares(epoch, fresh, openers);
       const over = changed(shares, members[1]!, (open) => open.fill(0xff, 0, 64));
-      const error = await epoch.coordinator.open(fresh.contributions, over).catch((thrown: unknown) => thrown);
+      const error = await epoch.coordinator
+        .open(fresh.contributions, over, NO_RECORD)
+        .catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({ name: 'ProtocolBroken', tenant: members[1] });
       const short = changed(shares, members[1]!, (open) => open.subarray(1));
-      await expect(epoch.coordinator.open(fresh.contributions, short)).rejects.toThrow(ProtocolBroken);
+      await expect(epoch.coordinator.open(fresh.contributions, short, NO_RECORD)).rejects.toThrow(ProtocolBroken);
     });
   });
 
@@ -252,7 +268,7 @@ describe('a round', () => {
 });
 
 test('keys that have opened their share of coefficients open no more', async () => {
-  const shape = { dimension: 4, tenants: 3, threshold: 2, maxMagnitude: 1000 };
+  const shape = { dimension: 4, tenants: 3, threshold: 2, minCohort: 2, colluders: 0, maxMagnitude: 1000 };
   const roster = names(3);
   const transcript = new Uint8Array(32);
   const ring = await bgv();
