@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FRAME, type LineChart, lineCharts, type Point, placeOf, ticks } from '../../aggregation/plot.ts';
-import { elementsOf } from '../support/elements.ts';
+import { type Element, elementsOf } from '../support/elements.ts';
 
 const chart = (changes: Partial<LineChart> = {}): LineChart => ({
   title: 'ε after each round',
