@@ -6,8 +6,13 @@ export const noise: readonly Mutation[] = [
     name: 'noise-reused-on-retry',
     why: 'two sums under one noise: their difference is data in the clear',
     file: 'client/task-session.ts',
-    find: 'const vector = afterThisTurn().then(() => this.#vector());',
-    replace: 'const vector = this.#round?.vector ?? afterThisTurn().then(() => this.#vector());',
+    find: '  async #vector(): Promise<Noised> {',
+    replace: `  #kept: { readonly steps: number; readonly vector: Promise<Noised> } | undefined;
+  #vector(): Promise<Noised> {
+    if (this.#kept?.steps !== this.#progress.steps) this.#kept = { steps: this.#progress.steps, vector: this.#drawn() };
+    return this.#kept.vector;
+  }
+  async #drawn(): Promise<Noised> {`,
     caughtBy: [inTests('test/client/contribution.test.ts', 'held again carries fresh noise')],
   },
   {

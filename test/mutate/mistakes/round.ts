@@ -68,8 +68,8 @@ export const round: readonly Mutation[] = [
     name: 'another-cohort-opened',
     why: 'a share for a cohort this tenant did not contribute to',
     file: SESSION,
-    find: 'if (answered === undefined || answered.cohort !== cohortHash(cohort))',
-    replace: 'if (answered === undefined)',
+    find: 'answered.cohort !== cohortHash(cohort)',
+    replace: "answered.cohort === ''",
     caughtBy: [inLies('offered as the sum gets no share')],
   },
   {
