@@ -149,7 +149,9 @@ describe('the report of a federation that ran', () => {
     );
     const { code, stdout, stderr } = await report(ledger, '--period', 'all', '--audit', at('audit.json'), '--json');
     expect(code, stderr).toBe(0);
-    expect((JSON.parse(stdout) as Report).audit).toMatchObject({ verdict: 'PASS', task: taskId(tasks[0]!.plan) });
+    const made = JSON.parse(stdout) as Report;
+    expect(made.figures.period).toEqual({ name: 'all', from: null, to: null });
+    expect(made.audit).toMatchObject({ verdict: 'PASS', task: taskId(tasks[0]!.plan) });
     const { code: missing } = await report(ledger, '--period', 'all', '--audit', at('none.json'));
     expect(missing).toBe(3);
   });

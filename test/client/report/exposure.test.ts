@@ -73,6 +73,8 @@ describe('one task', () => {
     expect(filterEpsilon([used(trainee, 3)], terms)).toBe(epsilonOf([used(trainee, 3)], 'coalition', DELTA));
     const beside = [used(trainee, 3), used(segments, 0)];
     expect(filterEpsilon(beside, terms)).toBe(filterEpsilon([used(trainee, 3)], terms));
+    const { attack, filterAttack } = exposureOf(beside, terms);
+    expect(filterAttack).toEqual(attack.coalition);
   });
 });
 

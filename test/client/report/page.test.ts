@@ -105,6 +105,7 @@ describe('the page', () => {
   test('prints on A4, tables whole, black on white', () => {
     const [style] = named('style');
     expect(style!.text).toContain('size: A4');
+    expect(style!.text).not.toContain('&'); // a browser reads a style sheet as it stands
     expect(style!.text).toContain('break-inside: avoid');
     expect(style!.text.match(/#[0-9a-f]{3,6}/g)!.every((colour) => ['#000', '#fff'].includes(colour))).toBe(true);
   });
@@ -185,6 +186,18 @@ describe('the pictures', () => {
     expect(rest).toEqual([]);
     const found = attack!.series[1]!.points.find(({ x }) => x === 1)!;
     expect(found.y).toBeCloseTo(100 * pools[0]!.overLife.attack.coalition[0]!.truePositiveRate, 9);
+  });
+
+  test('mark both ends of a period that has openings before and after it', () => {
+    const course = (month: string) => ({ from: `2026-${month}-05T00:00:00Z`, rounds: 'rr' });
+    const [b, c] = ['b', 'c'].map((name) => planOf((settings) => ({ ...settings, name })));
+    const three = ledgerOf(story(trained, course('01')), story(b!, course('02')), story(c!, course('03')));
+    const { figures } = made(three, '2026-02');
+    const { series } = chartsOf(figures.pools[0]!, three.entries, figures.period).epsilon!;
+    expect(series.slice(3).map(({ label, points }) => [label, points[0]!.x])).toEqual([
+      ['the period begins', 2],
+      ['the period ends', 4],
+    ]);
   });
 
   test('of a period before the last opening mark where it ends', () => {

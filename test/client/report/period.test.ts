@@ -42,6 +42,19 @@ test.each(['', '26', '2026-Q0', '2026-Q5', '2026-00', '2026-13', '2026-1', '2026
   },
 );
 
+test('days are those of UTC, wherever the machine is', () => {
+  const zone = process.env['TZ'];
+  try {
+    process.env['TZ'] = 'Pacific/Kiritimati'; // UTC+14
+    expect(new Date(at('2026-12-31T23:59:59Z')).getDate()).toBe(1);
+    expect(dayOf(at('2026-12-31T23:59:59Z'))).toBe('31 December 2026');
+    expect(periodNamed('2026-01').from).toBe(at('2026-01-01T00:00:00Z'));
+  } finally {
+    if (zone === undefined) delete process.env['TZ'];
+    else process.env['TZ'] = zone;
+  }
+});
+
 test('a period is said with its first and its last day', () => {
   expect(periodInWords(periodNamed('2026-Q4'))).toBe('Between 1 October 2026 and 31 December 2026');
   expect(periodInWords(periodNamed('2024-02'))).toBe('Between 1 February 2024 and 29 February 2024');

@@ -77,6 +77,21 @@ describe('the sentence', () => {
     expect(sentence).toContain('for up to 365 days; not every plan says how long they may be used.');
   });
 
+  test('allows for the longest use that any plan allows, and counts no attacker of a task that opened nothing', () => {
+    const short = segments({}, { name: 'short', use: { purpose: 'segments', retentionDays: 7 } });
+    const idle = segments({}, { name: 'idle', secureSum: { protocol: 'threshold-he', minCohort: 4, colluders: 0 } });
+    const { sentence } = words(
+      ledgerOf(
+        story(segments(), COURSE),
+        story(short, { ...COURSE, from: '2026-11-05T00:00:00Z', end: { at: '2026-11-06T00:00:00Z' } }),
+        story(idle, { from: '2026-12-05T00:00:00Z', rounds: 'aa' }),
+      ),
+    );
+    expect(sentence).toContain('two results were released for segments:');
+    expect(sentence).toContain('against the coordinator together with any one other business unit,');
+    expect(sentence).toMatch(/; they may be used for up to 365 days\.$/);
+  });
+
   test('of several tasks on the same customers holds even if the later ones were chosen in view of the earlier', () => {
     const one = segments();
     const both = ledgerOf(

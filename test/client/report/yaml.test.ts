@@ -105,6 +105,10 @@ test.each(['yes', 'no', 'on', 'off', 'y', 'n', 'true', 'null', '1', '', 'a-b', '
   expect(yamlText({ [key]: 1 })).toBe(`${JSON.stringify(key)}: 1\n`);
 });
 
+test('half a character becomes the one that stands for it', () => {
+  expect(yamlText({ a: 'x\ud800' })).toBe('a: "x\ufffd"\n');
+});
+
 test('what has no block form is refused', () => {
   expect(() => yamlText({ a: [] })).toThrow('an empty map or list');
   expect(() => yamlText({})).toThrow('an empty map or list');
