@@ -1,19 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto';
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
-/** What the compiler is called with; `assemblyscript/asc` is one. */
-export type Compiler = Pick<typeof import('assemblyscript/asc'), 'main'>;
+/** What is used of `assemblyscript/asc`: it reads and writes through us. */
+export interface Compiler {
+  main(flags: string[], files: CompilerFiles): Promise<{ readonly error: Error | null; readonly stderr: object }>;
+}
+
+export interface CompilerFiles {
+  readFile(name: string): string | null;
+  writeFile(name: string, contents: Uint8Array | string): void;
+  listFiles(): string[];
+}
 
 /** Where compiled kernels are kept, and who compiles them. */
 export interface Workshop {
@@ -71,7 +70,7 @@ function readSources(): Map<string, string> {
   return new Map(names.map((name) => [name, readFileSync(join(folder, name), 'utf8')]));
 }
 
-/** Read, not imported: loading the compiler takes longer than all the rest. */
+/** Read, not imported: loading the compiler takes half a second. */
 function compilerVersion(): string {
   const file = createRequire(import.meta.url).resolve('assemblyscript/package.json');
   return JSON.parse(readFileSync(file, 'utf8')).version;
@@ -84,10 +83,13 @@ function readKept(file: string, record: string): Uint8Array | undefined {
   return sha256(bytes) === readFileSync(record, 'utf8') ? bytes : undefined;
 }
 
+/** Tried before the compiler is: it takes longer than all the rest. */
 function makeWritable(folder: string): void {
   try {
     mkdirSync(folder, { recursive: true });
-    accessSync(folder, constants.W_OK);
+    const probe = temporary(join(folder, 'probe'));
+    writeFileSync(probe, '', { flag: 'wx' });
+    rmSync(probe);
   } catch (cause) {
     throw new Error(`${folder} cannot be written (${(cause as NodeJS.ErrnoException).code})`, { cause });
   }
@@ -110,9 +112,11 @@ async function compile(sources: ReadonlyMap<string, string>, { main }: Compiler)
 
 /** Whole or not at all: written under a name of its own, then given the right one. */
 function put(file: string, contents: Uint8Array | string): void {
-  const next = `${file}.${randomBytes(8).toString('hex')}.new`;
+  const next = temporary(file);
   writeFileSync(next, contents, { flag: 'wx', flush: true });
   renameSync(next, file);
 }
+
+const temporary = (file: string): string => `${file}.${randomBytes(8).toString('hex')}.new`;
 
 const sha256 = (contents: Uint8Array | string): string => createHash('sha256').update(contents).digest('hex');

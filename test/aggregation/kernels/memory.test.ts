@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest';
+import type { ByteSource } from '../../../aggregation/kernels/kernels.ts';
+import { POLYNOMIAL_WORDS, packedBytes } from '../../../aggregation/kernels/rings.ts';
+import { bytesOf, edgy, keyStream, memory, wasm } from './both.ts';
+
+/** The tables are in memory by now, nothing else is. */
+const clean = memory.slice();
+
+/** A key stream that says whether it was asked to write into the kernels' memory, and saw the vector there. */
+function watching(seed: string): ByteSource & { sawSecrets: boolean } {
+  const stream = keyStream(seed);
+  return {
+    sawSecrets: false,
+    fill(bytes) {
+      stream.fill(bytes);
+      this.sawSecrets ||= bytes.buffer === memory.buffer && Buffer.compare(memory, clean) !== 0;
+    },
+  };
+}
+
+const broken: ByteSource = {
+  fill(bytes) {
+    bytes.fill(0xaa);
+    throw new Error('no more key stream');
+  },
+};
+
+const { words, slots, heRing, maskRing, lattice } = wasm;
+const numbers = Float64Array.from(bytesOf(20_000, 'numbers'), (byte) => byte + 1);
+const vector = bytesOf(60_000, 'vector');
+
+const OPERATIONS: Record<string, () => unknown> = {
+  'words.encode': () => words.encode(48, numbers, new Uint8Array(6 * numbers.length)),
+  'words.decode': () => words.decode(48, vector, new Float64Array(10_000)),
+  'words.add': () => words.add(32, vector.slice(), vector),
+  'words.subtract': () => words.subtract(64, vector.slice(), vector),
+  'slots.encode, one a slot': () => slots.encode(numbers, { bits: 48, offset: 999 }, numbers.slice()),
+  'slots.encode, two': () => slots.encode(numbers, { bits: 24, offset: 999 }, new Float64Array(10_000)),
+  'slots.decode': () => slots.decode(numbers, { bits: 24, offset: 9 }, new Float64Array(40_000)),
+  'lattice.encode': () =>
+    lattice.encode(numbers.subarray(0, 8000), { bits: 46, offset: 999 }, new Int8Array(4096).fill(7)),
+  'lattice.decode': () => lattice.decode(edgy(maskRing.ring, 1), { bits: 23, offset: 9 }, new Float64Array(16_000)),
+};
+for (const ring of [heRing, maskRing]) {
+  const [a, b, c] = [edgy(ring.ring, 'a'), edgy(ring.ring, 'b'), edgy(ring.ring, 'c')];
+  const packed = new Uint8Array(packedBytes(ring.ring));
+  ring.pack(a, packed, 0);
+  const name = ring === heRing ? 'heRing' : 'maskRing';
+  Object.assign(OPERATIONS, {
+    [`${name}.add`]: () => ring.add(a.slice(), b),
+    [`${name}.subtract`]: () => ring.subtract(a.slice(), b),
+    [`${name}.toNtt`]: () => ring.toNtt(a.slice()),
+    [`${name}.fromNtt`]: () => ring.fromNtt(a.slice()),
+    [`${name}.multiplyAdd`]: () => ring.multiplyAdd(a.slice(), b, c),
+    [`${name}.pack`]: () => ring.pack(a, packed, 0),
+    [`${name}.unpack`]: () => expect(ring.unpack(packed)).toEqual(a),
+    [`${name}.unpack of nonsense`]: () => expect(ring.unpack(packed.map(() => 0xff))).toBeUndefined(),
+    [`${name}.addPacked`]: () => expect(ring.addPacked(b.slice(), [packed, packed])).toBeUndefined(),
+    [`${name}.addPacked of nonsense`]: () =>
+      expect(ring.addPacked(b.slice(), [packed, packed.map(() => 0xff)])).toBe(1),
+  });
+}
+
+const MASKINGS: Record<string, (stream: ByteSource) => void> = {
+  'words.mask': (stream) => words.mask(32, vector.slice(), [{ stream, adds: true }]),
+  'slots.mask': (stream) => slots.mask(numbers.slice(), [{ stream, adds: false }]),
+  'heRing.mask': (stream) => heRing.mask(edgy(heRing.ring, 1), [{ stream, adds: true }]),
+  'maskRing.mask': (stream) => maskRing.mask(edgy(maskRing.ring, 1), [{ stream, adds: true }]),
+  'heRing.uniform': (stream) => void heRing.uniform(stream),
+  'maskRing.uniform': (stream) => void maskRing.uniform(stream),
+  'lattice.centredBinomial': (stream) => lattice.centredBinomial(stream, new Int8Array(9000)),
+};
+
+describe('the memory of the kernels holds nothing but tables', () => {
+  test.each(Object.entries(OPERATIONS))('after %s', (_, operation) => {
+    operation();
+    expect(Buffer.compare(memory, clean)).toBe(0);
+  });
+
+  test.each(Object.entries(MASKINGS))('after %s, though it did while the key stream was read', (_, operation) => {
+    const stream = watching('watched');
+    operation(stream);
+    expect(stream.sawSecrets).toBe(true);
+    expect(Buffer.compare(memory, clean)).toBe(0);
+  });
+
+  test.each(Object.entries(MASKINGS))('after %s, when the key stream breaks', (_, operation) => {
+    expect(() => operation(broken)).toThrow('no more key stream');
+    expect(Buffer.compare(memory, clean)).toBe(0);
+  });
+
+  test('after values that are no integers', () => {
+    const bad = numbers.with(12_345, 0.5);
+    expect(() => words.encode(32, bad, new Uint8Array(80_000))).toThrow(RangeError);
+    expect(() => slots.encode(bad, { bits: 48, offset: 9 }, bad.slice())).toThrow(RangeError);
+    expect(() => lattice.encode(bad.subarray(12_000, 16_000), { bits: 23, offset: 9 }, new Int8Array(4096))).toThrow(
+      RangeError,
+    );
+    expect(Buffer.compare(memory, clean)).toBe(0);
+  });
+});
+
+test('tables fill a part of the memory, and one operation inside another finds room', () => {
+  expect(clean.some((byte) => byte !== 0)).toBe(true);
+  expect(memory.length).toBe(2 ** 21);
+  const inner = edgy(maskRing.ring, 'inner');
+  const expected = inner.slice();
+  maskRing.add(expected, inner);
+  const stream = keyStream('outer');
+  const sum = new Uint8Array(4 * POLYNOMIAL_WORDS);
+  words.mask(32, sum, [
+    {
+      stream: {
+        fill(bytes) {
+          stream.fill(bytes);
+          const doubled = inner.slice();
+          maskRing.add(doubled, inner);
+          expect(doubled).toEqual(expected);
+        },
+      },
+      adds: true,
+    },
+  ]);
+  expect(sum).toEqual(bytesOf(4 * POLYNOMIAL_WORDS, 'outer'));
+});
