@@ -19,7 +19,7 @@ export interface Outcome {
 }
 
 export interface RunOptions {
-  /** of the checkout */
+  /** of this repository */
   readonly root: string;
   /** copies at work at the same time; as many as there are cores when left out */
   readonly jobs?: number;

@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Mutation, mutated } from './mutation.ts';
@@ -18,7 +28,7 @@ export interface Workshop {
   close(): void;
 }
 
-/** @param root - of a git checkout with its packages installed: what is there now is copied, committed or not */
+/** @param root - of this repository, its packages installed: what is there now is copied, committed or not */
 export function openWorkshop(root: string): Workshop {
   const folder = mkdtempSync(join(tmpdir(), 'parley-mutate-'));
   const pristine = join(folder, '0');
@@ -59,13 +69,20 @@ function copyTree(root: string, to: string): void {
   symlinkSync(join(root, 'node_modules'), join(to, 'node_modules'), 'junction');
 }
 
-/** What git knows or would take in, as paths from the root. */
+/** What git knows or would take in, as paths from the root; all but what is installed or built where git does not answer. */
 function filesOf(root: string): string[] {
-  const { stdout, stderr, status } = spawnSync(
-    'git',
-    ['ls-files', '-z', '--cached', '--others', '--exclude-standard'],
-    { cwd: root, encoding: 'utf8' },
-  );
-  if (status !== 0) throw new Error(`mistakes are made in a copy of a git checkout, and ${root} is none: ${stderr}`);
-  return stdout.split('\0').filter((file) => file !== '');
+  const git = ['ls-files', '-z', '--cached', '--others', '--exclude-standard'];
+  const { stdout, status } = spawnSync('git', git, { cwd: root, encoding: 'utf8' });
+  if (status === 0) return stdout.split('\0').filter((file) => file !== '');
+  return filesIn(root, '').map((file) => file.slice(1));
 }
+
+const LEFT_OUT = /^(node_modules|dist|demo-run|\..*)$/;
+
+const filesIn = (root: string, folder: string): string[] =>
+  readdirSync(join(root, folder), { withFileTypes: true })
+    .filter(({ name }) => !LEFT_OUT.test(name))
+    .flatMap((entry) => {
+      const path = `${folder}/${entry.name}`;
+      return entry.isDirectory() ? filesIn(root, path) : [path];
+    });
