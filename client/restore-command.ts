@@ -75,7 +75,7 @@ export function restore(
   now: number,
 ): string[] {
   const seen = store.ledgerHead();
-  const isContinued = seen.size <= head.size && (seen.size === 0 || hashAt(entries, seen.size) === seen.hash);
+  const isContinued = seen.size === 0 || hashAt(entries, seen.size) === seen.hash;
   if (!isContinued)
     throw new CommandError(
       EXIT.broken,

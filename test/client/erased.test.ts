@@ -119,6 +119,15 @@ describe('the file that a task was accepted with', () => {
     expect(isPinned(store, 'a'.repeat(64), snapshotOf(withoutMayer))).toBe(false);
   });
 
+  test('is not another file that somebody was erased from, too', () => {
+    const store = newStore();
+    erase(store, file, 'mayer');
+    const other = snapshotOf(table([...customers.rows, ['new', '1', 'no']] as never));
+    erase(store, other, 'okoro');
+    expect(isPinned(store, other.hash, other)).toBe(true);
+    expect(isPinned(store, file.hash, other)).toBe(false);
+  });
+
   test('is followed through any number of erasures, rows taken out of it or not in between', () => {
     const everybody = ['mayer', 'okoro', 'ruiz'];
     fc.assert(
@@ -203,6 +212,11 @@ describe('a tenant in a federation', () => {
     await federation.over(task);
     const second = federation.run(toySettings({ name: 'second', protocol: 'plain' }));
     await federation.over(second);
-    expect(federation.tenant('ada').events.map(({ type }) => type)).toContain('finished');
+    expect(again.events.map(({ type }) => type)).toContain('finished');
+    // the rows may even come back, with the next copy from elsewhere
+    const third = again.restart((world) => ({ ...world, snapshot: async () => before }));
+    third.connect();
+    await federation.over(federation.run(toySettings({ name: 'third', protocol: 'plain' })));
+    expect(third.events.map(({ type }) => type)).toContain('finished');
   });
 });

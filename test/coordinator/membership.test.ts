@@ -3,7 +3,15 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { createIdentity, type Identity, isSignedBy } from '../../aggregation/identity.ts';
 import { type Notice, receiptDigest, signNotice } from '../../aggregation/notice.ts';
 import { hex } from '../../aggregation/plan.ts';
-import { answerDigest, identifyDigest, type Stated, standingDigest } from '../../aggregation/wire.ts';
+import {
+  answerDigest,
+  decodeFromCoordinator,
+  encodeFromClient,
+  type FromCoordinator,
+  identifyDigest,
+  type Stated,
+  standingDigest,
+} from '../../aggregation/wire.ts';
 import { NO_TASK } from '../../privacy/ledger.ts';
 import { enrolOverHttp, type Server, startServer } from '../support/serving.ts';
 import { FIVE, smallTask } from '../support/small-task.ts';
@@ -167,6 +175,35 @@ describe('an old key', () => {
       accepted: [],
       declined: { amber: { cause: 'roster' } },
     });
+  });
+
+  test('is not heard, or spoken to, on a connection that its peer does not end', async () => {
+    const { server, amber } = await begin();
+    const { coordinator } = server;
+    const sent: FromCoordinator[] = [];
+    let hears: (frame: Uint8Array) => void = () => {};
+    coordinator.connect({
+      send: (frame) => sent.push(decodeFromCoordinator(frame, coordinator.publicKey)),
+      close: () => {}, // as a peer that answers no close frame would keep it open
+      onFrame: (handler) => {
+        hears = handler;
+      },
+      onClose: () => {},
+    });
+    const hello = sent[0] as Hello;
+    const signature = amber.sign(identifyDigest(hello, 'amber'));
+    const about = { protocol: 1, version: 'test', tenant: 'amber', ledger: 0, open: [] };
+    hears(encodeFromClient({ type: 'identify', ...about, signature }));
+    expect(coordinator.present()).toEqual(new Set(['amber']));
+    const next = createIdentity();
+    expect((await give(server, rekeying(amber, next), amber, next)).status).toBe(200);
+    expect(coordinator.present()).toEqual(new Set());
+    const told = sent.length;
+    const conductor = coordinator.propose(smallTask()); // with the new key in its plan
+    hears(encodeFromClient({ type: 'cannot', task: conductor.id, epoch: 0, round: 0 }));
+    hears(encodeFromClient({ type: 'cannot', task: 'a'.repeat(64), epoch: 0, round: 0 }));
+    await conductor.tick();
+    expect(sent.slice(told)).toEqual([]);
   });
 
   test('does not come back with a task that names it: the tenant’s new key is not in that plan', async () => {

@@ -247,9 +247,11 @@ test('a change that the disk does not take is none: roster, ledger and memory st
   const head = ledger.head.size;
   const full: EventStore = {
     ...store,
-    rekey() {
-      throw Object.assign(new Error('disk full'), { errcode: 13 });
-    },
+    commit: (work) =>
+      store.commit(() => {
+        work();
+        throw Object.assign(new Error('disk full'), { errcode: 13 });
+      }),
   };
   const broken = openMembers(full, clock, ledger);
   const next = createIdentity();

@@ -120,5 +120,8 @@ describe('a budget after tasks', () => {
     const both = tasks(...three, aFinish(0), ...second);
     expect(epsilonOf(both, undefined, 20)).toBe(whole);
     expect(epsilonOf(both, undefined, whole * 1.0001)).toBeGreaterThan(whole);
+    // one that the filter lets in gives back, unless another was accepted before it ended, and both are beyond the filter
+    expect(epsilonOf(both, undefined, whole * 1.5)).toBe(whole);
+    expect(epsilonOf(tasks(...three, ...second, aFinish(0)), undefined, whole * 1.5)).toBeGreaterThan(whole * 1.5);
   });
 });

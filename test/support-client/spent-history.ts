@@ -108,17 +108,24 @@ const acceptance = (tenant: string): LedgerBody => ({
   ...{ kind: 'accept', tenant, dataset: 'e'.repeat(64), signature: '0'.repeat(128) },
 });
 
-/** Any life of up to forty steps. */
-export const anyLife: fc.Arbitrary<Step[]> = fc.array(
-  fc.oneof(
-    { weight: 1, arbitrary: fc.constant<Step>({ what: 'hear' }) },
-    {
-      weight: 5,
-      arbitrary: fc.record({
-        what: fc.constantFrom('accept', 'accept', 'held', 'held', 'held-by-some', 'held-without', 'lost', 'end'),
-        plan: fc.nat(plans.length - 1),
-      }) as fc.Arbitrary<Step>,
-    },
-  ),
-  { maxLength: 40 },
-);
+const anyPlan = fc.nat(plans.length - 1);
+
+/** Any life: some tasks at first, then up to forty steps, of which one in four hears the ledger. */
+export const anyLife: fc.Arbitrary<Step[]> = fc
+  .tuple(
+    fc.subarray([...plans.keys()], { minLength: 1 }),
+    fc.array(
+      fc.oneof(
+        { weight: 1, arbitrary: fc.constant<Step>({ what: 'hear' }) },
+        {
+          weight: 3,
+          arbitrary: fc.record({
+            what: fc.constantFrom('accept', 'held', 'held', 'held-by-some', 'held-without', 'lost', 'end'),
+            plan: anyPlan,
+          }) as fc.Arbitrary<Step>,
+        },
+      ),
+      { minLength: 10, maxLength: 40, size: 'max' },
+    ),
+  )
+  .map(([first, steps]) => [...first.map((plan): Step => ({ what: 'accept', plan })), ...steps]);
