@@ -1,0 +1,182 @@
+import { describe, expect, test } from 'vitest';
+import { pairKey } from '../../../aggregation/masking/agreement.ts';
+import { occasionOf, pairMaskKey, readKeys, selfMaskKey } from '../../../aggregation/masking/messages.ts';
+import { masking } from '../../../aggregation/masking/protocol.ts';
+import { ringVector } from '../../../aggregation/masking/ring.ts';
+import { combine } from '../../../aggregation/masking/shamir.ts';
+import { names, noised, openParts } from '../../contracts/secure-sum-driver.ts';
+import { type MaskedRound, maskedRound } from './masked-round.ts';
+
+/*
+ * What the coordinator holds, and a statistician makes of it. The vectors are zero: without masks every number would be.
+ */
+const DIMENSION = 8192;
+const members = names(5);
+const [victim, late] = [members[0]!, members[4]!];
+const zeros = new Map(members.map((name) => [name, new Array<number>(DIMENSION).fill(0)]));
+
+/** Uniform modulo 2^32? 15 degrees of freedom: above 60 once in 3·10⁶. */
+function chiSquare(values: Float64Array): number {
+  const bins = new Array<number>(16).fill(0);
+  for (const value of values) bins[Math.floor(((value + 2 ** 31) / 2 ** 32) * 16)]!++;
+  return bins.reduce((sum, n) => sum + (n - values.length / 16) ** 2 / (values.length / 16), 0);
+}
+
+async function contributed(): Promise<MaskedRound> {
+  const round = await maskedRound({ dimension: DIMENSION });
+  await round.keys();
+  await round.deal();
+  await round.contribute(members, zeros);
+  return round;
+}
+
+/** What the coordinator knows of a round, put together as it would for the sum. */
+function known(round: MaskedRound) {
+  const { shape, transcript, said } = round;
+  const announced = readKeys(openParts(said.keys), { shape, members, transcript: epoch }, transcript);
+  const occasion = occasionOf(announced, members);
+  const secret = (owner: string) => {
+    const at = 32 * members.indexOf(owner);
+    const shares = [...said.reveal].map(([name, { open }]) => ({
+      x: members.indexOf(name) + 1,
+      bytes: open.subarray(at, at + 32),
+    }));
+    return combine(shares.slice(0, 3));
+  };
+  return { announced, occasion, secret };
+}
+const epoch = new Uint8Array(32).fill(3);
+
+const vectorIn = (bytes: Uint8Array) => {
+  const vector = ringVector(32, DIMENSION);
+  vector.addBytes(bytes);
+  return vector;
+};
+
+describe('a contribution', () => {
+  test('looks uniform, and never the same twice', async () => {
+    const [first, second] = [await contributed(), await contributed()];
+    for (const round of [first, second])
+      for (const { open } of round.said.contribute.values())
+        expect(chiSquare(vectorIn(open).values())).toBeLessThan(60);
+    const [a, b] = [first, second].map((round) => vectorIn(round.said.contribute.get(victim)!.open).values());
+    expect(a!.filter((value, i) => value === b![i]).length).toBeLessThan(2);
+  });
+
+  test('that came too late stays hidden: with all masks of pairs taken off, that of its own is left', async () => {
+    const round = await maskedRound({ dimension: DIMENSION, epoch });
+    await round.keys();
+    await round.deal();
+    await round.contribute(members, zeros);
+    const tooLate = round.said.contribute.get(late)!.open;
+    round.said.contribute.delete(late);
+    await round.agree();
+    await round.reveal();
+    expect(await round.sum()).toEqual(zeros.get(victim)); // the others' sum opens
+
+    const { announced, occasion, secret } = known(round);
+    const lost = pairKey(secret(late), 'x25519', round.transcript);
+    expect(Buffer.from(lost.publicKey)).toEqual(Buffer.from(announced.keys.get(late)!.mask));
+    const left = vectorIn(tooLate);
+    // it is the last by name: the others offered, it subtracted what they added
+    for (const name of members.slice(0, 4)) {
+      const pair = lost.take(announced.keys.get(name)!.mask, new Uint8Array(0))!;
+      left.mask(pairMaskKey(pair, occasion, name, late), 1);
+    }
+    const values = left.values();
+    expect(values.some((value) => value === 0)).toBe(false);
+    expect(chiSquare(values)).toBeLessThan(60);
+  });
+
+  test('of a survivor stays hidden: with the mask of its own taken off, those of pairs are left', async () => {
+    const round = await maskedRound({ dimension: DIMENSION, epoch });
+    await round.keys();
+    await round.deal();
+    await round.contribute(members, zeros);
+    await round.agree();
+    await round.reveal();
+    const { occasion, secret } = known(round);
+    const left = vectorIn(round.said.contribute.get(victim)!.open);
+    left.mask(selfMaskKey(secret(victim), occasion, victim), -1);
+    expect(chiSquare(left.values())).toBeLessThan(60);
+  });
+
+  test('differs between tenants that were told other cohorts: their masks do not cancel', async () => {
+    const round = await maskedRound({ epoch });
+    await round.keys();
+    await round.deal();
+    const all = round.said.deal;
+    round.said.deal = new Map([...all].filter(([name]) => name !== late));
+    await round.contribute(members.slice(0, 2));
+    const first = round.said.contribute;
+    round.said.deal = all;
+    await round.contribute(members.slice(2));
+    const sum = ringVector(32, 4);
+    for (const { open } of [...first.values(), ...round.said.contribute.values()]) sum.addBytes(open);
+    const { announced, occasion } = known(round);
+    expect(occasionOf(announced, members.slice(0, 4))).not.toEqual(occasion);
+    expect([...sum.values()].every((value) => Math.abs(value) < 1000)).toBe(false);
+  });
+});
+
+describe('more than 64 tenants', () => {
+  const many = { tenants: 70, minCohort: 62, colluders: 2, threshold: 37, dimension: 3 };
+  const all = names(70);
+  const sumOf = (cohort: readonly string[]) =>
+    [0, 1, 2].map((k) => cohort.reduce((sum, name) => sum + (all.indexOf(name) + 1) * (k + 1), 0));
+  const vectors = new Map(all.map((name, i) => [name, [1, 2, 3].map((k) => k * (i + 1))]));
+
+  test('deal to some of them, lose eight and more, and open exactly', async () => {
+    const round = await maskedRound({ ...many, maxMagnitude: 10_000 });
+    await round.keys(all.slice(1));
+    await round.deal(all.slice(2));
+    const letters = [...round.said.deal.values()].map(({ sealed }) => sealed.size);
+    expect(Math.max(...letters)).toBeLessThan(68);
+    expect(new Set(letters).size).toBe(1);
+    const survivors = all.slice(8);
+    await round.contribute(survivors, vectors);
+    await round.agree(survivors.slice(0, -4));
+    await round.reveal(survivors.slice(4, -4));
+    expect(await round.sum()).toEqual(sumOf(survivors));
+  });
+
+  test('open nothing when one tenant’s neighbours are gone', async () => {
+    const round = await maskedRound({ ...many, maxMagnitude: 10_000 });
+    await round.keys();
+    await round.deal();
+    await round.contribute(all, vectors);
+    await round.agree();
+    const [unlucky, { sealed }] = [...round.said.deal][0]!;
+    const strangers = all.filter((name) => name !== unlucky && !sealed.has(name));
+    expect(strangers.length).toBeGreaterThan(36);
+    await round.reveal(strangers);
+    await expect(round.sum()).rejects.toMatchObject({
+      name: 'ProtocolBroken',
+      message: /shares of its secret are needed/,
+    });
+  });
+
+  test('send what is stated', async () => {
+    const round = await maskedRound({ ...many, maxMagnitude: 10_000 });
+    await round.keys();
+    await round.deal();
+    await round.contribute(all, vectors);
+    await round.agree();
+    await round.reveal();
+    const sent = Object.values(round.said).map((said) => {
+      const { open, sealed } = said.get(all[0]!)!;
+      return open.length + [...sealed.values()].reduce((sum, { length }) => sum + length, 0);
+    });
+    expect(sent.reduce((a, b) => a + b)).toBe(masking.bytesPerRound(round.shape));
+  });
+});
+
+test('a vector of other than the planned length is none', async () => {
+  const round = await maskedRound();
+  await round.keys();
+  await round.deal();
+  const mine = round.rounds.get(victim)!;
+  await expect(mine.contribute(noised([1, 2, 3]), round.heard('deal', victim))).rejects.toThrow(
+    /expected 4 coordinates/,
+  );
+});
