@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { encode } from '../../models/encode.ts';
+import { customerOfEachRow, encode, isHeldOut } from '../../models/encode.ts';
 import { heldOutCustomers, pool, rowsOfCustomer, subset, trainingCustomers } from '../../models/encoded.ts';
 import type { FeatureSchema } from '../../models/schema.ts';
 import { TableRefused } from '../../models/table-errors.ts';
@@ -193,5 +193,33 @@ describe('hold-out', () => {
       const encoded = encode({ ...schema, holdout: { oneIn } }, tableOf(columns, [row]));
       expect([oneIn, encoded.heldOut[0]]).toEqual([oneIn, Number(digest % oneIn === 0)]);
     }
+  });
+});
+
+describe('who each row is about', () => {
+  const rows = [
+    ['no', '20', '35', 'year', 'mayer'],
+    ['yes', '21', '35', 'year', ' okoro '],
+    ['no', '22', '35', 'year', 'mayer'],
+    ['no', '23', '35', 'year', ''],
+  ];
+  const table = tableOf([...columns, 'id'], rows);
+  const byId: FeatureSchema = { ...schema, customer: { column: 'id', maxRows: 3 }, holdout: { oneIn: 2 } };
+
+  test('is what stands in the customer column, without the blanks around it', () => {
+    expect(customerOfEachRow(byId, table)).toEqual(['mayer', 'okoro', 'mayer', null]);
+  });
+
+  test('is the identity by which a customer is held out, with a column and without', () => {
+    for (const of of [byId, { ...byId, customer: 'row' as const }]) {
+      const whole = tableOf([...columns, 'id'], rows.slice(0, 3));
+      const { heldOut, customerOfRow } = encode(of, whole);
+      const found = customerOfEachRow(of, whole).map((customer) => Number(isHeldOut(of, customer!)));
+      expect(found).toEqual([...customerOfRow].map((customer) => heldOut[customer]));
+    }
+  });
+
+  test('cannot be said without the column', () => {
+    expect(() => customerOfEachRow(byId, tableOf(columns, [good]))).toThrow(TableRefused);
   });
 });
