@@ -134,6 +134,26 @@ describe('a statement does not verify', () => {
   });
 });
 
+describe('a statement passed on as its hash', () => {
+  const passed = relayTo('blue', statement, 'hashes');
+
+  test('is as good as said whole: 32 bytes, what is sealed, the same signature', () => {
+    expect(passed).toMatchObject({ hashed: true, open: sha256(statement.open), signature: statement.signature });
+    expect(passed.sealed).toEqual(relayed.sealed);
+    for (const me of ['blue', 'dun']) expect(heardBy(me, relayTo(me, statement, 'hashes'))).toBe(true);
+  });
+  test('does not hold with another hash, or one of another length', () => {
+    expect(heardBy('blue', { ...passed, open: sha256('another') })).toBe(false);
+    expect(heardBy('blue', { ...passed, open: statement.open })).toBe(false);
+    expect(heardBy('blue', { ...passed, open: new Uint8Array(0) })).toBe(false);
+  });
+  test('is not the statement, nor the statement its own hash', () => {
+    const { hashed: _, ...claimed } = passed;
+    expect(heardBy('blue', claimed)).toBe(false);
+    expect(heardBy('blue', { ...relayed, hashed: true })).toBe(false);
+  });
+});
+
 test('sealed parts may be listed in any order', () => {
   const turned = { ...statement, sealed: new Map([...said.sealed].reverse()) };
   expect(accepted(place, turned)).toBe(true);
@@ -147,6 +167,10 @@ describe('what was heard has one hash', () => {
     const toDun = [relayTo('dun', other), relayTo('dun', statement)];
     expect(heardHash(toBlue)).toEqual(heardHash(toDun));
   });
+  test('is the same whether what was said is shown, or its hash', () => {
+    expect(heardHash([relayTo('blue', statement, 'hashes')])).toEqual(heardHash([relayed]));
+  });
+
   test.each<[string, (one: Relayed) => Relayed]>([
     ['its open part', (one) => ({ ...one, open: bytes('another') })],
     ['its signature', (one) => ({ ...one, signature: new Uint8Array(64) })],

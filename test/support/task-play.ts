@@ -54,8 +54,11 @@ export class TaskPlay {
   /** of the ledger; what is in it does not matter here */
   readonly head = EMPTY_LEDGER;
 
-  constructor(rules: TaskRules = RULES) {
+  readonly #openers: (present: readonly TenantId[]) => readonly TenantId[];
+
+  constructor(rules: TaskRules = RULES, openers = firstOf) {
     this.rules = rules;
+    this.#openers = openers;
     this.facts.push({ type: 'proposed', at: this.now, model: 'model 0', entry: 7 }, { type: 'witnessed' });
     this.state = replay(this.facts, rules);
   }
@@ -90,7 +93,7 @@ export class TaskPlay {
 
   settle(): void {
     for (let moves = 0; moves < 100; moves++) {
-      const move = nextMove(this.state, this.rules, this.present, openers);
+      const move = nextMove(this.state, this.rules, this.present, this.#openers);
       if (move === undefined) return;
       this.take(...this.#factsOf(move));
     }
@@ -152,5 +155,5 @@ export class TaskPlay {
   }
 }
 
-const openers = (present: readonly TenantId[]): readonly TenantId[] =>
+const firstOf = (present: readonly TenantId[]): readonly TenantId[] =>
   present.length < THRESHOLD ? [] : [...present].sort().slice(0, THRESHOLD);
