@@ -16,19 +16,17 @@ export interface CompilerFiles {
 
 /** Where compiled kernels are kept, and who compiles them. */
 export interface Workshop {
-  /** a folder; made when it is not there */
-  readonly cache: string;
+  /** a folder, made when it is not there; without it, one under the project's node_modules */
+  readonly cache?: string;
   readonly compiler: () => Promise<Compiler>;
 }
 
 /** No binary is in the repository and no script runs at install time: the first use compiles, later ones find it. */
-export const WORKSHOP: Workshop = {
-  cache: join(packageFolder(), 'node_modules', '.cache', 'parley'),
-  compiler: () => import('assemblyscript/asc'),
-};
+export const WORKSHOP: Workshop = { compiler: () => import('assemblyscript/asc') };
 
 /** No garbage collector, no imports; 2 MiB of memory that never grows. */
 const FLAGS = '-O3 --enable simd --runtime stub --noAssert --initialMemory 32 --maximumMemory 32'.split(' ');
+const SOURCES = join('aggregation', 'kernels', 'assembly');
 const ENTRY = 'kernels.ts';
 const OUTPUT = 'kernels.wasm';
 
@@ -38,8 +36,10 @@ const OUTPUT = 'kernels.wasm';
  *
  * @throws Error when they are not in the cache and cannot be compiled, or the cache cannot be written
  */
-export async function compiledKernels({ cache, compiler }: Workshop = WORKSHOP): Promise<Uint8Array> {
-  const sources = readSources();
+export async function compiledKernels(workshop: Workshop = WORKSHOP): Promise<Uint8Array> {
+  const project = projectFolder();
+  const { cache = join(project, 'node_modules', '.cache', 'parley'), compiler } = workshop;
+  const sources = readSources(join(project, SOURCES));
   const key = sha256(JSON.stringify([compilerVersion(), FLAGS, [...sources]]));
   const file = join(cache, `${key}.wasm`);
   const record = join(cache, `${key}.sha256`);
@@ -52,18 +52,17 @@ export async function compiledKernels({ cache, compiler }: Workshop = WORKSHOP):
   return compiled;
 }
 
-/** Where the project's package.json lies, above the sources or above what `tsc` made of them. */
-function packageFolder(): string {
+/** What lies above this file, or above what `tsc` made of it, and has the sources. */
+function projectFolder(): string {
   let folder = import.meta.dirname;
-  while (!existsSync(join(folder, 'package.json'))) {
-    if (folder === dirname(folder)) throw new Error(`no package.json above ${import.meta.dirname}`);
+  while (!existsSync(join(folder, SOURCES))) {
+    if (folder === dirname(folder)) throw new Error(`no ${SOURCES} above ${import.meta.dirname}`);
     folder = dirname(folder);
   }
   return folder;
 }
 
-function readSources(): Map<string, string> {
-  const folder = join(packageFolder(), 'aggregation', 'kernels', 'assembly');
+function readSources(folder: string): Map<string, string> {
   const names = readdirSync(folder)
     .filter((name) => name.endsWith('.ts'))
     .sort();

@@ -121,7 +121,7 @@ export function fromNttNarrow(a: usize, powers: usize, companions: usize, q: u32
     const y = v128.load(at, 16);
     const u1 = v128.shuffle<u32>(x, y, 0, 2, 4, 6);
     const v1 = v128.shuffle<u32>(x, y, 1, 3, 5, 7);
-    const s1 = less(i32x4.add(u1, v1), twice);
+    const s1 = i32x4.add(u1, v1); // of two below q
     const d1 = times(i32x4.add(u1, i32x4.sub(twice, v1)), v128.load(w1), v128.load(its1), modulus);
     const u2 = v128.shuffle<u32>(s1, d1, 0, 4, 2, 6);
     const v2 = v128.shuffle<u32>(s1, d1, 1, 5, 3, 7);

@@ -232,6 +232,29 @@ describe.each(RINGS)('%s', (name, ring) => {
     expect([residue(drawn, ring, 0, 0), residue(drawn, ring, 0, 1)]).toEqual([firstAgain, second]);
   });
 
+  test('draws again a residue that is its prime, and keeps the one before it', () => {
+    const first = bytesOf(4 * POLYNOMIAL_WORDS, 'first');
+    const view = new DataView(first.buffer);
+    const write = (prime: number, i: number, value: bigint): void => {
+      const at = 4 * ring.wordsPerResidue * (prime * N + i);
+      const noise = 1n << BigInt(32 * ring.wordsPerResidue - 1); // above the bits that count
+      if (ring.wordsPerResidue === 2) view.setBigUint64(at, value + noise, true);
+      else view.setUint32(at, Number(value + noise), true);
+    };
+    ring.primes.forEach(({ value }, prime) => {
+      write(prime, 17, value);
+      write(prime, 18, value - 1n);
+    });
+    same((kernels) => {
+      const drawn = kernels.uniform(bytesThen(first, 'then'));
+      ring.primes.forEach(({ value }, prime) => {
+        expect(residue(drawn, ring, prime, 17) < value).toBe(true);
+        expect(residue(drawn, ring, prime, 18)).toBe(value - 1n);
+      });
+      return drawn;
+    });
+  });
+
   test('masks that one adds and the other subtracts cancel; each is a uniform polynomial', () => {
     same((kernels) => {
       const sum = edgy(ring, 'masked');
