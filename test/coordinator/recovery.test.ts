@@ -124,6 +124,29 @@ describe.each([
   });
 });
 
+// asked: each round 1 keys, 2 deal, 3 contribute, 4 agree, 5 reveal; five tenants speak in each
+describe.each([
+  ['when keys are asked for', 'asked', 1],
+  ['when some have dealt', 'said', 7],
+  ['when some have contributed', 'said', 13],
+  ['when the sum is charged and nobody was asked to agree', 'charged', 1],
+  ['when some agree', 'said', 18],
+  ['when some have revealed their shares', 'said', 23],
+  ['when all shares are there', 'closed', 5],
+  ['when the first sum is open', 'opened', 1],
+] as const)('a coordinator of masked sums that crashes %s', (_, fact, nth) => {
+  test('goes on where it was, and charges no round for the crash', async () => {
+    const story = begin();
+    const task = await runUntil(story, 'masking', fact, nth);
+    const life = await nextLife(story);
+    const conductor = life.coordinator.task(task)!;
+    life.connect(story.tenants);
+    await life.until(() => conductor.isOver && allTold(story));
+    expectTheWholeStory(life, conductor, story);
+    expect(conductor.state).toMatchObject({ charges: ROUNDS });
+  });
+});
+
 test('a coordinator that crashes again and again gets there, and every charge is in the ledger', async () => {
   const story = begin();
   const task = await runUntil(story, 'threshold-he', 'asked', 4);

@@ -190,32 +190,33 @@ describe('a stage that needs a quorum', () => {
       { name: 'reveal', gate: 'open', answers: 'quorum', attempts: 0 },
     ],
   };
-  const after = (...facts: RoundFact[]) => facts.reduce((state, fact) => advance(state, fact, quorum), opening(COHORT));
+  const reached = (...facts: RoundFact[]) =>
+    facts.reduce((state, fact) => advance(state, fact, quorum), opening(COHORT));
   const agreeing: RoundFact[] = [asked(0), ...said(...COHORT), closed, charged, asked(1)];
   const revealing: RoundFact[] = [...agreeing, ...said('amber', 'blue', 'coral'), closed, asked(2)];
   const gone = tick(5100, nobody);
 
   test('goes on with the threshold, fewer than a cohort needs', () => {
-    expect(decide(after(...agreeing, ...said('amber', 'dun')), gone, quorum)).toEqual([closed]);
-    expect(after(...agreeing, ...said('amber', 'dun'), closed)).toMatchObject({ cohort: ['amber', 'dun'] });
-    expect(decide(after(...revealing, ...said('blue', 'coral')), gone, quorum)).toEqual([closed]);
+    expect(decide(reached(...agreeing, ...said('amber', 'dun')), gone, quorum)).toEqual([closed]);
+    expect(reached(...agreeing, ...said('amber', 'dun'), closed)).toMatchObject({ cohort: ['amber', 'dun'] });
+    expect(decide(reached(...revealing, ...said('blue', 'coral')), gone, quorum)).toEqual([closed]);
   });
   test('waits for everyone while they are there', () => {
-    expect(decide(after(...agreeing, ...said('amber', 'dun')), tick(5999), quorum)).toEqual([]);
+    expect(decide(reached(...agreeing, ...said('amber', 'dun')), tick(5999), quorum)).toEqual([]);
   });
   test('below the threshold is abandoned: nobody agreed to open, or nobody can', () => {
     const few = [{ type: 'abandoned', reason: 'too-few-tenants' }];
-    expect(decide(after(...agreeing, ...said('amber')), gone, quorum)).toEqual(few);
+    expect(decide(reached(...agreeing, ...said('amber')), gone, quorum)).toEqual(few);
     const lost = [{ type: 'abandoned', reason: 'openers-lost' }];
-    expect(decide(after(...revealing, ...said('amber')), gone, quorum)).toEqual(lost);
-    expect(() => after(...agreeing, ...said('amber'), closed)).toThrow('event store damaged');
+    expect(decide(reached(...revealing, ...said('amber')), gone, quorum)).toEqual(lost);
+    expect(() => reached(...agreeing, ...said('amber'), closed)).toThrow('event store damaged');
   });
   test('goes on without one that cannot answer', () => {
-    const state = after(...agreeing, ...said('amber', 'blue'));
+    const state = reached(...agreeing, ...said('amber', 'blue'));
     expect(decide(state, { type: 'cannot', tenant: 'dun' }, quorum)).toEqual([{ type: 'withdrew', tenant: 'dun' }]);
   });
   test('keeps the charge over all that contributed, whoever agrees', () => {
-    expect(after(...revealing)).toMatchObject({ charge: { cohort: COHORT } });
+    expect(reached(...revealing)).toMatchObject({ charge: { cohort: COHORT } });
   });
 });
 

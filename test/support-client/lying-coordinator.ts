@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { enrolmentDigest, enrolmentProof, invitationHash } from '../../aggregation/enrolment.ts';
 import { createIdentity, fingerprint, type Identity } from '../../aggregation/identity.ts';
 import { hex, type Settings } from '../../aggregation/plan.ts';
-import type { TenantId } from '../../aggregation/secure-sum.ts';
+import { SECURE_SUMS, type TenantId } from '../../aggregation/secure-sum.ts';
 import {
   decodeFromClient,
   decodeFromCoordinator,
@@ -236,7 +236,7 @@ export function toyPolicy(tenant: TenantId, identities: ReadonlyMap<TenantId, Id
     peers: Object.fromEntries(others.map(([name, { publicKey }]) => [name, fingerprint(publicKey)])),
     accept: {
       work: ['train', 'segment', 'evaluate'],
-      secureSum: ['threshold-he', 'plain'],
+      secureSum: [...SECURE_SUMS],
       mode: ['record-distributed', 'record-local'],
       maxEpsilon: 8,
       maxDelta: 1e-3,

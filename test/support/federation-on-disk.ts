@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type EnrolmentRequest, enrolmentDigest, enrolmentProof, invitationHash } from '../../aggregation/enrolment.ts';
 import { createIdentity, fingerprint, type Identity } from '../../aggregation/identity.ts';
 import { hex } from '../../aggregation/plan.ts';
-import type { TenantId } from '../../aggregation/secure-sum.ts';
+import { SECURE_SUMS, type TenantId } from '../../aggregation/secure-sum.ts';
 import { openClientStore } from '../../client/client-store.ts';
 import { type ClientEvent, createParticipant, type Participant } from '../../client/participant.ts';
 import type { Policy } from '../../client/policy.ts';
@@ -70,7 +70,7 @@ function generous(tenant: TenantId, identities: ReadonlyMap<TenantId, Identity>,
     peers: Object.fromEntries(others.map(([name, { publicKey }]) => [name, fingerprint(publicKey)])),
     accept: {
       work: ['train', 'segment', 'evaluate'],
-      secureSum: ['plain', 'threshold-he'],
+      secureSum: [...SECURE_SUMS],
       mode: ['record-distributed', 'record-local'],
       maxEpsilon: 8,
       maxDelta: 1e-3,
