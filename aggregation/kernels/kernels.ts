@@ -9,7 +9,8 @@ import type { Ring } from './rings.ts';
  *   values ──lattice.encode──▶ coefficients ──maskRing.toNtt, multiplyAdd, pack──▶ bytes  lattice-mask
  *
  * Every operation is synchronous and leaves nothing in memory of its own: what the WebAssembly ones copied in is
- * overwritten before they return. Not in their power: registers, the stack, and what a `ByteSource` keeps.
+ * overwritten before they return. Not in their power: registers, the stack, what a `ByteSource` keeps, and
+ * in TypeScript the temporary integers of `heRing`'s products and transforms. All count on a little-endian machine.
  */
 export interface Kernels {
   readonly name: 'wasm' | 'typescript';
@@ -26,17 +27,17 @@ export interface Kernels {
 
 /** Where mask bytes come from: a key stream. Same key, same bytes, however they are asked for. */
 export interface ByteSource {
-  /** Overwrites `bytes` with the next ones. May be a view of WebAssembly memory: keep no reference to it. */
+  /** Overwrites `bytes` with the next ones, and any copy made on the way. They may lie in WebAssembly memory: keep no view. */
   fill(bytes: Uint8Array): void;
 }
 
-/** One mask of a vector: added here, subtracted by whoever shares the stream. */
+/** One mask of a vector: added here, subtracted by whoever shares the stream. Each has a stream of its own. */
 export interface Mask {
   readonly stream: ByteSource;
   readonly adds: boolean;
 }
 
-/** Bits of a word; a word takes a eighth as many bytes, lowest first. */
+/** Bits of a word; a word takes an eighth as many bytes, lowest first. */
 export type WordBits = 32 | 48 | 64;
 
 /** Vectors over the integers modulo 2^bits, as bytes: any length that is whole words, at any offset. */
@@ -62,7 +63,8 @@ export interface Lanes<Bits extends number> {
   readonly bits: Bits;
   /**
    * Added to every value, so that lanes never borrow: a tenant's own offset to encode, that of all contributions
-   * together to decode their sum. Values beyond ±offset saturate. The sum of all offsets is below 2^(bits − 1).
+   * together to decode their sum. Values beyond ±offset saturate. The sum of all offsets is below 2^(bits − 1), and
+   * at most (t − 1)/2 in a slot of 48 bits.
    */
   readonly offset: number;
 }

@@ -10,9 +10,12 @@ export const { kernels: wasm, memory } = await wasmKernels(await compiledKernels
 export const twin: Kernels = typescriptKernels();
 export const BOTH: readonly Kernels[] = [wasm, twin];
 
-/** AES-128-CTR from counter 0 under a key made of `seed`. */
-export function keyStream(seed: string | number): ByteSource {
-  const key = createHash('sha256').update(String(seed)).digest().subarray(0, 16);
+/** A key stream under a key made of `seed`. */
+export const keyStream = (seed: string | number): ByteSource =>
+  streamOf(createHash('sha256').update(String(seed)).digest().subarray(0, 16));
+
+/** AES-128-CTR from counter 0. */
+export function streamOf(key: Uint8Array): ByteSource {
   const cipher = createCipheriv('aes-128-ctr', key, new Uint8Array(16));
   return { fill: (bytes) => bytes.set(cipher.update(new Uint8Array(bytes.length))) };
 }
