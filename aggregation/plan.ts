@@ -229,7 +229,7 @@ export function checkPlan(plan: Plan): void {
     if (!agree(stated, value))
       throw new PlanRefused(
         `derived.${field}`,
-        `the plan says ${canonicalize(stated)}, its settings give ${canonicalize(value)}`,
+        `the plan says ${inWords(stated)}, its settings give ${inWords(value)}`,
       );
   }
   if (!(derived.epsilon.coalition <= settings.privacy.epsilon))
@@ -239,9 +239,13 @@ export function checkPlan(plan: Plan): void {
     );
 }
 
+const inWords = (value: unknown): string =>
+  JSON.stringify(value, (_, part: unknown) => (part === Number.POSITIVE_INFINITY ? '∞' : part));
+
 /** ε agree to nine digits: processors may differ in the last. Everything else agrees exactly. */
 function agree(stated: unknown, value: unknown): boolean {
-  if (typeof value === 'number' && typeof stated === 'number' && !Number.isInteger(value))
+  // ∞ agrees with itself alone
+  if (typeof value === 'number' && typeof stated === 'number' && Number.isFinite(value) && !Number.isInteger(value))
     return Math.abs(stated - value) <= 1e-9 * value;
   if (typeof value !== 'object') return stated === value;
   return Object.entries(value as object).every(([key, part]) => agree((stated as Record<string, unknown>)[key], part));

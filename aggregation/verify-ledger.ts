@@ -45,6 +45,8 @@ export function verifyLedgerExport(file: LedgerExport, known: Known = {}): Ledge
   const findings: Finding[] = [];
   const entries: LedgerEntry[] = [];
   const notes = new Map(file.notes.map((note) => [sizeIn(note), note]));
+  if (notes.size < file.notes.length)
+    findings.push({ seq: 0, problem: 'two notes over as many entries: one hides the other' });
   const roots = new Map<number, Uint8Array>([[0, rootOf(EMPTY_LEDGER)]]);
   const headSize = sizeIn(file.head);
   const chain = verifyChain(file.entries, EMPTY_LEDGER, (entry, after) => {
@@ -71,7 +73,7 @@ export function verifyLedgerExport(file: LedgerExport, known: Known = {}): Ledge
     findings.push(...problems);
     return { ...task, witnessed };
   });
-  findings.push(...audit.findings);
+  findings.push(...audit.findings, ...taskProblems(entries, plans));
   findings.sort((a, b) => a.seq - b.seq);
   return {
     verified: findings.length === 0,
@@ -224,7 +226,7 @@ function rosterProblems(
   replacedBy: ReadonlyMap<string, string>,
 ): Finding[] {
   return roster.flatMap(({ tenant, key }) => {
-    const known = tenants?.[tenant];
+    const known = tenants !== undefined && Object.hasOwn(tenants, tenant) ? tenants[tenant] : undefined;
     if (known === undefined || prints(tenant, key, replacedBy).has(known)) return [];
     return [{ seq, problem: `lists ${tenant} with the key ${printOf(key)}, not ${known}` }];
   });
@@ -257,6 +259,60 @@ function acceptProblems(entries: readonly LedgerEntry[], plans: readonly (Ledger
       ? []
       : [{ seq, problem: `the signature of ${tenant} does not verify` }];
   });
+}
+
+/** What must hold between a task's entries, whoever cosigned them. */
+function taskProblems(entries: readonly LedgerEntry[], plans: readonly (LedgerEntry & PlanEntry)[]): Finding[] {
+  const federation = entries[0]?.federation;
+  const tasks = new Map(plans.map((plan) => [plan.task, { plan, accepted: new Set<string>(), model: '' }]));
+  return [
+    ...plans.flatMap(planProblems),
+    ...entries.flatMap((entry) => {
+      const problems = entry.federation === federation ? [] : ['belongs to another federation than the first entry'];
+      const task = tasks.get(entry.task);
+      if (task !== undefined) problems.push(...inTask(entry, task));
+      return problems.map((problem) => ({ seq: entry.seq, problem }));
+    }),
+  ];
+}
+
+function inTask(
+  entry: LedgerEntry,
+  task: { readonly plan: PlanEntry; readonly accepted: Set<string>; model: string },
+): string[] {
+  switch (entry.kind) {
+    case 'accept':
+      task.accepted.add(entry.tenant);
+      return [];
+    case 'charge': {
+      const { minCohort } = task.plan.trust;
+      const { size } = task.accepted;
+      return entry.contributions >= minCohort && entry.contributions <= size
+        ? []
+        : [
+            `a sum of ${entry.contributions} contributions, where ${minCohort} are needed and ${size} tenants have accepted`,
+          ];
+    }
+    case 'release':
+      task.model = entry.modelHash;
+      return [];
+    case 'finish':
+      return entry.modelHash === task.model ? [] : ['its result is not the model that was released last'];
+    default:
+      return [];
+  }
+}
+
+/** Two sets of openers, and two quorums of witnesses, share a tenant that does not collude: 2t > N + c. */
+function planProblems({ seq, task, planHash, roster, trust }: LedgerEntry & PlanEntry): Finding[] {
+  const { threshold, colluders, minCohort } = trust;
+  const problems = [];
+  if (planHash !== task) problems.push('its plan is another task’s');
+  if (threshold !== Math.floor((roster.length + colluders) / 2) + 1 || colluders >= threshold)
+    problems.push(`${threshold} openers of ${roster.length} do not withstand ${colluders} colluders`);
+  if (threshold > minCohort || minCohort > roster.length)
+    problems.push(`a cohort of ${minCohort} is not between ${threshold} openers and ${roster.length} tenants`);
+  return problems.map((problem) => ({ seq, problem }));
 }
 
 function unknownKeys(plans: readonly PlanEntry[], { coordinator, tenants = {} }: Known): string[] {

@@ -1,6 +1,6 @@
 import type { LedgerHead } from '../privacy/ledger.ts';
 import { type Checkpoint, signCheckpoint } from '../privacy/transparency/checkpoint.ts';
-import { cosign, verifyCosigned } from '../privacy/transparency/cosignature.ts';
+import { type CosignedCheckpoint, cosign, verifyCosigned } from '../privacy/transparency/cosignature.ts';
 import { rootOf } from '../privacy/transparency/merkle.ts';
 import { type TrustPolicy, thresholdPolicy } from '../privacy/transparency/trust-policy.ts';
 import { verifyTrusted } from '../privacy/transparency/trusted-checkpoint.ts';
@@ -59,7 +59,7 @@ export function quorumOf({ roster, derived }: Plan, coordinatorKey: Uint8Array):
   return thresholdPolicy(logKey(coordinatorKey), roster.map(witnessKey), derived.threshold);
 }
 
-/** The checkpoint in a note that the plan's quorum has cosigned. @throws TransparencyRefused when it has not */
-export function witnessedBy(plan: Plan, note: string, coordinatorKey: Uint8Array): Checkpoint {
-  return verifyTrusted(note, quorumOf(plan, coordinatorKey), isSignedBy).checkpoint;
+/** The checkpoint in a note that the plan's quorum has cosigned, and who did. @throws TransparencyRefused when it has not */
+export function witnessedBy(plan: Plan, note: string, coordinatorKey: Uint8Array): CosignedCheckpoint {
+  return verifyTrusted(note, quorumOf(plan, coordinatorKey), isSignedBy);
 }

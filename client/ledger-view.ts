@@ -5,6 +5,7 @@ import { type LedgerEntry, readEntry, verifyChain } from '../privacy/ledger.ts';
 import { TransparencyRefused } from '../privacy/transparency/canonical-text.ts';
 import { rootOf } from '../privacy/transparency/merkle.ts';
 import type { ClientStore } from './client-store.ts';
+import { type Policy, pinnedTenants } from './policy.ts';
 
 /**
  * The tenant's own view of the ledger: it only ever grows from the head this tenant saw last.
@@ -54,10 +55,20 @@ export function takeInLedger(
 /**
  * Keeps a note that the plan's quorum has cosigned.
  *
- * @throws LedgerBroken when it is not cosigned by that quorum, or over another tree than this tenant has seen
+ * @throws LedgerBroken when it is not cosigned by that quorum, of tenants that are pinned here, or over another tree
  */
-export function takeInWitnessed(store: ClientStore, plan: Plan, note: string, coordinatorKey: Uint8Array): void {
-  const { size, root } = broken(() => witnessedBy(plan, note, coordinatorKey));
+export function takeInWitnessed(
+  { store, policy }: { store: ClientStore; policy: Policy },
+  plan: Plan,
+  note: string,
+  coordinatorKey: Uint8Array,
+): void {
+  const { checkpoint, cosignedBy } = broken(() => witnessedBy(plan, note, coordinatorKey));
+  const { size, root } = checkpoint;
+  // ghosts of the coordinator's cosign whatever it likes
+  const pinned = pinnedTenants(policy, plan);
+  if (cosignedBy.filter(({ name }) => pinned.has(name)).length < plan.derived.threshold)
+    throw new LedgerBroken(`fewer than ${plan.derived.threshold} pinned tenants have cosigned the ledger`);
   const mine = store.ledgerRootAt(size);
   if (mine === undefined || !mine.every((byte, i) => byte === root[i]))
     throw new LedgerBroken(`a checkpoint over ${size} entries was cosigned that are not those this tenant has seen`);

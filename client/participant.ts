@@ -204,7 +204,7 @@ export function createParticipant(world: ClientWorld): Participant {
 
   function witnessed({ task, note }: Extract<FromCoordinator, { type: 'witnessed' }>): void {
     const plan = planOf(task);
-    if (plan !== undefined && coordinatorKey !== undefined) takeInWitnessed(store, plan, note, coordinatorKey);
+    if (plan !== undefined && coordinatorKey !== undefined) takeInWitnessed(world, plan, note, coordinatorKey);
   }
 
   // ---- a new task
@@ -240,7 +240,7 @@ export function createParticipant(world: ClientWorld): Participant {
   function datasetOf(task: string): string {
     const salt = store.pinned('salt') ?? randomBytes(32).toString('hex');
     store.pin('salt', salt);
-    return hex(digest('parley/dataset/v1', salt, store.accepted(task)!.data));
+    return hex(digest('parley/dataset/v1', salt, task, store.accepted(task)!.data));
   }
 
   /** Everything that must hold before this tenant takes part. @throws Declined */
@@ -386,6 +386,14 @@ export function createParticipant(world: ClientWorld): Participant {
     const last = store.endOf(task);
     if (session !== undefined && outcome === 'finished' && !(last && last.seq < witnessedSize(store, task)))
       throw new LedgerBroken('a task is finished, and the quorum has not cosigned a ledger with its end');
+    if (
+      session !== undefined &&
+      outcome === 'finished' &&
+      !(last?.kind === 'finish' && last.modelHash === session.model)
+    )
+      throw new LedgerBroken(
+        `ledger entry ${last?.seq}: the task ends with another model than this tenant has computed`,
+      );
     if (session !== undefined && outcome === 'finished')
       tell({ type: 'finished', task, plan: session.plan, parameters: session.result });
     else if (outcome === 'stopped') tell({ type: 'stopped', task, reason });

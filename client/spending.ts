@@ -4,6 +4,7 @@ import {
   type Count,
   commit,
   filterOrder,
+  type Held,
   openBudget,
   release,
   reserve,
@@ -14,7 +15,9 @@ import {
   wouldSpend,
 } from '../privacy/budget.ts';
 import type { LedgerEntry } from '../privacy/ledger.ts';
+import { followSpending } from '../privacy/ledger-spending.ts';
 import type { ClientStore } from './client-store.ts';
+import { LedgerBroken } from './ledger-view.ts';
 import type { Policy } from './policy.ts';
 
 /**
@@ -90,6 +93,7 @@ export function statedOf(store: ClientStore, policy: Policy, pool: PoolName, now
 export function payRound({ store, policy, clock }: Purse, plan: Plan, round: number, cohort: string): void {
   const task = taskId(plan);
   store.commit(() => {
+    if (store.endOf(task) !== undefined) throw new Error('the ledger has ended this task');
     if (round <= store.lastRound(task)) throw new Error(`round ${round} was answered before; a retry is a new round`);
     const budget = budgetOf(store, policy);
     if (reserved(budget, plan) < 1)
@@ -114,8 +118,26 @@ export function followLedger(
 ): void {
   for (const entry of entries) {
     const plan = entry.kind === 'stop' || entry.kind === 'finish' ? planOf(entry.task) : undefined;
-    if (plan !== undefined) giveBack(store, policy, plan);
+    if (plan === undefined) continue;
+    checkRemembers(store, policy, plan);
+    giveBack(store, policy, plan);
   }
+}
+
+/**
+ * A sum over every tenant that accepted is over this one's contribution too. A store that paid for fewer is an old copy:
+ * it would give back what is spent.
+ *
+ * @throws LedgerBroken when it is
+ */
+function checkRemembers(store: ClientStore, policy: Policy, plan: Plan): void {
+  const spending = followSpending();
+  for (const entry of store.ledger()) spending.see(entry);
+  const certain = spending.tasksOf(policy.tenant).find(({ task }) => task === taskId(plan))?.certain ?? 0;
+  if (heldOf(budgetOf(store, policy), plan).committed < certain)
+    throw new LedgerBroken(
+      `this tenant took part in ${certain} openings of a task, its store has paid for fewer: it is an old copy. Put the newest one back, or begin without one and run \`parley client restore-budget\``,
+    );
 }
 
 function giveBack(store: ClientStore, policy: Policy, plan: Plan): void {
@@ -125,7 +147,9 @@ function giveBack(store: ClientStore, policy: Policy, plan: Plan): void {
 }
 
 /** Openings of the plan that are set aside, and not spent yet. */
-function reserved({ pools }: Budget, plan: Plan): number {
+const reserved = (budget: Budget, plan: Plan): number => heldOf(budget, plan).reserved;
+
+function heldOf({ pools }: Budget, plan: Plan): Pick<Held, 'reserved' | 'committed'> {
   const held = pools.find((pool) => pool.name === poolOf(plan))?.held.find((one) => one.task === taskId(plan));
-  return held?.reserved ?? 0;
+  return held ?? { reserved: 0, committed: 0 };
 }

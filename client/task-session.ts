@@ -124,6 +124,11 @@ export class TaskSession {
     return this.#progress.steps;
   }
 
+  /** Hash of the model as it is now. */
+  get model(): string {
+    return progressHash(this.plan, this.#progress, roundsOf(this.plan));
+  }
+
   /** Parameters of the finished task. @throws Error before its last step */
   get result(): Float64Array {
     if (this.#progress.steps !== roundsOf(this.plan)) throw new Error(`task ${this.id} is not finished`);

@@ -228,6 +228,8 @@ export class Conductor {
   /** It accepts again, which says what it has taken in; the rest follows, and the end. */
   #tellEnd(tenant: TenantId, round: number): void {
     if (this.#state.phase !== 'finished' || !this.#state.accepted.includes(tenant)) return;
+    if (this.#caughtUp.has(tenant)) return; // once per connection
+    this.#caughtUp.add(tenant);
     for (const sum of this.#world.store.sums(this.id, round)) this.#sendOpened(tenant, sum);
     const note = this.#witnessedNote();
     if (note !== undefined) this.#world.send(tenant, { type: 'witnessed', task: this.id, note });

@@ -17,6 +17,7 @@ import {
   vectorFrom,
 } from '../aggregation/wire.ts';
 import { WireRefused } from '../aggregation/wire-check.ts';
+import { NO_TASK } from '../privacy/ledger.ts';
 import { Conductor, type Unsent, type World } from './conductor.ts';
 import { type Counted, openCounting } from './counting.ts';
 import { type Enrolment, EnrolmentRefused, openEnrolment } from './enrolment.ts';
@@ -192,6 +193,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     const key = enrolment.keyOf(tenant);
     if (key === undefined || !isSignedBy(key, standingDigest(tenant, session.nonce, stated), signature))
       throw new WireRefused('the signature on "standing" does not verify');
+    if (stated.task !== NO_TASK && !conductors.has(stated.task)) throw new WireRefused('"standing" of no task here');
     const about = `${stated.task}/${stated.pool}`;
     if (session.stated.has(about)) return; // counting is work, and a budget changes with its tasks
     session.stated.add(about);

@@ -44,13 +44,18 @@ export function openCounting(store: EventStore, ledger: LedgerLog, clock: () => 
     store.standings().map(({ tenant, pool, text }) => [`${tenant}/${pool}`, JSON.parse(text) as Counted]),
   );
   const limits = new Map<string, string>();
+  /** when each tenant's limits changed */
+  const changes = new Map<TenantId, readonly number[]>();
   const spending = followSpending();
 
   function catchUp(): void {
     for (const text of store.ledger(spending.size)) {
       const entry = JSON.parse(text) as LedgerEntry;
       spending.see(entry);
-      if (entry.kind === 'budget') limits.set(`${entry.tenant}/${entry.pool}`, limitText(entry));
+      if (entry.kind === 'budget') {
+        limits.set(`${entry.tenant}/${entry.pool}`, limitText(entry));
+        changes.set(entry.tenant, [...(changes.get(entry.tenant) ?? []), entry.time]);
+      }
     }
   }
 
@@ -63,6 +68,9 @@ export function openCounting(store: EventStore, ledger: LedgerLog, clock: () => 
       const tasks = spending.tasksOf(tenant, stated.ledger, accepting).filter(({ pool }) => pool === stated.pool);
       const counted = compared(stated, tasks, clock());
       const isNewLimit = limits.get(place) !== limitText({ epsilon: stated.limit, delta: stated.delta });
+      const today = (changes.get(tenant) ?? []).filter((time) => time > clock() - DAY).length;
+      if (isNewLimit && today >= MOST_CHANGES)
+        throw new WireRefused(`limits change ${MOST_CHANGES} times a day at most`);
       try {
         store.commit(() => {
           store.putStanding(tenant, stated.pool, JSON.stringify(counted));
@@ -77,6 +85,10 @@ export function openCounting(store: EventStore, ledger: LedgerLog, clock: () => 
     },
   };
 }
+
+/** Every change is an entry that all tenants keep for good. */
+const MOST_CHANGES = 24;
+const DAY = 24 * 60 * 60 * 1000;
 
 const limitText = ({ epsilon, delta }: Pick<Limit, 'epsilon' | 'delta'>): string => `${epsilon} ${delta}`;
 

@@ -1,7 +1,7 @@
 import type { Identity } from '../aggregation/identity.ts';
 import { isSignedNotice, type Notice, noticeDigest, receiptDigest, type SignedNotice } from '../aggregation/notice.ts';
 import { hex } from '../aggregation/plan.ts';
-import { NO_TASK } from '../privacy/ledger.ts';
+import { type LedgerEntry, NO_TASK } from '../privacy/ledger.ts';
 import type { EventStore } from './event-store.ts';
 import type { LedgerLog } from './ledger-log.ts';
 import type { Members } from './members.ts';
@@ -38,6 +38,11 @@ export interface NoticesWorld {
   readonly clock: () => number;
 }
 
+const MOST_NOTICES = 200;
+const DAY = 24 * 60 * 60 * 1000;
+const CHUNK = 500;
+const OF_NOTICES: readonly LedgerEntry['kind'][] = ['roster', 'erasure'];
+
 export function openNotices({ store, ledger, members, identity, federation, clock }: NoticesWorld): Notices {
   return {
     hear(signed) {
@@ -51,6 +56,10 @@ export function openNotices({ store, ledger, members, identity, federation, cloc
       // one answer for "unknown", "gone" and "another key": whoever guesses names learns nothing
       if (key === undefined || hex(key) !== notice.key)
         throw new NoticeRefused('not an enrolled tenant, or not its key');
+      if (noticesToday(notice.tenant) >= MOST_NOTICES)
+        throw new NoticeRefused(
+          `${MOST_NOTICES} notices a day are taken from a tenant: each is an entry all keep for good`,
+        );
       take(notice, () => store.addNotice(id, clock()));
       return receipt;
     },
@@ -68,6 +77,22 @@ export function openNotices({ store, ledger, members, identity, federation, cloc
       case 'erasure':
         return erasure(tenant, note);
     }
+  }
+
+  /** Entries about this tenant of the last day, from the ledger's end backwards. */
+  function noticesToday(tenant: string): number {
+    const since = clock() - DAY;
+    let found = 0;
+    for (let end = ledger.head.size; end > 0; end -= CHUNK) {
+      const from = Math.max(0, end - CHUNK);
+      const entries = store.ledger(from, end - from).map((text) => JSON.parse(text) as LedgerEntry);
+      const recent = entries.filter(({ time }) => time > since);
+      found += recent.filter(
+        ({ kind, ...rest }) => OF_NOTICES.includes(kind) && 'tenant' in rest && rest.tenant === tenant,
+      ).length;
+      if (found >= MOST_NOTICES || recent.length < entries.length) break;
+    }
+    return found;
   }
 
   function erasure(tenant: string, note: () => void): void {

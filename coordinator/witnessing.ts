@@ -82,11 +82,13 @@ export function openWitnessing(store: EventStore, coordinatorKey: Uint8Array): W
           witnesses: [witnessKey(tenant)],
         });
         if (cosignedBy.length === 0) return false;
+        // one line a tenant: whoever changes keys does not fill the note
+        if ([...open.by].some((name) => name.startsWith(`${tenant.tenant} `))) return open.by.has(nameOf(tenant));
+        open.note = withSignature(open.note, line);
       } catch (error) {
         if (error instanceof TransparencyRefused) return false;
         throw error;
       }
-      open.note = withSignature(open.note, line);
       open.by.add(nameOf(tenant));
       open.kept = false;
       return true;

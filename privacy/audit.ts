@@ -205,6 +205,8 @@ function addOpenings(into: Openings, event: PrivacyEvent, times: number): Openin
 /** Two implementations of the same sums agree to this, relative. */
 const TOLERANCE = 1e-6;
 
-const same = (a: number, b: number): boolean => a === b || Math.abs(a - b) <= TOLERANCE * Math.abs(b);
+// ∞ agrees with itself alone
+const same = (a: number, b: number): boolean =>
+  a === b || (Number.isFinite(b) && Math.abs(a - b) <= TOLERANCE * Math.abs(b));
 
 const value = (claimed: ClaimedEpsilon): number => (claimed === 'infinite' ? Infinity : claimed);

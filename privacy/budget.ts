@@ -183,7 +183,7 @@ export function release(from: Budget, what: Spending): Budget {
     { limit: limits, held },
     ...(limits.perPeriod ? [{ limit: limits.perPeriod, held: inPeriod(held, limits.perPeriod.every, at) }] : []),
     ...(limits.purposes
-      ? [{ limit: limits.purposes[what.purpose] ?? NOTHING, held: forPurpose(held, what.purpose) }]
+      ? [{ limit: limitFor(limits.purposes, what.purpose), held: forPurpose(held, what.purpose) }]
       : []),
   ];
   return under.every((each) => filtered(each.limit, each.held) <= each.limit.epsilon) ? after : from;
@@ -207,6 +207,9 @@ export function periodName(every: Period, at: number): string {
 
 const NOTHING: Limit = { epsilon: 0, delta: 1e-300 };
 
+const limitFor = (purposes: Readonly<Record<string, Limit>>, name: string): Limit =>
+  Object.hasOwn(purposes, name) ? purposes[name]! : NOTHING;
+
 function periodCount({ perPeriod }: Limits, held: readonly Held[], now: number): Count[] {
   if (perPeriod === undefined) return [];
   const { every } = perPeriod;
@@ -220,9 +223,7 @@ const latest = (held: readonly Held[], now: number): number => held.reduce((time
 function purposeCounts({ purposes }: Limits, held: readonly Held[], purpose: string | undefined): Count[] {
   if (purposes === undefined) return [];
   const names = purpose === undefined ? Object.keys(purposes) : [purpose];
-  return names.map((name) =>
-    counted('purpose', name, Object.hasOwn(purposes, name) ? purposes[name]! : NOTHING, forPurpose(held, name)),
-  );
+  return names.map((name) => counted('purpose', name, limitFor(purposes, name), forPurpose(held, name)));
 }
 
 const forPurpose = (held: readonly Held[], name: string): Held[] => held.filter(({ purpose }) => purpose === name);

@@ -146,6 +146,12 @@ describe('a client refuses a plan that states', () => {
     const noisier = makePlan(stronger, plan.roster, NOWHERE, plan.createdAt).derived;
     expect(() => checkPlan({ ...plan, derived: noisier })).not.toThrow();
   });
+  test('a number where its ε is infinite', () => {
+    const derived = { ...plan.derived, noiseMultiplier: 1e-9, shareStdDev: 1 };
+    expect(() => checkPlan({ ...plan, derived })).toThrow(PlanRefused);
+    const fitted = { ...derived, maxMagnitude: Math.ceil(5 * 400 * 2 ** 20 + 12 * Math.sqrt(5)) };
+    expect(() => checkPlan({ ...plan, derived: fitted })).toThrow(/derived\.epsilon: the plan says/);
+  });
   const chosen = 'noiseMultiplier'; // what it decides is checked above
   const rest = (Object.keys(plan.derived) as (keyof Plan['derived'])[]).filter((field) => field !== chosen);
   test.each(rest)('another %s', (field) => {

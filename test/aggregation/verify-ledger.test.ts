@@ -6,6 +6,7 @@ import { verifyLedgerExport } from '../../aggregation/verify-ledger.ts';
 import { answerDigest } from '../../aggregation/wire.ts';
 import { cosigned, logKey, signedHead } from '../../aggregation/witness.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
+import { planEvent } from '../../privacy/guarantee.ts';
 import {
   appendEntry,
   EMPTY_LEDGER,
@@ -39,7 +40,7 @@ const accept = (tenant: string, by: Identity = tenants.get(tenant)!): LedgerBody
   const signature = hex(by.sign(answerDigest(tenant, { type: 'accept', task: TASK, round: 0, dataset })));
   return { kind: 'accept', tenant, dataset, signature };
 };
-const plan: LedgerBody = { ...aPlan(), roster };
+const plan: LedgerBody = { ...aPlan(), roster, planHash: TASK };
 const bodies: LedgerBody[] = [
   { kind: 'roster', tenant: 'amber', change: 'enrolled', key: roster[0]!.key },
   plan,
@@ -50,7 +51,7 @@ const bodies: LedgerBody[] = [
   anAbort(2),
   aCharge(3),
   aRelease(3),
-  aFinish(2),
+  { ...aFinish(2), modelHash: aRelease(3).modelHash },
 ];
 const PLAN = 1;
 const CHARGE = 7;
@@ -227,7 +228,7 @@ describe('the quorum', () => {
   test('of a roster with a key that is not the one known is no quorum', () => {
     const ghost = hex(createIdentity().publicKey);
     const invented = roster.map((one) => (one.tenant === 'dun' ? { ...one, key: ghost } : one));
-    const all = bodies.with(PLAN, { ...aPlan(), roster: invented });
+    const all = bodies.with(PLAN, { ...aPlan(), planHash: TASK, roster: invented });
     expect(problems(exported(all, ['amber', 'blue', 'coral', 'ebony']))).toEqual([
       `entry 1: lists dun with the key ${fingerprint(Buffer.from(ghost, 'hex'))}, not ${known.tenants.dun}`,
       'entry 5: the signature of dun does not verify',
@@ -235,7 +236,7 @@ describe('the quorum', () => {
   });
   test('of a roster that is none is refused', () => {
     const twice = [roster[0]!, { ...roster[0]!, tenant: 'again' }, ...roster.slice(2)];
-    expect(problems(exported(bodies.with(PLAN, { ...aPlan(), roster: twice }))).join('\n')).toMatch(
+    expect(problems(exported(bodies.with(PLAN, { ...aPlan(), planHash: TASK, roster: twice }))).join('\n')).toMatch(
       /entry 1: its roster is no set of witnesses/,
     );
   });
@@ -246,6 +247,66 @@ test('an acceptance that its tenant did not sign, or of a stranger, is found', (
   expect(problems(exported(forged))).toEqual(['entry 3: the signature of blue does not verify']);
   const stranger = bodies.with(3, accept('zoe', createIdentity()));
   expect(problems(exported(stranger))).toEqual(['entry 3: zoe accepts a task whose roster does not list it']);
+});
+
+test.each<[string, (all: LedgerBody[]) => LedgerBody[], string]>([
+  [
+    'one opener, so that one witness is a quorum',
+    (all) => all.with(PLAN, { ...plan, trust: { ...aPlan().trust, threshold: 1 } } as LedgerBody),
+    'entry 1: 1 openers of 5 do not withstand 1 colluders',
+  ],
+  [
+    'a cohort larger than the roster',
+    (all) => all.with(PLAN, { ...plan, trust: { ...aPlan().trust, minCohort: 6 } } as LedgerBody),
+    'entry 1: a cohort of 6 is not between 4 openers and 5 tenants',
+  ],
+  [
+    'another task’s plan',
+    (all) => all.with(PLAN, { ...plan, planHash: 'b'.repeat(64) } as LedgerBody),
+    'entry 1: its plan is another task’s',
+  ],
+  [
+    'a sum over fewer than its cohort',
+    (all) => all.with(7, { ...aCharge(1), contributions: 3 }),
+    'entry 7: a sum of 3 contributions, where 4 are needed and 5 tenants have accepted',
+  ],
+  [
+    'a sum over more than have accepted',
+    (all) => all.with(7, { ...aCharge(1), contributions: 6 }),
+    'entry 7: a sum of 6 contributions, where 4 are needed and 5 tenants have accepted',
+  ],
+  [
+    'a result that was never released',
+    (all) => all.with(13, { ...aFinish(2), modelHash: 'c'.repeat(64) }),
+    'entry 13: its result is not the model that was released last',
+  ],
+])('a task with %s is found, however many cosigned it', (_, change, problem) => {
+  expect(problems(exported(change(bodies)))).toContain(problem);
+});
+
+test('a plan whose ε is infinite cannot claim a number', () => {
+  const mechanism = { ...aPlan().mechanism, shareStdDev: 1, noiseMultiplier: 1e-6 };
+  const event = planEvent({ ...mechanism, tenantsPerCustomer: 1, shares: 3 });
+  const free = bodies.with(PLAN, { ...plan, mechanism, event } as LedgerBody);
+  expect(problems(exported(free)).join('\n')).toMatch(
+    /entry 1: claims coalition epsilon [\d.]+, its mechanism costs Infinity/,
+  );
+});
+
+test('entries of two federations, or two notes of one size, are found', () => {
+  const file = exported();
+  expect(problems({ ...file, notes: [...file.notes, file.notes[1]!] })).toContain(
+    'entry 0: two notes over as many entries: one hides the other',
+  );
+  const { entries } = chain(bodies);
+  const last = appendEntry(chain(bodies.slice(0, -1)).heads.at(-1)!, bodies.at(-1)!, {
+    time: 1,
+    federation: 'g',
+    task: TASK,
+  });
+  expect(problems({ ...file, entries: entries.with(13, last.entry) }).join('\n')).toContain(
+    'entry 13: belongs to another federation than the first entry',
+  );
 });
 
 test('a claim that its mechanism does not bear out is found, and named', () => {

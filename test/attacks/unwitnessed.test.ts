@@ -82,6 +82,27 @@ describe('a note is no quorum’s', () => {
   });
 });
 
+test('ghosts that the coordinator invents make no quorum: only pinned tenants count as witnesses', async () => {
+  let federation: LyingCoordinator | undefined;
+  federation = await startLying({
+    backend,
+    // she pins everybody but dan: bob, cleo and she herself would be three
+    policy: (policy) => {
+      const { dan: _, ...peers } = policy.peers;
+      return policy.tenant === 'ada' ? { ...policy, peers } : policy;
+    },
+    lie: (to, message) =>
+      to.name === 'ada' && message.type === 'witnessed'
+        ? [{ ...message, note: noteBy(federation!, federation!.coordinator.ledger.head, ['bob', 'cleo', 'dan']) }]
+        : undefined,
+  });
+  onTestFinished(() => federation.close());
+  federation.run(toySettings());
+  const ada = federation.tenant('ada');
+  await federation.until(() => ada.events.some(({ type }) => type === 'left'), 'her going');
+  expect(ada.events.at(-1)).toMatchObject({ reason: 'fewer than 3 pinned tenants have cosigned the ledger' });
+});
+
 test('a plan of which the ledger says something else is not answered, though a quorum of colluders cosigned it', async () => {
   let head = EMPTY_LEDGER; // of the branch that is shown to her alone
   const { ada, reason } = await untilAdaGoes((message, _, { identity, tenant }) => {

@@ -3,6 +3,7 @@ import { createIdentity } from '../../aggregation/identity.ts';
 import type { LedgerExport } from '../../aggregation/ledger-export.ts';
 import { hex } from '../../aggregation/plan.ts';
 import { verifyLedgerExport } from '../../aggregation/verify-ledger.ts';
+import { answerDigest } from '../../aggregation/wire.ts';
 import { cosigned, logKey, signedHead } from '../../aggregation/witness.ts';
 import { appendEntry, EMPTY_LEDGER, type LedgerBody, type LedgerEntry } from '../../privacy/ledger.ts';
 import { withSignature } from '../../privacy/transparency/signed-note.ts';
@@ -34,16 +35,23 @@ function witness(): void {
   notes.push(tenants.slice(0, 4).reduce(lines, signedHead(head, coordinator)));
 }
 
+function acceptance(tenant: string, identity: (typeof tenants)[number]['identity'], task: string): LedgerBody {
+  const dataset = 'd'.repeat(64);
+  const signature = hex(identity.sign(answerDigest(tenant, { type: 'accept', task, round: 0, dataset })));
+  return { kind: 'accept', tenant, dataset, signature };
+}
+
 const [plan, charge, release] = [{ ...aPlan(105), roster }, aCharge(1), aRelease(1)];
 for (let number = 0; entries.length < ENTRIES; number++) {
   const task = number.toString(16).padStart(64, '0');
-  add(plan, task);
+  add({ ...plan, planHash: task }, task);
   witness();
+  for (const { name, identity } of tenants) add(acceptance(name, identity, task), task);
   for (let round = 1; round <= 100; round++) {
     add({ ...charge, round }, task);
     add({ ...release, round }, task);
   }
-  add(aFinish(100), task);
+  add({ ...aFinish(100), modelHash: release.modelHash }, task);
   witness();
 }
 const file: LedgerExport = {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { chargedEvent, makePlan, type Plan, planText, taskId } from '../../aggregation/plan.ts';
+import { planEntry } from '../../aggregation/plan-entry.ts';
 import { type ClientStore, openClientStore } from '../../client/client-store.ts';
 import type { Policy } from '../../client/policy.ts';
 import { followLedger, payRound, setAside, standingOf, wouldPay } from '../../client/spending.ts';
@@ -117,6 +118,26 @@ describe('a round', () => {
     follow(...told, finish);
     expect(held()).toEqual({ reserved: 0, committed: 1 });
     expect(paid()).toBe(epsilonOf(1));
+  });
+
+  test('that every tenant was in cannot be forgotten: a store that paid for fewer is an old copy', () => {
+    const all = plan.roster.map(({ tenant }) => ({
+      kind: 'accept' as const,
+      tenant,
+      dataset: 'd'.repeat(64),
+      signature: 'e'.repeat(128),
+    }));
+    const told = [planEntry(plan), ...all, { ...charge(1), contributions: plan.roster.length }, finish];
+    let head = EMPTY_LEDGER;
+    const chained = told.map((body) => {
+      const appended = appendEntry(head, body as LedgerBody, { federation: 'f', task, time: 0 });
+      head = appended.head;
+      return appended.entry;
+    });
+    store.addLedger(chained, head);
+    expect(() => followLedger(store, policy, chained, () => plan)).toThrow(/took part in 1 openings .* an old copy/);
+    expect(held()).toEqual({ reserved: openings, committed: 0 }); // nothing came back
+    expect(() => pay(2)).toThrow('the ledger has ended this task');
   });
 
   test('that others held without this tenant costs its customers nothing', () => {

@@ -50,7 +50,7 @@ describe('a plan’s entry is witnessed', () => {
   test('by the fourth of five, not the third, and the note says so', () => {
     expect(heard(FIVE.slice(0, 3)).witnessing.over(2, plan)).toBeUndefined();
     const note = heard(FIVE.slice(0, 4)).witnessing.over(2, plan)!;
-    expect(witnessedBy(plan, note, coordinator.publicKey)).toMatchObject({ size: 3 });
+    expect(witnessedBy(plan, note, coordinator.publicKey).checkpoint).toMatchObject({ size: 3 });
   });
   test('not by four lines of which two are the same tenant’s', () => {
     const { witnessing } = heard(FIVE.slice(0, 3));
@@ -74,7 +74,7 @@ describe('a plan’s entry is witnessed', () => {
     witnessing.keep();
     expect(open().over(2, plan)).toBe(first);
     expect(witnessing.over(2, plan)).toBe(first);
-    expect(witnessedBy(plan, open().over(4, plan)!, coordinator.publicKey)).toMatchObject({ size: 5 });
+    expect(witnessedBy(plan, open().over(4, plan)!, coordinator.publicKey).checkpoint).toMatchObject({ size: 5 });
   });
   test('on disk before anyone is told', () => {
     const { witnessing, open } = heard(FIVE.slice(0, 4));
@@ -82,6 +82,19 @@ describe('a plan’s entry is witnessed', () => {
     expect(witnessing.over(2, plan)).toBeDefined();
     expect(open().over(2, plan)).toBeDefined();
   });
+});
+
+test('a tenant that keeps changing keys gets one line, and cannot fill the note', () => {
+  const { witnessing } = begin();
+  witnessing.ask(3, noteAt(3), FIVE);
+  expect(witnessing.hear(who('amber'), 3, lineOf('amber', 3))).toBe(true);
+  expect(witnessing.hear(who('amber'), 3, lineOf('amber', 3))).toBe(true); // again: it changes nothing
+  for (let i = 0; i < 300; i++) {
+    const next = createIdentity();
+    expect(witnessing.hear({ tenant: 'amber', key: hex(next.publicKey) }, 3, lineOf('amber', 3, next))).toBe(false);
+  }
+  for (const other of FIVE.slice(1)) expect(witnessing.hear(who(other), 3, lineOf(other, 3))).toBe(true);
+  expect(witnessing.over(2, plan)!.split('\n— ')).toHaveLength(2 + FIVE.length);
 });
 
 describe('a line is not taken', () => {

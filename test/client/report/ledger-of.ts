@@ -63,12 +63,12 @@ export interface Course {
 export function story(plan: Plan, { from, rounds, end, accepted = FIVE }: Course): Happening[] {
   const task = taskId(plan);
   const start = Date.parse(from);
-  const released = hashOf(`result of ${task}`);
+  const released = hashOf(`model ${rounds.lastIndexOf('r') + 1}`);
   const bodies: LedgerBody[] = [planEntry(plan), ...accepted.map((tenant) => acceptance(task, tenant))];
   return [
     ...bodies.map((body) => ({ at: start, task, body })),
     ...[...rounds].flatMap((what, i) =>
-      roundOf(plan, i + 1, what).map((body) => ({ at: start + 60_000 * (i + 1), task, body })),
+      roundOf(plan, i + 1, what, accepted.length).map((body) => ({ at: start + 60_000 * (i + 1), task, body })),
     ),
     ...(end === undefined ? [] : [{ at: Date.parse(end.at), task, body: endOf(rounds, released, end.stop) }]),
   ];
@@ -105,9 +105,9 @@ export function ledgerOf(...stories: readonly (readonly Happening[])[]): Kept {
   return { file, entries, verdict: verifyLedgerExport(file, KNOWN), root: rootOf(head) };
 }
 
-function roundOf(plan: Plan, round: number, what: string): LedgerBody[] {
+function roundOf(plan: Plan, round: number, what: string, contributions: number): LedgerBody[] {
   const sumHash = hashOf(`sum ${round}`);
-  const charge: LedgerBody = { kind: 'charge', round, event: chargedEvent(plan), sumHash, contributions: 5 };
+  const charge: LedgerBody = { kind: 'charge', round, event: chargedEvent(plan), sumHash, contributions };
   if (what === 'r') return [charge, { kind: 'release', round, modelHash: hashOf(`model ${round}`), sumHash }];
   const reason = what === 'c' ? 'does-not-open' : 'too-few-tenants';
   return [...(what === 'c' ? [charge] : []), { kind: 'abort', round, reason }];

@@ -191,7 +191,7 @@ describe('parley audit refuses', () => {
     [['CHURN', '--confidence', '1'], 2, '--confidence must lie between 0 and 1'],
     [['CHURN', '--confidence', 'high'], 2, '--confidence must lie between 0 and 1'],
     [['CHURN', '--rounds', '0'], 2, '--rounds must be 1 or more'],
-    [['CHURN', '--secure-sum', 'masking'], 2, 'there is no secure sum "masking"'],
+    [['CHURN', '--secure-sum', 'cloud'], 2, 'there is no secure sum "cloud"'],
     [['CHURN', '--ledger', 'CHURN'], 3, 'not a ledger export'],
     [['UNFIT'], 4, 'privacy.maxBatch'],
   ])('%j with code %i', async (args, code, message) => {
