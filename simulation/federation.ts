@@ -59,6 +59,9 @@ export interface FederationOptions {
 /** How often time is let pass, milliseconds. */
 const TICK_MS = 20;
 
+/** Tenants that connect at one time: a coordinator turns strangers away when too many stand at its door. */
+const AT_ONCE = 32;
+
 export async function createFederation(options: FederationOptions): Promise<Federation> {
   const names = [...options.tables.keys()];
   const identities = new Map(names.map((name) => [name, createIdentity()]));
@@ -77,7 +80,11 @@ export async function createFederation(options: FederationOptions): Promise<Fede
   for (const [name, own] of identities) enrol(coordinator, name, own);
   const chance = { random: secureRandom(), noise: threadedNoise() };
   const tenants = names.map((name) => simulatedTenant(name, identities, identity, coordinator, chance, options));
-  for (const tenant of tenants) tenant.connect();
+  for (let from = 0; from < tenants.length; from += AT_ONCE) {
+    const some = tenants.slice(from, from + AT_ONCE);
+    for (const tenant of some) tenant.connect();
+    await settled(some);
+  }
   const ticking = setInterval(() => void coordinator.tick(), TICK_MS);
 
   return {
