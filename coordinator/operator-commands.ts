@@ -7,7 +7,7 @@ import { makePlan, type Plan, PlanRefused, type Roster, type Settings, shapeOf, 
 import { sumNoise } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
 import { readSettings } from './settings-file.ts';
-import type { TaskView } from './task-view.ts';
+import { inThree, type TaskView, THREE } from './task-view.ts';
 
 /** What an operator types: `parley tenant invite`, `parley task check | start | status | stop`. */
 export interface OperatorOptions {
@@ -138,8 +138,7 @@ async function watch(id: string, options: { coordinator: string; json?: boolean 
 }
 
 function line(view: TaskView): string {
-  const { coalition } = view.privacy.epsilon;
-  return `${view.id.slice(0, 8)}  ${view.name.padEnd(18)} ${view.phase.padEnd(8)} ${view.steps}/${view.rounds} rounds  ε ${view.privacy.epsilonSoFar.toFixed(3)} of ${coalition.toFixed(3)}  ${view.connected.length} connected${view.reason === undefined ? '' : `  (${view.reason})`}`;
+  return `${view.id.slice(0, 8)}  ${view.name.padEnd(18)} ${view.phase.padEnd(8)} ${view.steps}/${view.rounds} rounds  ${THREE} ${inThree(view.privacy.epsilonSoFar)} of ${inThree(view.privacy.epsilon)}, one ${view.privacy.unit} (${view.privacy.neighbouring})  ${view.connected.length} connected${view.reason === undefined ? '' : `  (${view.reason})`}`;
 }
 
 const declines = (view: TaskView): string[] =>

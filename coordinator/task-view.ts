@@ -1,10 +1,9 @@
-import { chargedEvent, type Plan, roundsOf, unitOf } from '../aggregation/plan.ts';
+import { type Plan, roundsOf, unitOf } from '../aggregation/plan.ts';
 import { clusterShape, sumNoise } from '../aggregation/progress.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
 import { type Metrics, metricsFromHistogram } from '../models/evaluation.ts';
 import { profile, type Segment } from '../models/profile.ts';
-import { ACCOUNTED_DELTA_FRACTION } from '../privacy/guarantee.ts';
-import { epsilonAtMost } from '../privacy/pld-accountant.ts';
+import { ACCOUNTED_DELTA_FRACTION, type Guarantees, guarantees, planEvent } from '../privacy/guarantee.ts';
 import type { Conductor } from './conductor.ts';
 import type { Counted } from './counting.ts';
 import type { Decline } from './task.ts';
@@ -36,9 +35,9 @@ export interface TaskView {
     readonly neighbouring: string;
     readonly delta: number;
     /** planned, all openings used */
-    readonly epsilon: { readonly release: number; readonly coalition: number; readonly floor: number };
-    /** charged so far, in the eyes of a coalition */
-    readonly epsilonSoFar: number;
+    readonly epsilon: Guarantees;
+    /** charged so far */
+    readonly epsilonSoFar: Guarantees;
   };
 }
 
@@ -79,12 +78,24 @@ export function viewOf(conductor: Conductor, present: ReadonlySet<TenantId>): Ta
   };
 }
 
-/** Coalition ε of this many openings of a plan. */
-export function epsilonOf(plan: Plan, charges: number): number {
-  if (charges === 0) return 0;
-  const delta = plan.settings.privacy.delta * ACCOUNTED_DELTA_FRACTION;
-  return epsilonAtMost([{ type: 'SelfComposed', event: chargedEvent(plan), count: charges }], delta);
+/** The three ε of this many openings of a plan. */
+export function epsilonOf({ settings, derived }: Plan, charges: number): Guarantees {
+  if (charges === 0) return { release: 0, coalition: 0, floor: 0 };
+  const isLocal = settings.privacy.mode === 'record-local';
+  const shape = { ...derived, ...settings.privacy, openings: charges };
+  return guarantees({
+    ...settings.secureSum,
+    delta: settings.privacy.delta * ACCOUNTED_DELTA_FRACTION,
+    eventFor: (shares) => planEvent({ ...shape, shares: isLocal ? 1 : shares }),
+  });
 }
+
+/** The three, always together and in this order. */
+export const inThree = ({ release, coalition, floor }: Guarantees): string =>
+  [release, coalition, floor].map((epsilon) => epsilon.toFixed(3)).join(' · ');
+
+/** What `inThree` shows. */
+export const THREE = 'ε release · coalition · floor';
 
 /** @returns undefined while the task is not finished, and for tasks whose model says it all */
 export function resultOf(conductor: Conductor): TaskResult | undefined {

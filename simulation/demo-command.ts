@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
-import type { TaskResult, TaskView } from '../coordinator/task-view.ts';
+import { inThree, type TaskResult, type TaskView, THREE } from '../coordinator/task-view.ts';
 import { startBackend } from '../models/backend.ts';
 import { type Processes, startProcesses } from './demo-processes.ts';
 import { describeMetrics, describeSegments, describeSpending, describeUnits, type UnitRow } from './demo-report.ts';
@@ -109,8 +109,13 @@ Score a customer where its row is:
 
 /** Shows a task as it goes; the AUC on all held-out customers is something only the demo can see. */
 async function follow(processes: Processes, id: string, say: Say, judge?: Judge): Promise<TaskView> {
-  let shown = 0;
+  let shown = -1;
   for await (const view of processes.watch(id)) {
+    if (shown < 0) {
+      const { delta, epsilon, neighbouring } = view.privacy;
+      say(`  ${THREE} at δ ${delta}, one customer, ${neighbouring}; planned ${inThree(epsilon)}`);
+      shown = 0;
+    }
     const every = Math.max(1, Math.floor(view.rounds / 10));
     const isNew = view.steps >= shown + every || (view.steps === view.rounds && view.steps > shown);
     if (isNew && view.phase !== 'stopped') {
@@ -129,5 +134,5 @@ async function progress(processes: Processes, view: TaskView, judge: Judge | und
     judge === undefined
       ? ''
       : `   AUC ${(await judge.judge(await processes.parameters(view.model))).rocAuc.toFixed(4)} (only the demo can see this)`;
-  return `  round ${String(view.steps).padStart(3)}/${view.rounds}   ε ${view.privacy.epsilonSoFar.toFixed(3)} of ${view.privacy.epsilon.coalition.toFixed(3)}   ${(view.bytesUp / 1e6).toFixed(1).padStart(5)} MB up   ${view.connected.length} units${auc}`;
+  return `  round ${String(view.steps).padStart(3)}/${view.rounds}   ε ${inThree(view.privacy.epsilonSoFar)}   ${(view.bytesUp / 1e6).toFixed(1).padStart(5)} MB up   ${view.connected.length} units${auc}`;
 }

@@ -1,4 +1,4 @@
-import type { TaskResult, TaskView } from '../coordinator/task-view.ts';
+import { inThree, type TaskResult, type TaskView } from '../coordinator/task-view.ts';
 import type { Metric, Metrics } from '../models/evaluation.ts';
 import type { Estimate } from '../models/profile.ts';
 import type { Total } from './demo-processes.ts';
@@ -60,11 +60,11 @@ export function describeSegments({ segments, tooSmall }: Extract<TaskResult, { k
 export function describeSpending(total: Total, tasks: readonly TaskView[]): string {
   const lines = tasks.map(({ name, privacy, charges, openings }) => {
     const { release, coalition, floor } = privacy.epsilon;
-    return `  ${name.padEnd(18)} ${release.toFixed(3).padStart(7)}  ${coalition.toFixed(3).padStart(9)}  ${floor.toFixed(3).padStart(6)}   ${privacy.epsilonSoFar.toFixed(3).padStart(7)}   ${charges} of ${openings}`;
+    return `  ${name.padEnd(18)} ${release.toFixed(3).padStart(7)}  ${coalition.toFixed(3).padStart(9)}  ${floor.toFixed(3).padStart(6)}   ${inThree(privacy.epsilonSoFar)}   ${charges} of ${openings}`;
   });
   return `
 ε at δ ${total.delta}, one customer (${tasks[0]?.privacy.unit === 'row-as-customer' ? 'one row is one customer' : 'all its rows'}) added or removed, in one unit:
-  ${'task'.padEnd(18)} release  coalition   floor   charged   openings
+  ${'task'.padEnd(18)} release  coalition   floor   charged (all three)     openings
 ${lines.join('\n')}
   One customer's total over all tasks, as its unit counts it: trained on ε ${total.training.toFixed(3)} of ${total.limit.training}, held out ε ${total.heldOut.toFixed(3)} of ${total.limit.heldOut} (coalition)`;
 }

@@ -1,6 +1,6 @@
 import { roundsOf } from '../aggregation/plan.ts';
 import type { Conductor } from '../coordinator/conductor.ts';
-import { epsilonOf } from '../coordinator/task-view.ts';
+import { epsilonOf, inThree, THREE } from '../coordinator/task-view.ts';
 
 /** How a long task is doing: one line that moves on a terminal, a line every tenth of the way elsewhere, on stderr. */
 export function progressLine(quiet: boolean): { changed(conductor: Conductor | undefined): void; done(): void } {
@@ -15,7 +15,7 @@ export function progressLine(quiet: boolean): { changed(conductor: Conductor | u
       shown = progress.steps;
       const filled = Math.round((20 * progress.steps) / rounds);
       const bar = `${'█'.repeat(filled)}${'░'.repeat(20 - filled)}`;
-      const text = `${bar} round ${progress.steps}/${rounds}  ε ${epsilonOf(plan, state.charges).toFixed(3)}  ${(conductor.bytesUp / 1e6).toFixed(1)} MB up`;
+      const text = `${bar} round ${progress.steps}/${rounds}  ${THREE} ${inThree(epsilonOf(plan, state.charges))}  ${(conductor.bytesUp / 1e6).toFixed(1)} MB up`;
       process.stderr.write(process.stderr.isTTY ? `\r${text}` : `${text}\n`);
     },
     done() {

@@ -5,9 +5,10 @@ import { SECURE_SUMS } from '../aggregation/secure-sum.ts';
 import { RowsUnreadable, readSnapshot } from '../client/rows.ts';
 import type { Conductor } from '../coordinator/conductor.ts';
 import { readSettings } from '../coordinator/settings-file.ts';
-import { epsilonOf, resultOf } from '../coordinator/task-view.ts';
+import { epsilonOf, inThree, resultOf } from '../coordinator/task-view.ts';
 import { type BackendName, startBackend } from '../models/backend.ts';
 import type { Table } from '../models/encode.ts';
+import type { Guarantees } from '../privacy/guarantee.ts';
 import { createFederation } from './federation.ts';
 import { progressLine } from './progress-line.ts';
 import { judgeOf } from './reference.ts';
@@ -114,7 +115,7 @@ interface Outcome {
   readonly steps: number;
   readonly charges: number;
   readonly epsilon: { release: number; coalition: number; floor: number };
-  readonly epsilonCharged: number;
+  readonly epsilonCharged: Guarantees;
   readonly delta: number;
   readonly unit: string;
   readonly bytesUp: number;
@@ -156,7 +157,7 @@ function describe(outcome: Outcome): string {
   const { epsilon } = outcome;
   const lines = [
     `${outcome.phase}: ${outcome.steps} of ${outcome.rounds} rounds, ${outcome.tenants} tenants, ${outcome.seconds} s`,
-    `ε at δ ${outcome.delta} for one customer (${outcome.unit}), added or removed: release ${epsilon.release.toFixed(3)} · coalition ${epsilon.coalition.toFixed(3)} · floor ${epsilon.floor.toFixed(3)}; charged ${outcome.epsilonCharged.toFixed(3)} in ${outcome.charges} openings`,
+    `ε at δ ${outcome.delta} for one customer (${outcome.unit}), added or removed: release ${epsilon.release.toFixed(3)} · coalition ${epsilon.coalition.toFixed(3)} · floor ${epsilon.floor.toFixed(3)}; charged ${inThree(outcome.epsilonCharged)} in ${outcome.charges} openings`,
     `${(outcome.bytesUp / outcome.tenants / Math.max(1, outcome.steps) / 1000).toFixed(1)} kB up per tenant and round`,
   ];
   if (outcome.heldOutAuc !== undefined)

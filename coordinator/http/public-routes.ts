@@ -46,7 +46,7 @@ const taskSchema = z.object({
     neighbouring: z.string(),
     delta: z.number(),
     epsilon,
-    epsilonSoFar: z.number(),
+    epsilonSoFar: epsilon,
   }),
 });
 

@@ -219,7 +219,7 @@ describe('in a federation of tenants without customers', () => {
     expect(audit.findings).toEqual([]);
     const [task] = audit.tasks;
     expect(task!.charges).toBe(100);
-    expect(view.privacy.epsilonSoFar).toBe(task!.epsilon);
+    expect(view.privacy.epsilonSoFar.coalition).toBe(task!.epsilon);
     expect(view.privacy.epsilon.coalition).toBe(task!.claimed);
   });
 

@@ -230,14 +230,15 @@ test('the demo runs to its verified ledger, with every figure it promises', asyn
     units: { unit: string; alone: { rocAuc: number } }[];
     together: { rocAuc: number };
     pooled: { rocAuc: number };
-    tasks: { phase: string; privacy: { epsilonSoFar: number; epsilon: { coalition: number } } }[];
+    tasks: { phase: string; privacy: { epsilonSoFar: { coalition: number }; epsilon: { coalition: number } } }[];
     total: { training: number; heldOut: number; limit: { training: number; heldOut: number } };
     ledger: { entries: number };
     metrics: { rocAuc: { value: number; plusMinus: number } };
   };
   expect(outcome.units).toHaveLength(5);
   expect(outcome.tasks.map(({ phase }) => phase)).toEqual(['finished', 'finished', 'finished']);
-  for (const { privacy } of outcome.tasks) expect(privacy.epsilonSoFar).toBeLessThanOrEqual(privacy.epsilon.coalition);
+  for (const { privacy } of outcome.tasks)
+    expect(privacy.epsilonSoFar.coalition).toBeLessThanOrEqual(privacy.epsilon.coalition);
   expect(outcome.together.rocAuc).toBeGreaterThan(outcome.pooled.rocAuc - 0.01);
   expect(outcome.total.training).toBeLessThanOrEqual(outcome.total.limit.training);
   expect(outcome.total.heldOut).toBeLessThanOrEqual(outcome.total.limit.heldOut);

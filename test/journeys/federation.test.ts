@@ -197,7 +197,7 @@ describe('a task', () => {
     await expectSound(view);
     const verified = await parley(['ledger', 'verify', '--coordinator', world.url, '--json']);
     const [task] = json<{ tasks: { epsilon: number; charges: number }[] }>(verified.stdout).tasks;
-    expect(task).toMatchObject({ charges: 6, epsilon: view.privacy.epsilonSoFar }); // the ε shown is the ledger's
+    expect(task).toMatchObject({ charges: 6, epsilon: view.privacy.epsilonSoFar.coalition }); // the ε shown is the ledger's
   });
 
   test('leaves every unit a model of its own, and the same one', async () => {
