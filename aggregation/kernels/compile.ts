@@ -103,9 +103,7 @@ async function compile(sources: ReadonlyMap<string, string>, { main }: Compiler)
     },
     listFiles: () => [],
   });
-  if (error !== null || compiled === undefined) {
-    throw new Error(`the kernels do not compile: ${error?.message ?? 'no output'}\n${stderr}`);
-  }
+  if (compiled === undefined) throw new Error(`the kernels do not compile: ${error?.message}\n${stderr}`);
   return compiled;
 }
 

@@ -46,16 +46,12 @@ export function decodeLimbPairs(limbs: usize, values: usize, count: i32, offset:
 export function residuesOf(
   limbs: usize, errors: usize, residues: usize, q: i64, b1: i64, b2: i64, b3: i64, t: i64,
 ): void {
-  const inverse = 1.0 / <f64>q;
   for (let i = 0; i < DEGREE; i++, limbs += 16, errors++, residues += 4) {
     const sum =
       <i64>load<u32>(limbs) + <i64>load<u32>(limbs, 4) * b1 + <i64>load<u32>(limbs, 8) * b2 +
       <i64>load<u32>(limbs, 12) * b3 + <i64>load<i8>(errors) * t; // below 2^52: exact as a double
-    let rest = sum - <i64>floor<f64>(<f64>sum * inverse) * q; // in [−q, 2q)
-    rest += q & (rest >> 63);
-    rest -= q;
-    rest += q & (rest >> 63);
-    store<u32>(residues, <u32>rest);
+    const quotient = <i64>floor<f64>(<f64>sum / <f64>q); // exact too: typescript/lattice.ts says why
+    store<u32>(residues, <u32>(sum - quotient * q));
   }
 }
 

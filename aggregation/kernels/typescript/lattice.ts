@@ -59,15 +59,18 @@ function limbsOf(values: Float64Array, { bits, offset }: Lanes<23 | 46>): Float6
   return limbs;
 }
 
-/** Exact in doubles: three products of 23 and 27 bits, one of 8 and 27, and a limb stay below 2^52. */
+/**
+ * Exact in doubles: three products of 23 and 27 bits, one of 8 and 27, and a limb stay below 2^52. So does the
+ * quotient's floor: it is below 2^26, where doubles are 2^−27 apart and rounding is monotone, so what is less than
+ * an integer by 1/q or more, q < 2^27, is not rounded up to it.
+ */
 function residuesOf(limbs: Float64Array, errors: Int8Array, prime: number, out: Uint32Array): void {
   const q = PRIMES[prime]!;
   const [, b1, b2, b3, t] = WEIGHTS[prime] as [number, number, number, number, number];
   for (let i = 0; i < DEGREE; i++) {
     const at = LIMBS * i;
     const sum = limbs[at]! + limbs[at + 1]! * b1 + limbs[at + 2]! * b2 + limbs[at + 3]! * b3 + errors[i]! * t;
-    const rest = sum - Math.floor(sum / q) * q; // in [−q, 2q): the quotient is off by one at most
-    out[prime * DEGREE + i] = lifted(lifted(rest, q) - q, q);
+    out[prime * DEGREE + i] = sum - Math.floor(sum / q) * q;
   }
 }
 

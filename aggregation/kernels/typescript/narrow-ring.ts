@@ -139,11 +139,10 @@ function field(prime: number): Field {
 export const lifted = (value: number, q: number): number => value + (q & (value >> 31));
 
 /**
- * a·b modulo q < 2^27. The product's low 32 bits are exact, and so is what is left after the quotient's: doubles miss
- * that by one at most, as a·b/q < 2^27 has 26 bits to spare.
+ * a·b modulo q < 2^27, both below it. What is left is exact in its low 32 bits; the quotient is never too small, as
+ * rounding is monotone and keeps kq (or the even kq + 1), and too large by one at most: a·b/q < 2^27 has 26 bits to spare.
  */
 export function product(a: number, b: number, q: number): number {
   const quotient = Math.floor((a * b) / q);
-  const rest = (Math.imul(a, b) - Math.imul(quotient, q)) | 0; // in [−q, 2q)
-  return lifted(lifted(rest, q) - q, q);
+  return lifted((Math.imul(a, b) - Math.imul(quotient, q)) | 0, q);
 }

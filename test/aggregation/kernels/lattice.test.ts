@@ -134,6 +134,47 @@ test('any residues open to the same in both implementations', () => {
   }
 });
 
+test('encodes integers around the multiples of a prime, where a quotient may be off by one', () => {
+  for (const { value: q } of MASK_RING.primes) {
+    const most = 2n ** 46n / q - 1n;
+    const lanes = Array.from({ length: 8192 }, (_, i) => ((most * BigInt(i)) / 8191n) * q + BigInt(i % 3) - 1n);
+    const offset = 2 ** 45 - 1;
+    const values = Float64Array.from(lanes.slice(1), (lane) => Number(lane) - offset);
+    const expected = ofIntegers((i) =>
+      [0, 1].reduce(
+        (sum, k) => sum + ((lanes[2 * i + k + 1] ?? 0n) << BigInt(46 * k)),
+        BigInt(i % 5 === 0 ? -128 : 127) << 92n,
+      ),
+    );
+    const errors = Int8Array.from({ length: N }, (_, i) => (i % 5 === 0 ? -128 : 127));
+    for (const { lattice } of BOTH) expect(lattice.encode(values, { bits: 46, offset }, errors)).toEqual(expected);
+  }
+});
+
+test('products one below and one above a multiple of a prime are exact', () => {
+  // b = ±1/a, so that a·b is a multiple of the prime and one more, or less
+  const [a, b] = [1n, -1n].map((sign) =>
+    polynomialOf(MASK_RING, (prime, i) => {
+      const q = MASK_RING.primes[prime]!.value;
+      const x = q - 1n - BigInt(i);
+      return sign === 1n ? x : ((i % 2 === 0 ? 1n : q - 1n) * inverse(x, q)) % q;
+    }),
+  ) as [Uint32Array, Uint32Array];
+  const expected = polynomialOf(MASK_RING, (prime, i) => (i % 2 === 0 ? 1n : MASK_RING.primes[prime]!.value - 1n));
+  for (const { maskRing } of BOTH) {
+    const sum = new Uint32Array(POLYNOMIAL_WORDS);
+    maskRing.multiplyAdd(sum, a, b);
+    expect(sum).toEqual(expected);
+  }
+});
+
+/** Euclid's, extended. */
+function inverse(value: bigint, q: bigint): bigint {
+  let [r, next, s, nextS] = [value, q, 1n, 0n];
+  while (next !== 0n) [r, next, s, nextS] = [next, r % next, nextS, s - (r / next) * nextS];
+  return ((s % q) + q) % q;
+}
+
 describe('centred binomial samples', () => {
   test('count ones in the low 42 bits of two words', () => {
     const first = new Uint8Array(64);
