@@ -521,7 +521,7 @@ describe('the ledger', () => {
           },
         ],
       });
-      expectRefused(outcome, /openings set aside for this task are used up/);
+      expectRefused(outcome, /the ledger has ended this task/);
       expect(outcome.victim.store.round(outcome.conductor.id, 2)).toBeUndefined();
     }
   });
