@@ -69,8 +69,8 @@ export function coordinatorEpoch(context: Omit<EpochContext, 'me'>): Coordinator
       }
       for (const secret of secrets.values()) secret.fill(0);
       const sum = vector.values();
-      if (sum.some((value) => Math.abs(value) > shape.maxMagnitude))
-        throw new ProtocolBroken('the sum is larger than the plan allows');
+      for (let i = 0; i < sum.length; i++)
+        if (Math.abs(sum[i]!) > shape.maxMagnitude) throw new ProtocolBroken('the sum is larger than the plan allows');
       return sum;
     },
 

@@ -60,10 +60,12 @@ export function ringVector(bits: RingBits, dimension: number): RingVector {
       adding();
       maskWith(limbs, key, sign);
     },
-    bytes: () => new Uint8Array(Uint16Array.from(normalised()).buffer),
+    bytes: () => new Uint8Array(new Uint16Array(normalised()).buffer),
     values() {
       const words = normalised();
-      return Float64Array.from({ length: dimension }, (_, i) => valueAt(words, i * perValue, perValue));
+      const values = new Float64Array(dimension);
+      for (let i = 0; i < dimension; i++) values[i] = valueAt(words, i * perValue, perValue);
+      return values;
     },
   };
 }
@@ -99,7 +101,8 @@ function valueAt(words: Int32Array, at: number, perValue: number): number {
   return value;
 }
 
-const CHUNK_WORDS = 2 ** 15;
+/** Small enough that the stream's memory is used again before it leaves the cache. */
+const CHUNK_WORDS = 2 ** 12;
 const ZEROS = new Uint8Array(2 * CHUNK_WORDS);
 
 /** AES-128-CTR from counter 0 (NIST SP 800-38A §6.5). */

@@ -159,8 +159,9 @@ function checkOpeners(openers: readonly TenantId[], contributions: HeardAll, { m
 function checkLane(values: Float64Array, dimension: number, bits: RingBits): void {
   if (values.length !== dimension) throw new RangeError(`expected ${dimension} coordinates, got ${values.length}`);
   const lane = laneOf(bits);
-  const bad = values.findIndex((value) => !(Number.isInteger(value) && Math.abs(value) <= lane));
-  if (bad >= 0) throw new RangeError(`coordinate ${bad} is not an integer within ±${lane}`); // never the value itself
+  for (let i = 0; i < values.length; i++)
+    if (!(Number.isInteger(values[i]) && Math.abs(values[i]!) <= lane))
+      throw new RangeError(`coordinate ${i} is not an integer within ±${lane}`); // never the value itself
 }
 
 const same = (a: Uint8Array | undefined, b: Uint8Array): boolean => a !== undefined && Buffer.compare(a, b) === 0;
