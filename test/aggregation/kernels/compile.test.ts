@@ -1,4 +1,15 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -123,6 +134,17 @@ describe('the same in TypeScript, saying why, when', () => {
     writeFileSync(join(cache, 'file'), '');
     const kernels = await kernelsOf({ cache: join(cache, 'file', 'parley'), compiler: nobody });
     expect(kernels.reason).toContain('cannot be written (ENOTDIR)');
+  });
+
+  test('the sources are not there', () => {
+    const lonely = join(cache, 'compile.ts');
+    copyFileSync(new URL('../../../aggregation/kernels/compile.ts', import.meta.url), lonely);
+    const call = `import(${JSON.stringify(lonely)}).then((m) => m.compiledKernels()).catch((e) => console.log(e.message))`;
+    const said = execFileSync(process.execPath, ['--input-type=module', '-e', call], {
+      encoding: 'utf8',
+      timeout: 30_000,
+    });
+    expect(said.trim()).toBe(`no ${join('aggregation', 'kernels', 'assembly')} above ${realpathSync(cache)}`);
   });
 
   test('the module does not start', async () => {
