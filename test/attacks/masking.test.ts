@@ -47,6 +47,8 @@ interface Lied extends Partial<Omit<LyingOptions, 'lie'>> {
   readonly settings?: Settings;
   /** what the victim is asked in round 1 instead */
   readonly lie: (ask: Ask, federation: LyingCoordinator) => Ask;
+  /** dan never hears of this stage */
+  readonly lost?: string;
   /** what bob is asked in this stage is asked of the victim too, in place of its own */
   readonly forward?: string;
 }
@@ -56,6 +58,7 @@ async function lied({
   settings = masked({}, { stageTimeoutMs: 800 }),
   lie,
   forward,
+  lost,
   ...options
 }: Lied): Promise<Victim> {
   const liar = { federation: undefined as LyingCoordinator | undefined };
@@ -69,6 +72,7 @@ async function lied({
       const { federation } = liar;
       if (to.name === 'bob' && message.stage === forward)
         setImmediate(() => federation!.tenant(VICTIM).deliver(encodeFromCoordinator(message, federation!.identity)));
+      if (to.name === 'dan' && message.stage === lost) return [];
       if (to.name !== VICTIM) return undefined;
       return message.stage === forward ? [] : [lie(message, federation!)];
     },
@@ -84,26 +88,19 @@ async function lied({
   }
 }
 
-/** Another contribution of dan's in the same place, properly signed: dan works with the coordinator. */
-function withAnother({ heard, ...ask }: Ask, federation: LyingCoordinator): Ask['heard'] {
-  const dan = federation.tenant('dan');
+/** A contribution of dan's to the round of `ask`, properly signed: dan works with the coordinator. */
+function ofDan(ask: Ask, federation: LyingCoordinator): Ask['heard'][number] {
   const { plan } = federation.coordinator.task(ask.task)!;
-  const { epoch, round, model, head } = ask;
-  const occasion = {
-    federation: plan.federation,
-    roster: rosterHash(plan.roster),
-    task: ask.task,
-    epoch,
-    round,
-    model,
-  };
-  const deals = dan.told.find((m) => m.type === 'ask' && m.stage === 'contribute' && m.round === round) as Ask;
-  const place = {
-    transcript: transcriptOf({ ...occasion, ledger: head.hash }),
+  const { task, epoch, round, model, head } = ask;
+  const place = { federation: plan.federation, roster: rosterHash(plan.roster), task, epoch, round, model };
+  const { told } = federation.tenant(VICTIM);
+  const deals = told.find((m) => m.type === 'ask' && m.stage === 'contribute' && m.round === round) as Ask;
+  const here = {
+    transcript: transcriptOf({ ...place, ledger: head.hash }),
     ...{ stage: 'contribute', attempt: 1, heard: heardHash(deals.heard as Relayed[]) },
   };
-  const other = signStatement(dan.identity, 'dan', place, { open: new Uint8Array(40), sealed: new Map() });
-  return heard.map((one) => (one.from === 'dan' ? relayTo(VICTIM, other, 'hashes') : one));
+  const said = { open: new Uint8Array(40), sealed: new Map() };
+  return relayTo(VICTIM, signStatement(federation.tenant('dan').identity, 'dan', here, said), 'hashes');
 }
 
 describe('masks', () => {
@@ -126,6 +123,16 @@ describe('who survived', () => {
       forward: 'agree', // all four, as the others are shown them
     });
     expect(ended(victim)).toMatch(/was not made by it, here and now/);
+    expect(said(victim, 'agree')).toEqual([]);
+  });
+
+  test('must have dealt: a colluder that did not, and signs the right words, has not joined', async () => {
+    const victim = await lied({
+      lost: 'deal',
+      lie: (ask, federation) =>
+        ask.stage === 'agree' ? { ...ask, heard: [...ask.heard, ofDan(ask, federation)] } : ask,
+    });
+    expect(ended(victim)).toMatch(/asked to agree to tenants that never joined it/);
     expect(said(victim, 'agree')).toEqual([]);
   });
 
@@ -162,7 +169,8 @@ describe('who survived', () => {
 
   test('with another contribution of a colluder for one tenant, get no share of it either', async () => {
     const victim = await lied({
-      lie: (ask, federation) => (ask.stage === 'agree' ? { ...ask, heard: withAnother(ask, federation) } : ask),
+      lie: (ask, federation) =>
+        ask.stage === 'agree' ? { ...ask, heard: [...without(ask.heard, 'dan'), ofDan(ask, federation)] } : ask,
       forward: 'reveal',
     });
     expect(said(victim, 'agree')).toHaveLength(1);

@@ -3,6 +3,7 @@ import { audit } from './mistakes/audit.ts';
 import { bounding } from './mistakes/bounding.ts';
 import { budget } from './mistakes/budget.ts';
 import { ledger } from './mistakes/ledger.ts';
+import { masking } from './mistakes/masking.ts';
 import { noise } from './mistakes/noise.ts';
 import { plan } from './mistakes/plan.ts';
 import { round } from './mistakes/round.ts';
@@ -21,6 +22,7 @@ export const mutations: readonly Mutation[] = [
   ...accounting,
   ...plan,
   ...round,
+  ...masking,
   ...budget,
   ...ledger,
   ...secrets,

@@ -334,6 +334,24 @@ describe('a tenant reveals', () => {
     });
   });
 
+  test('and overwrites the other share: asked for it after all, it has zeros to give', async () => {
+    const epoch = new Uint8Array(32);
+    const round = await maskedRound({ epoch });
+    await round.keys();
+    const { context, secrets } = insider(round, epoch, amber);
+    round.said.keys.set(amber, said(secrets.keys));
+    const announced = readKeys(openParts(round.said.keys), context, round.transcript);
+    await round.deal(without(amber));
+    const letters = secrets.letters(announced);
+    round.said.deal.set(amber, { open: new Uint8Array(0), sealed: letters });
+    secrets.receive(round.heard('deal', amber), announced, members);
+    const first = secrets.reveal(new Set(members));
+    const second = secrets.reveal(new Set(without(coral)));
+    const at = 32 * members.indexOf(coral);
+    expect(second.subarray(at, at + 32)).toEqual(Buffer.alloc(32));
+    expect(first.subarray(at, at + 32)).not.toEqual(Buffer.alloc(32));
+  });
+
   test('the same bytes to whoever agrees: there is nothing to average over', async () => {
     const { round, all } = await ready();
     const open = (openers: readonly TenantId[]) => round.rounds.get(amber)!.open(all, openers);
