@@ -60,7 +60,10 @@ function build(): Command {
     .argument('<settings>', 'task settings, JSON')
     .requiredOption('--tenants <number>', 'how many; the customers are dealt out among them', wholeNumber)
     .option('--data <file>', 'CSV or Parquet file of customers; the telco example when left out')
-    .option('--secure-sum <protocol>', 'instead of the one in the settings; "plain" protects nobody and says so')
+    .option(
+      '--secure-sum <protocol>',
+      'threshold-he, masking or plain, instead of the one in the settings; "plain" protects nobody',
+    )
     .option('--backend <name>', 'tfjs-node-gpu, webgpu, wasm or cpu')
     .option('--json', 'the outcome as JSON')
     .addHelpText('after', '\nExample: parley simulate task.json --tenants 20 --secure-sum plain')

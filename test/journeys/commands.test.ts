@@ -179,15 +179,19 @@ describe('parley client init', () => {
 });
 
 describe('parley simulate', () => {
-  test('says what a plan gives, in one process: threshold-he on the toy, as JSON', async () => {
-    const settings = file('toy.json', toySettings({ rounds: 2 }));
-    const rows = Array.from({ length: 200 }, (_, i) => `${(i * 7) % 80},${(i * 7) % 80 > 40 ? 'no' : 'yes'}`);
-    const data = file('toy.csv', `months,left\n${rows.join('\n')}\n`);
-    const args = ['simulate', settings, '--tenants', '4', '--data', data, '--backend', 'cpu', '--json'];
-    const { code, stdout, stderr } = await parley(args);
-    expect(code, stderr).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ phase: 'finished', tenants: 4, steps: 2, charges: 2, protection: [] });
-  });
+  test.each(['threshold-he', 'masking'])(
+    'says what a plan gives, in one process: %s on the toy, as JSON',
+    async (sum) => {
+      const settings = file('toy.json', toySettings({ rounds: 2 }));
+      const rows = Array.from({ length: 200 }, (_, i) => `${(i * 7) % 80},${(i * 7) % 80 > 40 ? 'no' : 'yes'}`);
+      const data = file('toy.csv', `months,left\n${rows.join('\n')}\n`);
+      const how = ['--secure-sum', sum, '--backend', 'cpu', '--json'];
+      const args = ['simulate', settings, '--tenants', '4', '--data', data, ...how];
+      const { code, stdout, stderr } = await parley(args);
+      expect(code, stderr).toBe(0);
+      expect(JSON.parse(stdout)).toMatchObject({ phase: 'finished', tenants: 4, steps: 2, charges: 2, protection: [] });
+    },
+  );
 
   test('with plain sums says that they protect nobody', async () => {
     const { work } = churnSettings;
