@@ -126,6 +126,27 @@ test('a result is not taken before the quorum has cosigned the end', async () =>
   expect(ada.events.some(({ type }) => type === 'finished')).toBe(false);
 });
 
+test('an end with another model than she has computed is not hers, whoever cosigned it', async () => {
+  let head = EMPTY_LEDGER; // of a branch in which the task ends with another model
+  const { ada, reason } = await untilAdaGoes((message, _, { identity, tenant, coordinator }) => {
+    if (!('ledger' in message)) return undefined;
+    const bodies = bodiesOf(message.ledger);
+    if (!bodies.some(({ kind }) => kind === 'finish') && head === EMPTY_LEDGER) return undefined;
+    if (head === EMPTY_LEDGER)
+      head = headOf(coordinator.ledger.newsSince(0).entries.length - bodies.length, coordinator);
+    const forged = bodies.map(
+      (body): LedgerBody => (body.kind === 'finish' ? { ...body, modelHash: 'c'.repeat(64) } : body),
+    );
+    const { federation, task, time } = JSON.parse(coordinator.ledger.newsSince(0).entries.at(-1)!);
+    const ledger = forgedNews(head, forged, { federation, task, time }, identity);
+    head = headAfter(head, ledger);
+    if (message.type !== 'witnessed') return [{ ...message, ledger } as FromCoordinator];
+    return [{ ...message, ledger, note: noteBy({ identity, tenant }, head, ['bob', 'cleo', 'dan']) }];
+  });
+  expect(reason).toMatch(/the task ends with another model than this tenant has computed/);
+  expect(ada.events.some(({ type }) => type === 'finished')).toBe(false);
+});
+
 test('an honest end: the plan’s entry is the plan’s, and the store knows every root', async () => {
   const federation = await startLying({ backend });
   onTestFinished(() => federation.close());
@@ -140,6 +161,11 @@ test('an honest end: the plan’s entry is the plan’s, and the store knows eve
   expect(store.ledgerRootAt(store.ledgerHead().size + 1)).toBeUndefined();
   expect(hex(store.ledgerRootAt(0)!)).toBe('e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855');
 });
+
+/** The ledger's head after so many of its entries. */
+function headOf(size: number, { ledger }: LyingCoordinator['coordinator']): LedgerHead {
+  return headAfter(EMPTY_LEDGER, { entries: ledger.newsSince(0).entries.slice(0, size), note: '' });
+}
 
 type Keys = Pick<LyingCoordinator, 'identity' | 'tenant'>;
 

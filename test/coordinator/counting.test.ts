@@ -144,3 +144,14 @@ describe('what a tenant states', () => {
     expect(isSpent({ stated: 2, limit: 2 })).toBe(false);
   });
 });
+
+test('limits change 24 times a day at most: each change is an entry that all keep for good', () => {
+  const history = live([], policy);
+  const { counting, ledger } = countingOver(history.entries);
+  const before = ledger.head.size;
+  for (let i = 1; i <= 24; i++) counting.hear(ME, stated(history, 'training', { limit: 20 + i }));
+  expect(ledger.head.size).toBe(before + 24);
+  expect(() => counting.hear(ME, stated(history, 'training', { limit: 50 }))).toThrow('24 times a day at most');
+  expect(counting.hear(ME, stated(history, 'training', { limit: 44 })).limit).toBe(44); // no change
+  expect(ledger.head.size).toBe(before + 24);
+});

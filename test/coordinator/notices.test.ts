@@ -280,3 +280,13 @@ function caught(work: () => void): unknown {
   }
   return undefined;
 }
+
+test('a tenant gives 200 notices a day at most, and takes nothing from the others', () => {
+  const { notices, store, amber, blue } = begin();
+  // its enrolment is one of them
+  for (let i = 0; i < 199; i++) notices.hear(erasure(amber));
+  expect(() => notices.hear(erasure(amber))).toThrow('200 notices a day are taken from a tenant');
+  expect(entriesIn(store)).toHaveLength(199);
+  notices.hear(erasure(blue, 'blue'));
+  expect(entriesIn(store)).toHaveLength(200);
+});
