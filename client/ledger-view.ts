@@ -1,7 +1,7 @@
 import { type Plan, taskId } from '../aggregation/plan.ts';
 import type { LedgerNews } from '../aggregation/wire.ts';
 import { checkpointIn, witnessedBy } from '../aggregation/witness.ts';
-import { type LedgerEntry, readEntry, verifyChain } from '../privacy/ledger.ts';
+import { type LedgerEntry, verifyChain } from '../privacy/ledger.ts';
 import { TransparencyRefused } from '../privacy/transparency/canonical-text.ts';
 import { rootOf } from '../privacy/transparency/merkle.ts';
 import type { ClientStore } from './client-store.ts';
@@ -14,14 +14,6 @@ import { type Policy, pinnedTenants } from './policy.ts';
  */
 export class LedgerBroken extends Error {
   override readonly name = 'LedgerBroken';
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new LedgerBroken('a ledger entry that is not JSON');
-  }
 }
 
 /**
@@ -37,9 +29,8 @@ export function takeInLedger(
   coordinatorKey: Uint8Array,
 ): LedgerEntry[] {
   const signed = broken(() => checkpointIn(note, coordinatorKey));
-  const from = store.ledgerHead();
-  const candidates = texts.map(parsed);
-  const verdict = verifyChain(candidates, from);
+  const entries: LedgerEntry[] = [];
+  const verdict = verifyChain(texts, store.ledgerHead(), (entry) => entries.push(entry));
   if (!verdict.intact)
     throw new LedgerBroken(`the ledger does not continue at entry ${verdict.seq}: ${verdict.problem}`);
   const { head } = verdict;
@@ -47,7 +38,6 @@ export function takeInLedger(
     throw new LedgerBroken(
       `the signed head says ${signed.size} entries, this tenant has verified ${head.size}: two ledgers are being shown`,
     );
-  const entries = candidates.map((candidate) => readEntry(candidate) as LedgerEntry);
   if (entries.length > 0) store.addLedger(entries, head);
   return entries;
 }

@@ -95,7 +95,8 @@ export class TaskSession {
   /** asked for before the batch it will hide is known; the next one is asked for as soon as it is used */
   #noise: Promise<NoiseShare>;
   #progress: Progress;
-  #isAcceptedInLedger = false;
+  /** plan and acceptance, and the plan cosigned */
+  #isInLedger = false;
   /** last round whose sum was taken in */
   #taken = 0;
   #epoch: Epoch | undefined;
@@ -193,6 +194,7 @@ export class TaskSession {
 
   /** Nothing is said before the plan is in the ledger, word for word, and the quorum has cosigned that it is. */
   #checkWitnessed(): void {
+    if (this.#isInLedger) return; // which only grows
     const entry = this.#world.store.planEntry(this.id);
     const isPlan = entry !== undefined && canonicalize({ ...entry, ...planEntry(this.plan) }) === canonicalize(entry);
     if (!isPlan)
@@ -200,11 +202,11 @@ export class TaskSession {
     if (entry.seq >= witnessedSize(this.#world.store, this.id))
       throw new Declined('broken-promise', 'the task begins before the quorum has cosigned its plan');
     this.#checkAccepted();
+    this.#isInLedger = true;
   }
 
   /** What this tenant pays can be counted again from the ledger alone, should its store be lost. */
   #checkAccepted(): void {
-    if (this.#isAcceptedInLedger) return;
     const { store, policy, identity } = this.#world;
     const entry = store.acceptEntry(this.id, policy.tenant);
     const isMine =
@@ -215,7 +217,6 @@ export class TaskSession {
         Buffer.from(entry.signature, 'hex'),
       );
     if (!isMine) throw new Declined('broken-promise', 'the ledger does not hold this tenant’s acceptance of the task');
-    this.#isAcceptedInLedger = true;
   }
 
   async #answerKeying(ask: Ask): Promise<FromClient | undefined> {

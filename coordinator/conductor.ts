@@ -300,16 +300,11 @@ export class Conductor {
   #commit(facts: readonly TaskFact[], more: { entries?: readonly LedgerBody[]; also?: () => void } = {}): void {
     const { store, ledger, clock } = this.#world;
     const next = facts.reduce((state, fact) => advance(state, fact, this.#rules), this.#state);
-    try {
-      store.commit(() => {
-        for (const fact of facts) store.addFact(this.id, fact);
-        for (const entry of [...(more.entries ?? []), ...this.#aborts(facts)]) ledger.append(entry, this.id, clock());
-        more.also?.();
-      });
-    } catch (error) {
-      ledger.reload();
-      throw error;
-    }
+    ledger.commit(() => {
+      for (const fact of facts) store.addFact(this.id, fact);
+      for (const entry of [...(more.entries ?? []), ...this.#aborts(facts)]) ledger.append(entry, this.id, clock());
+      more.also?.();
+    });
     this.#state = next;
     this.#world.changed(this.id);
   }

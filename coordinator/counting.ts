@@ -44,18 +44,13 @@ export function openCounting(store: EventStore, ledger: LedgerLog, clock: () => 
     store.standings().map(({ tenant, pool, text }) => [`${tenant}/${pool}`, JSON.parse(text) as Counted]),
   );
   const limits = new Map<string, string>();
-  /** when each tenant's limits changed */
-  const changes = new Map<TenantId, readonly number[]>();
   const spending = followSpending();
 
   function catchUp(): void {
     for (const text of store.ledger(spending.size)) {
       const entry = JSON.parse(text) as LedgerEntry;
       spending.see(entry);
-      if (entry.kind === 'budget') {
-        limits.set(`${entry.tenant}/${entry.pool}`, limitText(entry));
-        changes.set(entry.tenant, [...(changes.get(entry.tenant) ?? []), entry.time]);
-      }
+      if (entry.kind === 'budget') limits.set(`${entry.tenant}/${entry.pool}`, limitText(entry));
     }
   }
 
@@ -68,18 +63,12 @@ export function openCounting(store: EventStore, ledger: LedgerLog, clock: () => 
       const tasks = spending.tasksOf(tenant, stated.ledger, accepting).filter(({ pool }) => pool === stated.pool);
       const counted = compared(stated, tasks, clock());
       const isNewLimit = limits.get(place) !== limitText({ epsilon: stated.limit, delta: stated.delta });
-      const today = (changes.get(tenant) ?? []).filter((time) => time > clock() - DAY).length;
-      if (isNewLimit && today >= MOST_CHANGES)
+      if (isNewLimit && ledger.countAbout(tenant, ['budget'], clock() - DAY) >= MOST_CHANGES)
         throw new WireRefused(`limits change ${MOST_CHANGES} times a day at most`);
-      try {
-        store.commit(() => {
-          store.putStanding(tenant, stated.pool, JSON.stringify(counted));
-          if (isNewLimit) ledger.append(limitEntry(tenant, stated), NO_TASK, clock());
-        });
-      } catch (error) {
-        ledger.reload();
-        throw error;
-      }
+      ledger.commit(() => {
+        store.putStanding(tenant, stated.pool, JSON.stringify(counted));
+        if (isNewLimit) ledger.append(limitEntry(tenant, stated), NO_TASK, clock());
+      });
       known.set(place, counted);
       return counted;
     },

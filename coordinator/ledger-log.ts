@@ -1,4 +1,5 @@
 import type { Identity } from '../aggregation/identity.ts';
+import type { TenantId } from '../aggregation/secure-sum.ts';
 import type { LedgerNews } from '../aggregation/wire.ts';
 import { signedHead } from '../aggregation/witness.ts';
 import {
@@ -6,6 +7,7 @@ import {
   EMPTY_LEDGER,
   entryText,
   type LedgerBody,
+  type LedgerEntry,
   type LedgerHead,
   verifyChain,
 } from '../privacy/ledger.ts';
@@ -17,10 +19,12 @@ import type { EventStore } from './event-store.ts';
  */
 export interface LedgerLog {
   readonly head: LedgerHead;
-  /** Adds an entry. Call inside `EventStore.commit`. @returns how to take the new head into use, after the commit */
+  /** A transaction of the store in which entries may be added: all of it is on disk when this returns, or nothing. */
+  commit<T>(work: () => T): T;
+  /** Adds an entry. Call inside `commit`. */
   append(body: LedgerBody, task: string, time: number): void;
-  /** Call when the transaction an `append` belonged to was rolled back. */
-  reload(): void;
+  /** How many entries of these kinds are about this tenant since then; each is one that all tenants keep for good. */
+  countAbout(tenant: TenantId, kinds: readonly LedgerEntry['kind'][], since: number): number;
   /** Entries from number `from` on, and the signed head. */
   newsSince(from: number): LedgerNews;
 }
@@ -39,9 +43,28 @@ export function openLedgerLog(store: EventStore, identity: Identity, federation:
       store.addLedgerEntry(head.size, entryText(appended.entry));
       head = appended.head;
     },
-    reload() {
-      head = readHead(store);
-      signed = undefined;
+    commit(work) {
+      const before = head;
+      try {
+        return store.commit(work);
+      } catch (error) {
+        head = before;
+        signed = undefined; // it may have been over what was rolled back
+        throw error;
+      }
+    },
+    countAbout(tenant, kinds, since) {
+      let found = 0;
+      for (let end = head.size; end > 0; end -= CHUNK) {
+        const from = Math.max(0, end - CHUNK);
+        const entries = store.ledger(from, end - from).map((text) => JSON.parse(text) as LedgerEntry);
+        const recent = entries.filter(({ time }) => time > since);
+        found += recent.filter(
+          (entry) => kinds.includes(entry.kind) && 'tenant' in entry && entry.tenant === tenant,
+        ).length;
+        if (recent.length < entries.length) break;
+      }
+      return found;
     },
     newsSince(from) {
       if (signed?.size !== head.size) signed = { size: head.size, note: signedHead(head, identity) };
@@ -50,11 +73,11 @@ export function openLedgerLog(store: EventStore, identity: Identity, federation:
   };
 }
 
+/** Entries read at a time, from the ledger's end backwards. */
+const CHUNK = 500;
+
 function readHead(store: EventStore): LedgerHead {
-  const verdict = verifyChain(
-    store.ledger(0).map((text) => JSON.parse(text)),
-    EMPTY_LEDGER,
-  );
+  const verdict = verifyChain(store.ledger(0), EMPTY_LEDGER);
   if (!verdict.intact) throw new Error(`the stored ledger does not hold at entry ${verdict.seq}: ${verdict.problem}`);
   return verdict.head;
 }

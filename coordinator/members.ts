@@ -62,16 +62,11 @@ export function openMembers(
       !retired.has(key) && (owners.get(key) ?? tenant) === tenant && store.roster().every((one) => one.key !== key),
     change(change, also = () => {}) {
       const { tenant, key } = change;
-      try {
-        store.commit(() => {
-          also();
-          inRoster(change);
-          ledger.append({ kind: 'roster', ...change }, NO_TASK, clock());
-        });
-      } catch (error) {
-        ledger.reload();
-        throw error;
-      }
+      ledger.commit(() => {
+        also();
+        inRoster(change);
+        ledger.append({ kind: 'roster', ...change }, NO_TASK, clock());
+      });
       if (change.change === 'left' || change.change === 'revoked') keys.delete(tenant);
       else keys.set(tenant, Buffer.from(key, 'hex'));
       remember(change);

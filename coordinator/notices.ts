@@ -40,7 +40,6 @@ export interface NoticesWorld {
 
 const MOST_NOTICES = 200;
 const DAY = 24 * 60 * 60 * 1000;
-const CHUNK = 500;
 const OF_NOTICES: readonly LedgerEntry['kind'][] = ['roster', 'erasure'];
 
 export function openNotices({ store, ledger, members, identity, federation, clock }: NoticesWorld): Notices {
@@ -56,7 +55,7 @@ export function openNotices({ store, ledger, members, identity, federation, cloc
       // one answer for "unknown", "gone" and "another key": whoever guesses names learns nothing
       if (key === undefined || hex(key) !== notice.key)
         throw new NoticeRefused('not an enrolled tenant, or not its key');
-      if (noticesToday(notice.tenant) >= MOST_NOTICES)
+      if (ledger.countAbout(notice.tenant, OF_NOTICES, clock() - DAY) >= MOST_NOTICES)
         throw new NoticeRefused(
           `${MOST_NOTICES} notices a day are taken from a tenant: each is an entry all keep for good`,
         );
@@ -75,35 +74,10 @@ export function openNotices({ store, ledger, members, identity, federation, cloc
       case 'leave':
         return members.change({ tenant, change: 'left', key }, note);
       case 'erasure':
-        return erasure(tenant, note);
-    }
-  }
-
-  /** Entries about this tenant of the last day, from the ledger's end backwards. */
-  function noticesToday(tenant: string): number {
-    const since = clock() - DAY;
-    let found = 0;
-    for (let end = ledger.head.size; end > 0; end -= CHUNK) {
-      const from = Math.max(0, end - CHUNK);
-      const entries = store.ledger(from, end - from).map((text) => JSON.parse(text) as LedgerEntry);
-      const recent = entries.filter(({ time }) => time > since);
-      found += recent.filter(
-        ({ kind, ...rest }) => OF_NOTICES.includes(kind) && 'tenant' in rest && rest.tenant === tenant,
-      ).length;
-      if (found >= MOST_NOTICES || recent.length < entries.length) break;
-    }
-    return found;
-  }
-
-  function erasure(tenant: string, note: () => void): void {
-    try {
-      store.commit(() => {
-        note();
-        ledger.append({ kind: 'erasure', tenant }, NO_TASK, clock());
-      });
-    } catch (error) {
-      ledger.reload();
-      throw error;
+        return ledger.commit(() => {
+          note();
+          ledger.append({ kind: 'erasure', tenant }, NO_TASK, clock());
+        });
     }
   }
 }

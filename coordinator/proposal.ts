@@ -16,16 +16,11 @@ export function recordProposal(
   const id = taskId(plan);
   const model = progressHash(plan, begin(start), roundsOf(plan));
   const { store, ledger, clock } = world;
-  try {
-    store.commit(() => {
-      store.addTask({ id, plan: text, signature });
-      store.putParameters(model, vectorBytes(start));
-      store.addFact(id, { type: 'proposed', at: clock(), model, entry: ledger.head.size });
-      ledger.append(planEntry(plan), id, clock());
-    });
-  } catch (error) {
-    ledger.reload();
-    throw error;
-  }
+  ledger.commit(() => {
+    store.addTask({ id, plan: text, signature });
+    store.putParameters(model, vectorBytes(start));
+    store.addFact(id, { type: 'proposed', at: clock(), model, entry: ledger.head.size });
+    ledger.append(planEntry(plan), id, clock());
+  });
   return signature;
 }

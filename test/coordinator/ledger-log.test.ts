@@ -5,7 +5,7 @@ import { createIdentity, fingerprint } from '../../aggregation/identity.ts';
 import { checkpointIn } from '../../aggregation/witness.ts';
 import { openEventStore } from '../../coordinator/event-store.ts';
 import { openLedgerLog } from '../../coordinator/ledger-log.ts';
-import { EMPTY_LEDGER, type LedgerBody, verifyChain } from '../../privacy/ledger.ts';
+import { EMPTY_LEDGER, type LedgerBody, NO_TASK, verifyChain } from '../../privacy/ledger.ts';
 import { rootOf } from '../../privacy/transparency/merkle.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import { NOWHERE } from '../support/small-task.ts';
@@ -39,8 +39,8 @@ describe('the coordinator’s ledger', () => {
   });
 
   test('gives entries since a head, and its own head signed', () => {
-    const { store, log } = begin();
-    store.commit(() => [1, 2, 3].map((round) => log.append(abort(round), 'task', round)));
+    const { log } = begin();
+    log.commit(() => [1, 2, 3].map((round) => log.append(abort(round), 'task', round)));
     const all = log.newsSince(0);
     const verdict = verifyChain(all.entries);
     expect(verdict).toEqual({ intact: true, head: log.head });
@@ -55,29 +55,28 @@ describe('the coordinator’s ledger', () => {
   });
 
   test('signs its head anew after every entry', () => {
-    const { store, log } = begin();
-    store.commit(() => log.append(abort(1), 'task', 1));
+    const { log } = begin();
+    log.commit(() => log.append(abort(1), 'task', 1));
     const before = checkpointIn(log.newsSince(0).note, identity.publicKey);
-    store.commit(() => log.append(abort(2), 'task', 2));
+    log.commit(() => log.append(abort(2), 'task', 2));
     const after = checkpointIn(log.newsSince(0).note, identity.publicKey);
     expect([before.size, after.size]).toEqual([1, 2]);
     expect(after.root).not.toEqual(before.root);
   });
 
   test('forgets what was rolled back, its signature included, and goes on from there', () => {
-    const { store, log } = begin();
-    store.commit(() => log.append(abort(1), 'task', 1));
+    const { log } = begin();
+    log.commit(() => log.append(abort(1), 'task', 1));
     const head = log.head;
     expect(() =>
-      store.commit(() => {
+      log.commit(() => {
         log.append(abort(2), 'task', 2);
         log.newsSince(0);
         throw new Error('disk full');
       }),
     ).toThrow('disk full');
-    log.reload();
     expect(log.head).toEqual(head);
-    store.commit(() => log.append(abort(3), 'task', 3));
+    log.commit(() => log.append(abort(3), 'task', 3));
     const { entries, note } = log.newsSince(0);
     expect(verifyChain(entries)).toEqual({ intact: true, head: log.head });
     const { size, root } = checkpointIn(note, identity.publicKey);
@@ -85,12 +84,25 @@ describe('the coordinator’s ledger', () => {
   });
 
   test('is the same after a restart', () => {
-    const { file, store, log, close } = begin();
-    store.commit(() => log.append(abort(1), 'task', 1));
+    const { file, log, close } = begin();
+    log.commit(() => log.append(abort(1), 'task', 1));
     const { head } = log;
     close();
     expect(reopen(file).head).toEqual(head);
   });
+});
+
+test('entries about a tenant are counted from its end, as far back as is asked', () => {
+  const { log } = begin();
+  const erasure = (tenant: string): LedgerBody => ({ kind: 'erasure', tenant });
+  log.commit(() => {
+    for (let at = 1; at <= 1200; at++) log.append(at % 3 === 0 ? erasure('amber') : erasure('blue'), NO_TASK, at);
+    log.append({ kind: 'stop', reason: 'by-operator' }, 'task', 1201);
+  });
+  expect(log.countAbout('amber', ['erasure'], 0)).toBe(400);
+  expect(log.countAbout('amber', ['erasure'], 600)).toBe(200);
+  expect(log.countAbout('amber', ['roster', 'budget'], 0)).toBe(0);
+  expect(log.countAbout('nobody', ['erasure'], 0)).toBe(0);
 });
 
 describe('a ledger that someone has touched on the disk is not opened:', () => {
@@ -105,8 +117,8 @@ describe('a ledger that someone has touched on the disk is not opened:', () => {
       1,
     ],
   ])('%s', (_, sql, found) => {
-    const { file, store, log, close } = begin();
-    store.commit(() => [1, 2, 3].map((round) => log.append(abort(round), 'task', round)));
+    const { file, log, close } = begin();
+    log.commit(() => [1, 2, 3].map((round) => log.append(abort(round), 'task', round)));
     close();
     const db = new DatabaseSync(file);
     expect(db.prepare(sql).run().changes).toBe(1);

@@ -243,8 +243,7 @@ describe('a tenant that is gone', () => {
 });
 
 test('a change that the disk does not take is none: roster, ledger and memory stay as they were', () => {
-  const { store, ledger, members, notices, amber } = begin();
-  const head = ledger.head.size;
+  const { store, members, notices, amber } = begin();
   const full: EventStore = {
     ...store,
     commit: (work) =>
@@ -253,6 +252,8 @@ test('a change that the disk does not take is none: roster, ledger and memory st
         throw Object.assign(new Error('disk full'), { errcode: 13 });
       }),
   };
+  const ledger = openLedgerLog(full, coordinator, FEDERATION);
+  const head = ledger.head.size;
   const broken = openMembers(full, clock, ledger);
   const next = createIdentity();
   const hear = openNotices({
