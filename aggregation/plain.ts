@@ -6,10 +6,10 @@ import {
   type Said,
   type Sealed,
   type SecureSum,
-  type Stage,
   type TenantEpoch,
 } from './secure-sum.ts';
-import { digest, sha256 } from './transcript.ts';
+import { asHeard, stretches, vectorOf } from './stored-vector.ts';
+import { digest } from './transcript.ts';
 
 /**
  * Sums in the clear: the coordinator reads every vector. For tests, and for simulations that say so in their output.
@@ -26,6 +26,7 @@ export const plain: SecureSum = {
     available: Math.log2(2 * Number.MAX_SAFE_INTEGER + 1),
     explanation: `sums up to ±${maxMagnitude} must be exact in doubles, up to ±${Number.MAX_SAFE_INTEGER}`,
   }),
+  vectorBytes: (_stage, { dimension }) => 8 * dimension,
   bytesPerRound: ({ dimension }) => 8 * dimension,
   tenant: async (context) => tenantEpoch(context),
   coordinator: async (context) => coordinatorEpoch(context),
@@ -48,7 +49,7 @@ function tenantEpoch({ shape }: EpochContext): TenantEpoch {
         }
         const bad = values.findIndex((value) => !Number.isSafeInteger(value));
         if (bad >= 0) throw new RangeError(`coordinate ${bad} is not an integer within ±2^53`);
-        return { open: write(values), sealed: new Map() } as Said as Sealed;
+        return { open: NOTHING, sealed: new Map(), vector: write(values) } as Said as Sealed;
       },
       sumHash: async (contributions) => sumHashOf(contributions),
       async agree() {
@@ -63,23 +64,26 @@ function tenantEpoch({ shape }: EpochContext): TenantEpoch {
 }
 
 function coordinatorEpoch({ shape, members }: Omit<EpochContext, 'me'>): CoordinatorEpoch {
+  const length = 8 * shape.dimension;
   return {
     async keyed() {},
-    malformed(_stage: Stage, said: Said) {
-      if (said.open.length !== 8 * shape.dimension)
-        return `expected ${8 * shape.dimension} bytes, got ${said.open.length}`;
-      if (said.sealed.size > 0) return 'plain seals nothing';
-      return read(said.open).every(Number.isSafeInteger) ? undefined : 'a coordinate is no integer within ±2^53';
+    malformed(_stage, { open, sealed, vector }) {
+      if (vector?.length !== length) return `expected a vector of ${length} bytes, got ${vector?.length ?? 'none'}`;
+      if (open.length + sealed.size > 0) return 'plain says nothing but its vector';
+      const bad = [...stretches(length, STRETCH)].some(({ from, to }) => !read(vector.read(from, to)).every(Number.isSafeInteger));
+      return bad ? 'a coordinate is no integer within ±2^53' : undefined;
     },
     openers: () => [],
-    sumHash: async (contributions) => sumHashOf(contributions),
+    sumHash: async (contributions) => sumHashOf(asHeard(contributions)),
     async open(contributions) {
       const sum = new Float64Array(shape.dimension);
-      for (const [name, { open }] of contributions) {
+      for (const [name, received] of contributions) {
         if (!members.includes(name)) throw new ProtocolBroken('contributed and is no member', name);
-        if (open.length !== 8 * shape.dimension) throw new ProtocolBroken('contributed the wrong length', name);
-        const vector = read(open);
-        for (let i = 0; i < sum.length; i++) sum[i]! += vector[i]!;
+        const vector = vectorOf(received, length, name);
+        for (const { from, to } of stretches(length, STRETCH)) {
+          const values = read(vector.read(from, to));
+          for (let i = 0; i < values.length; i++) sum[from / 8 + i]! += values[i]!;
+        }
       }
       if (!sum.every((value) => Math.abs(value) <= shape.maxMagnitude)) {
         throw new ProtocolBroken('the sum is larger than the plan allows');
@@ -90,9 +94,13 @@ function coordinatorEpoch({ shape, members }: Omit<EpochContext, 'me'>): Coordin
   };
 }
 
+const NOTHING = new Uint8Array(0);
+/** Bytes looked at at a time. */
+const STRETCH = 2 ** 20;
+
 function sumHashOf(contributions: HeardAll): Uint8Array {
-  const leaves = [...contributions.keys()].sort().flatMap((name) => [name, sha256(contributions.get(name)!.open)]);
-  return digest('parley/plain/sum/v1', ...leaves);
+  const leaves = [...contributions].sort(([a], [b]) => (a < b ? -1 : 1));
+  return digest('parley/plain/sum/v1', ...leaves.flatMap(([name, { vectorHash }]) => [name, vectorHash ?? NOTHING]));
 }
 
 function write(values: Float64Array): Uint8Array {

@@ -33,6 +33,8 @@ export interface SecureSum {
   readonly summing: readonly Stage[];
   /** How many bits a coordinate needs and has. Refuse the task when `needed > available`. */
   budget(sum: SumShape): BitBudget;
+  /** Bytes of the vector that an answer in this stage brings; 0 where there is none. */
+  vectorBytes(stage: string, sum: SumShape): number;
   /** Bytes one tenant sends per round, signatures not included. */
   bytesPerRound(sum: SumShape): number;
   /** A tenant's side of one epoch. Holds its secrets until `forget`. */
@@ -60,8 +62,6 @@ export interface Stage {
   readonly answers: 'all' | 'enough' | 'quorum';
   /** how often the stage may be asked in all: more than once where others can be asked when one is lost */
   readonly attempts: number;
-  /** `hashes`: those asked next are shown the SHA-256 of the open part alone; signatures hold for it as for the whole */
-  readonly passes?: 'hashes';
 }
 
 /** The size of a sum. Fixed by the plan. */
@@ -104,22 +104,42 @@ export interface EpochContext {
   readonly transcript: Uint8Array;
 }
 
-/** What one tenant says in one stage. `sealed` holds what only the named tenant may read. */
+/** What one tenant says in one stage. */
 export interface Said {
+  /** for everyone asked next */
   readonly open: Uint8Array;
+  /** what only the named tenant may read */
   readonly sealed: ReadonlyMap<TenantId, Uint8Array>;
+  /** what is as long as the model: for the coordinator alone, the others hear its hash */
+  readonly vector?: Uint8Array;
 }
 
 /** A contribution: only a `Noised` vector becomes one. Granted by `TenantRound.contribute`. */
 export type Sealed = Said & { readonly [sealed]: true };
 declare const sealed: unique symbol;
 
-/** What a tenant hears of one peer: the open part, or its SHA-256 where the stage passes hashes, and the part sealed to it. */
+/** What a tenant hears of one peer: what it said openly, the part sealed to it, the SHA-256 of its vector. */
 export interface Heard {
   readonly open: Uint8Array;
   readonly sealed?: Uint8Array;
+  readonly vectorHash?: Uint8Array;
 }
 export type HeardAll = ReadonlyMap<TenantId, Heard>;
+
+/** What the coordinator has of one tenant: all it said, the vector on disk. What is sealed, stays sealed. */
+export interface Received extends Omit<Said, 'vector'> {
+  readonly vector?: StoredVector;
+}
+export type ReceivedAll = ReadonlyMap<TenantId, Received>;
+
+/** Bytes that need not fit into memory. */
+export interface StoredVector {
+  readonly length: number;
+  /** SHA-256 */
+  readonly hash: Uint8Array;
+  /** The bytes from `from` up to, not including, `to`. Keep none of it longer than needed. */
+  read(from: number, to: number): Uint8Array;
+}
 
 export interface TenantEpoch {
   /**
@@ -146,7 +166,7 @@ export interface TenantRound {
   contribute(values: Noised, heard: HeardAll): Promise<Sealed>;
   /**
    * The identity of the sum of these contributions: 32 bytes, the same for everyone. Recomputed from the
-   * contributions themselves, so a tenant that opens knows what it opens.
+   * contributions' hashes, so a tenant that opens knows what it opens.
    */
   sumHash(contributions: HeardAll): Promise<Uint8Array>;
   /**
@@ -163,20 +183,20 @@ export interface TenantRound {
 
 export interface CoordinatorEpoch {
   /** Takes in the last keying stage. @throws ProtocolBroken */
-  keyed(heard: HeardAll): Promise<void>;
-  /** Is this a well-formed answer? Cheap; called before an answer is stored. @returns a refusal, or undefined */
-  malformed(stage: Stage, said: Said): string | undefined;
+  keyed(received: ReceivedAll): Promise<void>;
+  /** Is this a well-formed answer? Called before an answer counts. @returns a refusal, or undefined */
+  malformed(stage: Stage, received: Received): string | undefined;
   /** Whom to ask to open, given who is there; fewer than the threshold means nobody can. */
   openers(present: readonly TenantId[]): readonly TenantId[];
-  sumHash(contributions: HeardAll): Promise<Uint8Array>;
+  sumHash(contributions: ReceivedAll): Promise<Uint8Array>;
   /**
-   * The sum.
+   * The sum. Holds a stretch of the vectors at a time, never all of one.
    * @param shares - what the openers said; empty for a protocol without an `open` stage
    * @param record - the round before the contributions
    * @returns length `dimension`, integers
    * @throws ProtocolBroken when the shares do not open it
    */
-  open(contributions: HeardAll, shares: HeardAll, record: RoundRecord): Promise<Float64Array>;
+  open(contributions: ReceivedAll, shares: ReceivedAll, record: RoundRecord): Promise<Float64Array>;
   forget(): void;
 }
 
@@ -185,7 +205,7 @@ export interface RoundRecord {
   /** as in `TenantEpoch.round` */
   readonly transcript: Uint8Array;
   /** what was said in each `prepare` stage, in order */
-  readonly prepared: readonly ReadonlyMap<TenantId, Said>[];
+  readonly prepared: readonly ReceivedAll[];
 }
 
 /** What was said does not hold together. Names the tenant where one can be named; never holds a secret. */

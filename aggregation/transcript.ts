@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { type Identity, isSignedBy } from './identity.ts';
-import type { Said, Stage, TenantId } from './secure-sum.ts';
+import type { Received, Said, TenantId } from './secure-sum.ts';
 
 /**
  * What every signature of a tenant covers.
  *
  *   transcript = SHA-256(federation, roster, task, epoch, round, model, ledger head)
- *   statement  = (transcript, stage, attempt, from, heard, H(open), H(sealed to each))
+ *   statement  = (transcript, stage, attempt, from, heard, H(open), H(vector), H(sealed to each))
  *
  * `heard` is the hash of everything the tenant was shown of the stage before. So two tenants that
  * were shown different cohorts, or different models, sign different things, and each other's
@@ -34,19 +34,18 @@ export function transcriptOf(occasion: Occasion): Uint8Array {
   return digest('parley/transcript/v1', canonicalize(occasion)!);
 }
 
-/** One signed thing a tenant said. */
-export interface Statement extends Said {
+/** One signed thing a tenant said, as the coordinator has it. */
+export interface Statement extends Received {
   readonly from: TenantId;
   readonly signature: Uint8Array;
 }
 
-/** A statement as one recipient gets it: what is sealed to others stays behind, its hashes do not. */
+/** A statement as one recipient gets it: vectors and what is sealed to others stay behind, their hashes do not. */
 export interface Relayed {
   readonly from: TenantId;
-  /** all of the open part, or its SHA-256 */
   readonly open: Uint8Array;
-  /** `open` is the SHA-256 of what was said */
-  readonly hashed?: true | undefined;
+  /** SHA-256 of its vector, where it said one */
+  readonly vectorHash?: Uint8Array | undefined;
   readonly sealedHashes: [TenantId, Uint8Array][];
   readonly sealed?: Uint8Array | undefined;
   readonly signature: Uint8Array;
@@ -61,27 +60,19 @@ export interface Place {
   readonly heard: Uint8Array;
 }
 
-export function signStatement(identity: Identity, from: TenantId, place: Place, said: Said): Statement {
-  const hashes = sealedHashes(said);
-  return { ...said, from, signature: identity.sign(statementDigest(place, from, openHash(said), hashes)) };
+export function signStatement(identity: Identity, from: TenantId, place: Place, said: Said): Uint8Array {
+  const vectorHash = said.vector && hashOnce(said.vector);
+  return identity.sign(statementDigest(place, { from, open: said.open, vectorHash, sealedHashes: sealedHashes(said) }));
 }
 
-/** @param passes - `hashes`: the open part is passed on as its hash alone */
-export function relayTo(recipient: TenantId, statement: Statement, passes?: Stage['passes']): Relayed {
+export function relayTo(recipient: TenantId, statement: Statement): Relayed {
   const sealed = statement.sealed.get(recipient);
-  return {
-    from: statement.from,
-    ...(passes === 'hashes' ? { open: hashOnce(statement.open), hashed: true } : { open: statement.open }),
-    sealedHashes: sealedHashes(statement),
-    ...(sealed === undefined ? {} : { sealed }),
-    signature: statement.signature,
-  };
+  return { ...partsOf(statement), ...(sealed === undefined ? {} : { sealed }), signature: statement.signature };
 }
 
 /** Did the holder of `publicKey` say exactly this, exactly here? For the coordinator, which has all parts. */
 export function isStatement(publicKey: Uint8Array, place: Place, statement: Statement): boolean {
-  const message = statementDigest(place, statement.from, openHash(statement), sealedHashes(statement));
-  return isSignedBy(publicKey, message, statement.signature);
+  return isSignedBy(publicKey, statementDigest(place, partsOf(statement)), statement.signature);
 }
 
 /** As `isStatement`, for the recipient of a relayed one; the part sealed to it must be the part that was signed. */
@@ -89,57 +80,47 @@ export function isRelayed(publicKey: Uint8Array, place: Place, me: TenantId, rel
   const mine = relayed.sealedHashes.find(([to]) => to === me);
   if ((mine === undefined) !== (relayed.sealed === undefined)) return false;
   if (mine && relayed.sealed && !Buffer.from(mine[1]).equals(sha256(relayed.sealed))) return false;
-  if (relayed.hashed && relayed.open.length !== 32) return false;
-  const message = statementDigest(place, relayed.from, openHash(relayed), relayed.sealedHashes);
-  return isSignedBy(publicKey, message, relayed.signature);
+  return isSignedBy(publicKey, statementDigest(place, relayed), relayed.signature);
 }
 
 /**
  * The identity of what was heard in one stage: hash over all statements, in order of name. Taken over the
  * hashes of sealed parts, so everyone who was shown the same statements computes the same 32 bytes.
  */
-export function heardHash(
-  relayed: readonly Pick<Relayed, 'from' | 'open' | 'hashed' | 'sealedHashes' | 'signature'>[],
-): Uint8Array {
+export function heardHash(relayed: readonly (Parts & Pick<Relayed, 'signature'>)[]): Uint8Array {
   const sorted = [...relayed].sort((a, b) => (a.from < b.from ? -1 : 1));
-  return digest(
-    'parley/heard/v1',
-    ...sorted.flatMap((one) => [one.from, partsDigest(openHash(one), one.sealedHashes), one.signature]),
-  );
+  return digest('parley/heard/v1', ...sorted.flatMap((one) => [one.from, partsDigest(one), one.signature]));
 }
 
 /** Before anything was said. */
 export const NOTHING_HEARD: Uint8Array = heardHash([]);
 
-function statementDigest(
-  place: Place,
-  from: TenantId,
-  hashOfOpen: Uint8Array,
-  sealedHashes: readonly (readonly [TenantId, Uint8Array])[],
-): Uint8Array {
-  return digest(
-    'parley/statement/v1',
-    place.transcript,
-    place.stage,
-    String(place.attempt),
-    from,
-    place.heard,
-    partsDigest(hashOfOpen, sealedHashes),
-  );
+/** Of a statement, what everyone has. */
+type Parts = Pick<Relayed, 'from' | 'open' | 'vectorHash' | 'sealedHashes'>;
+
+const partsOf = (statement: Statement): Parts => ({
+  from: statement.from,
+  open: statement.open,
+  ...(statement.vector === undefined ? {} : { vectorHash: statement.vector.hash }),
+  sealedHashes: sealedHashes(statement),
+});
+
+function statementDigest(place: Place, parts: Parts): Uint8Array {
+  const { transcript, stage, attempt, heard } = place;
+  return digest('parley/statement/v1', transcript, stage, String(attempt), parts.from, heard, partsDigest(parts));
 }
 
-function partsDigest(hashOfOpen: Uint8Array, sealedHashes: readonly (readonly [TenantId, Uint8Array])[]): Uint8Array {
+function partsDigest({ open, vectorHash, sealedHashes }: Parts): Uint8Array {
   const sorted = [...sealedHashes].sort(([a], [b]) => (a < b ? -1 : 1));
-  return digest('parley/parts/v1', hashOfOpen, ...sorted.flat());
+  return digest('parley/parts/v1', sha256(open), vectorHash ?? NO_VECTOR, ...sorted.flat());
 }
 
-/** The same for a statement and for its hash: a signature over one is a signature over the other. */
-const openHash = ({ open, hashed }: Pick<Relayed, 'open' | 'hashed'>): Uint8Array => (hashed ? open : sha256(open));
+const NO_VECTOR = new Uint8Array(0);
 
 const hashesOf = new WeakMap<Said['sealed'], [TenantId, Uint8Array][]>();
 
 /** A statement is relayed to every tenant; its parts are hashed once. */
-function sealedHashes(said: Said): [TenantId, Uint8Array][] {
+function sealedHashes(said: Pick<Said, 'sealed'>): [TenantId, Uint8Array][] {
   let hashes = hashesOf.get(said.sealed);
   if (hashes === undefined) {
     hashes = [...said.sealed].map(([to, bytes]) => [to, sha256(bytes)]);
@@ -150,12 +131,12 @@ function sealedHashes(said: Said): [TenantId, Uint8Array][] {
 
 const hashOf = new WeakMap<Uint8Array, Uint8Array>();
 
-/** As with sealed parts: what is passed on as a hash may be a large vector, and goes to everybody. */
-function hashOnce(open: Uint8Array): Uint8Array {
-  let hash = hashOf.get(open);
+/** SHA-256 of a vector that does not change any more: who made it and who signs it hash it once between them. */
+export function hashOnce(vector: Uint8Array): Uint8Array {
+  let hash = hashOf.get(vector);
   if (hash === undefined) {
-    hash = sha256(open);
-    hashOf.set(open, hash);
+    hash = sha256(vector);
+    hashOf.set(vector, hash);
   }
   return hash;
 }

@@ -2,14 +2,15 @@ import { setImmediate } from 'node:timers/promises';
 import {
   type CoordinatorEpoch,
   type EpochContext,
-  type HeardAll,
   ProtocolBroken,
+  type Received,
+  type ReceivedAll,
   type RoundRecord,
-  type Said,
   type Stage,
+  type StoredVector,
   type TenantId,
 } from '../secure-sum.ts';
-import { sha256 } from '../transcript.ts';
+import { vectorOf } from '../stored-vector.ts';
 import { pairKey } from './agreement.ts';
 import { letterBytes, readLetter } from './letter.ts';
 import {
@@ -40,6 +41,7 @@ import { combine, type Share } from './shamir.ts';
 export function coordinatorEpoch(context: Omit<EpochContext, 'me'>): CoordinatorEpoch {
   const { shape, members, transcript } = context;
   const bits = ringFor(shape.maxMagnitude)!;
+  const length = ringBytes(bits, shape.dimension);
 
   return {
     async keyed() {},
@@ -52,16 +54,16 @@ export function coordinatorEpoch(context: Omit<EpochContext, 'me'>): Coordinator
     },
 
     async sumHash(contributions) {
-      checkContributions(contributions, members, ringBytes(bits, shape.dimension));
-      return sumHashOf(transcript, new Map([...contributions].map(([name, { open }]) => [name, sha256(open)])));
+      const vectors = checkedVectors(contributions, members, length);
+      return sumHashOf(transcript, new Map([...vectors].map(([name, { hash }]) => [name, hash])));
     },
 
     async open(contributions, shares, record) {
-      checkContributions(contributions, members, ringBytes(bits, shape.dimension));
+      const vectors = checkedVectors(contributions, members, length);
       const round = roundOf(contributions, record, context);
       const secrets = together(shares, round, context);
       const vector = ringVector(bits, shape.dimension);
-      for (const { open } of contributions.values()) vector.addBytes(open);
+      for (const one of vectors.values()) vector.addBytes(one.read(0, length));
       for (const { key, sign } of masksLeft(round, secrets, record, context)) {
         vector.mask(key, sign);
         key.fill(0);
@@ -87,14 +89,16 @@ interface Round {
   readonly survivors: readonly TenantId[];
 }
 
-function checkContributions(contributions: HeardAll, members: readonly TenantId[], length: number): void {
-  for (const [name, { open }] of contributions) {
+function checkedVectors(contributions: ReceivedAll, members: readonly TenantId[], length: number) {
+  const vectors = new Map<TenantId, StoredVector>();
+  for (const [name, received] of contributions) {
     if (!members.includes(name)) throw new ProtocolBroken('contributed and is no member', name);
-    if (open.length !== length) throw new ProtocolBroken('contributed the wrong length', name);
+    vectors.set(name, vectorOf(received, length, name));
   }
+  return vectors;
 }
 
-function roundOf(contributions: HeardAll, record: RoundRecord, context: Omit<EpochContext, 'me'>): Round {
+function roundOf(contributions: ReceivedAll, record: RoundRecord, context: Omit<EpochContext, 'me'>): Round {
   const [keys, deals] = record.prepared;
   if (keys === undefined || deals === undefined) throw new RangeError('the record holds no keys and no deals');
   const announced = readKeys(keys, context, record.transcript);
@@ -109,7 +113,7 @@ function roundOf(contributions: HeardAll, record: RoundRecord, context: Omit<Epo
 }
 
 /** The self-mask's seed of each survivor, the mask key's seed of each that was lost. */
-function together(shares: HeardAll, round: Round, { shape, members }: Omit<EpochContext, 'me'>) {
+function together(shares: ReceivedAll, round: Round, { shape, members }: Omit<EpochContext, 'me'>) {
   const { announced, cohort, survivors } = round;
   if (shares.size < shape.threshold)
     throw new ProtocolBroken(`${shape.threshold} shares open the sum, got ${shares.size}`);
@@ -164,18 +168,20 @@ function* masksLeft(
   }
 }
 
-function malformed(stage: Stage, said: Said, { shape, members }: Omit<EpochContext, 'me'>): string | undefined {
-  const { open, sealed } = said;
+function malformed(stage: Stage, said: Received, { shape, members }: Omit<EpochContext, 'me'>): string | undefined {
+  const { open, sealed, vector } = said;
   const kind = keyAgreementOf(shape);
   const expected = {
     keys: keysBytes(kind),
     deal: 0,
-    contribute: ringBytes(ringFor(shape.maxMagnitude)!, shape.dimension),
+    contribute: 0,
     agree: 32,
     reveal: open.length, // how many shares someone holds depends on who dealt: compared when they are put together
   }[stage.name];
   if (expected === undefined) return `there is no stage ${stage.name}`;
   if (open.length !== expected) return `${stage.name} is ${expected} bytes, got ${open.length}`;
+  const length = stage.name === 'contribute' ? ringBytes(ringFor(shape.maxMagnitude)!, shape.dimension) : undefined;
+  if (vector?.length !== length) return `expected a vector of ${length ?? 'no'} bytes, got ${vector?.length ?? 'none'}`;
   if (stage.name === 'reveal' && (open.length % SEED_BYTES !== 0 || open.length > SEED_BYTES * members.length))
     return `${open.length} bytes are not a share of each of up to ${members.length} members`;
   if (stage.name !== 'deal' && sealed.size > 0) return `${stage.name} seals nothing`;

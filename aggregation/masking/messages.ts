@@ -9,7 +9,7 @@ import { type Neighbourhood, neighbourhood, neighbours } from './neighbours.ts';
  *
  *   keys         commitment to b (32) ‖ key for masks ‖ key for shares
  *   deal         to each neighbour a letter (`letter.ts`)
- *   contribute   the masked vector (`ring.ts`)
+ *   contribute   as its vector, the masked values (`ring.ts`)
  *   agree        hash of the survivors' contributions (32)
  *   reveal       one share of each tenant that dealt to me, and of mine, by name
  */

@@ -6,12 +6,11 @@ import { neighbourhood } from './neighbours.ts';
 import { laneOf, ringBytes, ringFor } from './ring.ts';
 import { tenantEpoch } from './tenant.ts';
 
-const stage = (name: string, gate: Stage['gate'], answers: Stage['answers'], more: Partial<Stage> = {}): Stage => ({
+const stage = (name: string, gate: Stage['gate'], answers: Stage['answers']): Stage => ({
   name,
   gate,
   answers,
   attempts: 0,
-  ...more,
 });
 
 /** As many as one message carries statements of. */
@@ -31,18 +30,18 @@ export const masking: SecureSum = {
   summing: [
     stage('keys', 'prepare', 'enough'),
     stage('deal', 'prepare', 'enough'),
-    stage('contribute', 'contribute', 'enough', { passes: 'hashes' }),
+    stage('contribute', 'contribute', 'enough'),
     stage('agree', 'agree', 'quorum'),
     stage('reveal', 'open', 'quorum'),
   ],
   budget,
+  vectorBytes: (name, shape) => (name === 'contribute' ? maskedBytes(shape) : 0),
   bytesPerRound(shape) {
     const kind = keyAgreementOf(shape);
     const { degree } = neighbourhood(shape.tenants, shape);
-    const vector = ringBytes(ringFor(shape.maxMagnitude) ?? 64, shape.dimension);
     const letters = degree * letterBytes(kind, true);
     const [agree, reveal] = [32, SEED_BYTES * (degree + 1)];
-    return keysBytes(kind) + letters + vector + agree + reveal;
+    return keysBytes(kind) + letters + maskedBytes(shape) + agree + reveal;
   },
   async tenant(context) {
     check(context);
@@ -54,6 +53,8 @@ export const masking: SecureSum = {
     return coordinatorEpoch(context);
   },
 };
+
+const maskedBytes = ({ maxMagnitude, dimension }: SumShape): number => ringBytes(ringFor(maxMagnitude) ?? 64, dimension);
 
 function budget({ maxMagnitude }: SumShape): BitBudget {
   const bits = ringFor(maxMagnitude);

@@ -9,7 +9,7 @@ import {
   type TenantId,
   type TenantRound,
 } from '../secure-sum.ts';
-import { sha256 } from '../transcript.ts';
+import { hashOnce } from '../transcript.ts';
 import { dealing } from './dealing.ts';
 import { type Announced, occasionOf, readKeys, sumHashOf } from './messages.ts';
 import { laneOf, type RingBits, ringFor, ringVector } from './ring.ts';
@@ -69,7 +69,7 @@ export function tenantRound({ context, transcript, random }: RoundParts): Tenant
       if (!same(heard.get(me)?.open, secrets.keys)) throw new ProtocolBroken('my own keys were dropped or changed', me);
       const sealed = secrets.letters(announced);
       due = 'contribute';
-      return { open: new Uint8Array(0), sealed };
+      return { open: NOTHING, sealed };
     },
 
     async contribute(values, heard) {
@@ -85,10 +85,10 @@ export function tenantRound({ context, transcript, random }: RoundParts): Tenant
         key.fill(0);
         await setImmediate(); // long vectors let the connection answer its heartbeat
       }
-      const open = vector.bytes();
-      contributed = sha256(open);
+      const masked = vector.bytes();
+      contributed = hashOnce(masked);
       due = 'agree';
-      return { open, sealed: new Map() } as Said as Sealed;
+      return { open: NOTHING, sealed: new Map(), vector: masked } as Said as Sealed;
     },
 
     sumHash: async (contributions) => sumHash(contributions),
@@ -135,10 +135,11 @@ function readContributions(
   threshold: number,
 ): Map<TenantId, Uint8Array> {
   const hashes = new Map<TenantId, Uint8Array>();
-  for (const [name, { open }] of contributions) {
+  for (const [name, { open, vectorHash }] of contributions) {
     if (!cohort.includes(name)) throw new ProtocolBroken('contributed and was not in the cohort', name);
-    if (open.length !== 32) throw new ProtocolBroken('its contribution was not shown as a hash', name);
-    hashes.set(name, open);
+    if (vectorHash?.length !== 32 || open.length > 0)
+      throw new ProtocolBroken('its contribution is not a vector alone', name);
+    hashes.set(name, vectorHash);
   }
   if (hashes.size < threshold)
     throw new ProtocolBroken(`a sum over ${hashes.size} is not opened, ${threshold} are needed`);
@@ -165,3 +166,5 @@ function checkLane(values: Float64Array, dimension: number, bits: RingBits): voi
 }
 
 const same = (a: Uint8Array | undefined, b: Uint8Array): boolean => a !== undefined && Buffer.compare(a, b) === 0;
+
+const NOTHING = new Uint8Array(0);

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { type HeardAll, ProtocolBroken, type TenantId } from '../secure-sum.ts';
-import { digest, sha256 } from '../transcript.ts';
+import { digest } from '../transcript.ts';
 import { PACKED_BYTES, polynomials } from './parameters.ts';
 import { type Residues, uniform, WORDS, type Words } from './residues.ts';
 
 /**
- * What a tenant contributes: nonce (16) ‖ occasion (32) ‖ packed polynomials.
+ * What a tenant contributes: nonce (16) ‖ occasion (32), and packed polynomials as its vector.
  *
  * The *occasion* is the hash of epoch, round, cohort and every member's nonce. The common polynomials `a` are
  * drawn from it. My own nonce is fresh, so no `a` I encrypt under was ever used before, whatever round number,
@@ -15,8 +15,8 @@ export const NONCE_BYTES = 16;
 const OCCASION_BYTES = 32;
 export const HEADER_BYTES: number = NONCE_BYTES + OCCASION_BYTES;
 
-export const contributionBytes = (dimension: number): number => HEADER_BYTES + PACKED_BYTES * polynomials(dimension);
-export const shareBytes = (dimension: number): number => PACKED_BYTES * polynomials(dimension);
+/** Bytes of the vector of a contribution, and of an opening share. */
+export const packedVectorBytes = (dimension: number): number => PACKED_BYTES * polynomials(dimension);
 
 /** @param nonces - of exactly the cohort */
 export function occasionOf(
@@ -59,14 +59,15 @@ export interface Gathered {
 }
 
 /** Reads the headers. @throws ProtocolBroken when they are not of one occasion */
-export function gather(contributions: HeardAll, members: readonly TenantId[], dimension: number): Gathered {
+export function gather(contributions: HeardAll, members: readonly TenantId[]): Gathered {
   const cohort = [...contributions.keys()].sort();
   const nonces = new Map<TenantId, Uint8Array>();
   let occasion: Uint8Array | undefined;
   for (const name of cohort) {
-    const { open } = contributions.get(name)!;
+    const { open, vectorHash } = contributions.get(name)!;
     if (!members.includes(name)) throw new ProtocolBroken('contributed and is no member', name);
-    if (open.length !== contributionBytes(dimension)) throw new ProtocolBroken('contributed the wrong length', name);
+    if (open.length !== HEADER_BYTES || vectorHash?.length !== 32)
+      throw new ProtocolBroken('its contribution is not a header and a vector', name);
     nonces.set(name, open.subarray(0, NONCE_BYTES));
     const stated = open.subarray(NONCE_BYTES, HEADER_BYTES);
     occasion ??= stated;
@@ -76,11 +77,8 @@ export function gather(contributions: HeardAll, members: readonly TenantId[], di
   return { cohort, nonces, occasion };
 }
 
-/**
- * The identity of the sum: over what each of the cohort contributed, byte for byte. A leaf is the hash of one
- * contribution, so whoever has the leaves can recompute it without the contributions.
- */
+/** The identity of the sum: over who contributed, and the hash of what, to which occasion. */
 export function sumHashOf(epoch: Uint8Array, { cohort, occasion }: Gathered, contributions: HeardAll): Uint8Array {
-  const leaves = cohort.flatMap((name) => [name, sha256(contributions.get(name)!.open)]);
+  const leaves = cohort.flatMap((name) => [name, contributions.get(name)!.vectorHash!]);
   return digest('parley/threshold-he/sum/v1', epoch, occasion, ...leaves);
 }

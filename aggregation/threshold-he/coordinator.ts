@@ -1,13 +1,14 @@
 import {
   type CoordinatorEpoch,
   type EpochContext,
-  type HeardAll,
   ProtocolBroken,
-  type Said,
+  type Received,
   type Stage,
+  type StoredVector,
   type TenantId,
 } from '../secure-sum.ts';
-import { contributionBytes, gather, HEADER_BYTES, NONCE_BYTES, shareBytes, sumHashOf } from './contribution.ts';
+import { asHeard, stretches, vectorOf } from '../stored-vector.ts';
+import { gather, HEADER_BYTES, NONCE_BYTES, packedVectorBytes, sumHashOf } from './contribution.ts';
 import { DEALT_BYTES } from './keying.ts';
 import { DEGREE, PACKED_BYTES, PRIMES, polynomials } from './parameters.ts';
 import { addInto, noResidues, type Residues, unpack } from './residues.ts';
@@ -46,20 +47,21 @@ export function coordinatorEpoch(context: Omit<EpochContext, 'me'>, bgv: Bgv): C
 
     async sumHash(contributions) {
       const { members, identity } = epoch();
-      return sumHashOf(identity, gather(contributions, members, shape.dimension), contributions);
+      const heard = asHeard(contributions);
+      return sumHashOf(identity, gather(heard, members), heard);
     },
 
     async open(contributions, shares) {
       const { members } = epoch();
-      gather(contributions, members, shape.dimension);
+      gather(asHeard(contributions), members);
       if (shares.size !== shape.threshold) {
         throw new ProtocolBroken(`${shape.threshold} shares open the sum, got ${shares.size}`);
       }
+      const length = packedVectorBytes(shape.dimension);
       const sum = new Float64Array(shape.dimension);
       for (let k = 0; k < polynomials(shape.dimension); k++) {
         const phase = noResidues();
-        addPolynomials(phase, contributions, HEADER_BYTES + k * PACKED_BYTES);
-        addPolynomials(phase, shares, k * PACKED_BYTES);
+        for (const [name, one] of [...contributions, ...shares]) addPolynomial(phase, vectorOf(one, length, name), k, name);
         if (!isSmall(bgv.fromNtt(phase))) throw new ProtocolBroken('the shares do not open this sum');
         sum.set(bgv.decode(phase).subarray(0, shape.dimension - k * DEGREE), k * DEGREE);
       }
@@ -75,12 +77,10 @@ export function coordinatorEpoch(context: Omit<EpochContext, 'me'>, bgv: Bgv): C
   };
 }
 
-function addPolynomials(sum: Residues, heard: HeardAll, at: number): void {
-  for (const [name, { open }] of heard) {
-    const polynomial = unpack(open.subarray(at, at + PACKED_BYTES));
-    if (polynomial === undefined) throw new ProtocolBroken('sent no polynomial modulo q', name);
-    addInto(sum, polynomial);
-  }
+function addPolynomial(sum: Residues, vector: StoredVector, k: number, from: TenantId): void {
+  const polynomial = unpack(vector.read(k * PACKED_BYTES, (k + 1) * PACKED_BYTES));
+  if (polynomial === undefined) throw new ProtocolBroken('sent no polynomial modulo q', from);
+  addInto(sum, polynomial);
 }
 
 /**
@@ -116,25 +116,22 @@ const Q0_INVERSE: bigint = (() => {
   return result;
 })();
 
-function malformed(stage: Stage, said: Said, { shape, members }: Omit<EpochContext, 'me'>): string | undefined {
-  const expected = {
-    announce: 32,
-    deal: 0,
-    confirm: 32,
-    ready: NONCE_BYTES,
-    contribute: contributionBytes(shape.dimension),
-    share: shareBytes(shape.dimension),
-  }[stage.name];
+function malformed(stage: Stage, said: Received, { shape, members }: Omit<EpochContext, 'me'>): string | undefined {
+  const expected = { announce: 32, deal: 0, confirm: 32, ready: NONCE_BYTES, contribute: HEADER_BYTES, share: 0 }[
+    stage.name
+  ];
   if (expected === undefined) return `there is no stage ${stage.name}`;
-  if (said.open.length !== expected) return `${stage.name} is ${expected} bytes, got ${said.open.length}`;
-  if (stage.name !== 'deal' && said.sealed.size > 0) return `${stage.name} seals nothing`;
-  for (const [to, bytes] of said.sealed) {
+  const { open, sealed, vector } = said;
+  if (open.length !== expected) return `${stage.name} is ${expected} bytes, got ${open.length}`;
+  if (stage.name !== 'deal' && sealed.size > 0) return `${stage.name} seals nothing`;
+  for (const [to, bytes] of sealed) {
     if (!members.includes(to)) return `${to} is no member`;
     if (bytes.length !== DEALT_BYTES) return `a dealt share is ${DEALT_BYTES} bytes, got ${bytes.length}`;
   }
-  const header = stage.name === 'contribute' ? HEADER_BYTES : stage.name === 'share' ? 0 : expected;
-  for (let at = header; at < expected; at += PACKED_BYTES) {
-    if (!unpack(said.open.subarray(at, at + PACKED_BYTES))) return `a residue of ${stage.name} is not below its prime`;
-  }
+  const hasVector = stage.name === 'contribute' || stage.name === 'share';
+  const length = hasVector ? packedVectorBytes(shape.dimension) : undefined;
+  if (vector?.length !== length) return `expected a vector of ${length ?? 'no'} bytes, got ${vector?.length ?? 'none'}`;
+  for (const { from, to } of stretches(length ?? 0, PACKED_BYTES))
+    if (!unpack(vector!.read(from, to))) return `a residue of ${stage.name} is not below its prime`;
   return undefined;
 }

@@ -1,5 +1,5 @@
 import type { BitBudget, EpochContext, SecureSum, Stage, SumShape } from '../secure-sum.ts';
-import { contributionBytes, NONCE_BYTES, shareBytes } from './contribution.ts';
+import { HEADER_BYTES, NONCE_BYTES, packedVectorBytes } from './contribution.ts';
 import { coordinatorEpoch } from './coordinator.ts';
 import { LANE, MOST_MEMBERS, PLAIN_MODULUS } from './parameters.ts';
 import { bgv } from './seal.ts';
@@ -29,7 +29,8 @@ export const thresholdHe: SecureSum = {
     stage('share', 'open', 'all', 2),
   ],
   budget,
-  bytesPerRound: ({ dimension }) => NONCE_BYTES + contributionBytes(dimension) + shareBytes(dimension),
+  vectorBytes: (name, { dimension }) => (name === 'contribute' || name === 'share' ? packedVectorBytes(dimension) : 0),
+  bytesPerRound: ({ dimension }) => NONCE_BYTES + HEADER_BYTES + 2 * packedVectorBytes(dimension),
   async tenant(context) {
     check(context);
     if (!context.members.includes(context.me)) throw new RangeError(`${context.me} is not a member of this epoch`);

@@ -10,16 +10,14 @@ import {
   type TenantId,
   type TenantRound,
 } from '../secure-sum.ts';
-import { digest, sha256 } from '../transcript.ts';
+import { digest, hashOnce } from '../transcript.ts';
 import {
   commonPolynomial,
-  contributionBytes,
   type Gathered,
   gather,
-  HEADER_BYTES,
   NONCE_BYTES,
   occasionOf,
-  shareBytes,
+  packedVectorBytes,
   sumHashOf,
 } from './contribution.ts';
 import type { EpochKeys } from './keying.ts';
@@ -65,7 +63,7 @@ export function tenantRound(parts: RoundParts): TenantRound {
     const sum = readContributions(contributions, parts);
     const mine = contributions.get(me);
     const expected = typeof contributed === 'object' ? contributed.hash : undefined;
-    if (mine === undefined ? contributed !== 'nothing' : !same(expected, sha256(mine.open))) {
+    if (mine === undefined ? contributed !== 'nothing' : !same(mine.vectorHash, expected)) {
       throw new ProtocolBroken('my own contribution was dropped, changed or made up', me);
     }
     return sum;
@@ -83,9 +81,10 @@ export function tenantRound(parts: RoundParts): TenantRound {
       const nonces = readNonces(heard, keys, shape.threshold);
       if (!same(nonces.get(me), nonce)) throw new ProtocolBroken('I am not in the cohort as I said', me);
       contributed = 'under way';
-      const open = await encrypted(slots, nonces, parts);
-      contributed = { hash: sha256(open) };
-      return { open, sealed: new Map() } as Said as Sealed;
+      const occasion = occasionOf(keys.identity, parts.transcript, nonces);
+      const vector = await encrypted(slots, [...nonces.keys()], occasion, parts);
+      contributed = { hash: hashOnce(vector) };
+      return { open: Buffer.concat([nonce, occasion]), sealed: new Map(), vector } as Said as Sealed;
     },
 
     async sumHash(contributions) {
@@ -118,7 +117,7 @@ export function tenantRound(parts: RoundParts): TenantRound {
 
 function readContributions(contributions: HeardAll, { context, keys, transcript }: RoundParts): Gathered {
   const { shape } = context;
-  const sum = gather(contributions, keys.members, shape.dimension);
+  const sum = gather(contributions, keys.members);
   if (sum.cohort.length < shape.threshold) {
     throw new ProtocolBroken(`a sum over ${sum.cohort.length} is not opened, ${shape.threshold} are needed`);
   }
@@ -152,20 +151,16 @@ function readNonces(ready: HeardAll, keys: EpochKeys, threshold: number): Map<Te
   return nonces;
 }
 
-async function encrypted(slots: Float64Array, nonces: Map<TenantId, Uint8Array>, parts: RoundParts) {
-  const { context, keys, transcript } = parts;
-  const occasion = occasionOf(keys.identity, transcript, nonces);
-  const cohort = [...nonces.keys()];
+async function encrypted(slots: Float64Array, cohort: readonly TenantId[], occasion: Uint8Array, parts: RoundParts) {
+  const { context, keys } = parts;
   maskValues(slots, { me: context.me, set: cohort, secrets: keys.secrets, purpose: 'values', binding: occasion });
-  const open = new Uint8Array(contributionBytes(slots.length));
-  open.set(nonces.get(context.me)!);
-  open.set(occasion, NONCE_BYTES);
+  const vector = new Uint8Array(packedVectorBytes(slots.length));
   for (let k = 0; k < polynomials(slots.length); k++) {
     const ciphertext = keys.own.encrypt(slots.subarray(k * DEGREE, (k + 1) * DEGREE), commonPolynomial(occasion, k));
-    pack(ciphertext, open, HEADER_BYTES + k * PACKED_BYTES);
+    pack(ciphertext, vector, k * PACKED_BYTES);
     await breathe(k);
   }
-  return open;
+  return vector;
 }
 
 function checkOpeners(openers: readonly TenantId[], { context, keys }: RoundParts): void {
@@ -198,11 +193,11 @@ async function openingShare(
   key.fill(0);
   const binding = digest('parley/threshold-he/openers/v1', sumHash, ...openers);
   maskShares(shares, { me, set: openers, secrets: keys.secrets, purpose: 'shares', binding });
-  const open = new Uint8Array(shareBytes(shape.dimension));
+  const vector = new Uint8Array(packedVectorBytes(shape.dimension));
   shares.forEach((share, k) => {
-    pack(share, open, k * PACKED_BYTES);
+    pack(share, vector, k * PACKED_BYTES);
   });
-  return { open, sealed: new Map() };
+  return { open: new Uint8Array(0), sealed: new Map(), vector };
 }
 
 const TIMES_T: Residues = constant([BigInt(PLAIN_MODULUS) % PRIMES[0].value, BigInt(PLAIN_MODULUS) % PRIMES[1].value]);
@@ -225,4 +220,5 @@ async function breathe(done: number): Promise<void> {
   if (done % 16 === 15) await setImmediate();
 }
 
-const same = (a: Uint8Array | undefined, b: Uint8Array): boolean => a !== undefined && Buffer.compare(a, b) === 0;
+const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
+  a !== undefined && b !== undefined && Buffer.compare(a, b) === 0;

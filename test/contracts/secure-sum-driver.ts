@@ -3,6 +3,8 @@ import type {
   CoordinatorEpoch,
   Heard,
   HeardAll,
+  Received,
+  ReceivedAll,
   RoundRecord,
   Said,
   SecureSum,
@@ -12,7 +14,7 @@ import type {
   TenantId,
   TenantRound,
 } from '../../aggregation/secure-sum.ts';
-import { sha256 } from '../../aggregation/transcript.ts';
+import { asHeard, inMemory } from '../../aggregation/stored-vector.ts';
 import type { Noised } from '../../privacy/steps.ts';
 
 /**
@@ -33,7 +35,7 @@ export interface DrivenRound {
   readonly rounds: ReadonlyMap<TenantId, TenantRound>;
   /** what the cohort said to the last prepare stage */
   readonly ready: HeardAll;
-  readonly contributions: HeardAll;
+  readonly contributions: ReceivedAll;
   /** the contributions as tenants are shown them */
   readonly shown: HeardAll;
   readonly record: RoundRecord;
@@ -73,7 +75,7 @@ export async function driveKeying(
   }
   if (protocol.keying.length > 0) {
     for (const [name, tenant] of tenants) await tenant.keyed(heardBy(name, said));
-    await coordinator.keyed(openParts(said));
+    await coordinator.keyed(received(said));
   }
   return {
     protocol,
@@ -97,7 +99,7 @@ export async function driveContributions(
   const cohort = [...vectors.keys()].sort();
   const rounds = new Map(epoch.members.map((name) => [name, epoch.tenants.get(name)!.round(transcript)]));
   const sent = new Map<TenantId, number>();
-  const prepared: AllSaid[] = [];
+  const prepared: ReceivedAll[] = [];
   let said: AllSaid = new Map();
   for (const stage of epoch.protocol.summing) {
     const before = said;
@@ -105,12 +107,12 @@ export async function driveContributions(
       askStage(epoch, stage, cohort, sent, (name) => answer(rounds.get(name)!, heardBy(name, before), name));
     if (stage.gate === 'prepare') {
       said = await ask((round, heard) => round.prepare(prepared.length, heard));
-      prepared.push(said);
+      prepared.push(received(said));
     } else if (stage.gate === 'contribute') {
       said = await ask((round, heard, name) => round.contribute(vectors.get(name)!, heard));
-      const contributions = openParts(said);
-      const shown = stage.passes === 'hashes' ? hashed(contributions) : contributions;
-      return { rounds, ready: openParts(before), contributions, shown, record: { transcript, prepared }, sent };
+      const contributions = received(said);
+      const ready = asHeard(received(before));
+      return { rounds, ready, contributions, shown: asHeard(contributions), record: { transcript, prepared }, sent };
     }
   }
   throw new Error(`${epoch.protocol.name} has no stage to contribute in`);
@@ -132,11 +134,11 @@ export async function driveShares(
   epoch: DrivenEpoch,
   { rounds, shown, sent }: DrivenRound,
   openers: readonly TenantId[],
-): Promise<HeardAll> {
+): Promise<ReceivedAll> {
   const [agree, open] = [stageOf(epoch, 'agree'), stageOf(epoch, 'open')];
   if (agree !== undefined) await askStage(epoch, agree, openers, sent, (name) => rounds.get(name)!.agree(shown));
   if (open === undefined) return new Map();
-  return openParts(await askStage(epoch, open, openers, sent, (name) => rounds.get(name)!.open(shown, openers)));
+  return received(await askStage(epoch, open, openers, sent, (name) => rounds.get(name)!.open(shown, openers)));
 }
 
 const stageOf = ({ protocol }: DrivenEpoch, gate: Stage['gate']): Stage | undefined =>
@@ -152,7 +154,7 @@ async function askStage(
   const said = await askEach(asked, answer);
   for (const [name, one] of said) {
     expectWellFormed(coordinator, stage, one);
-    const bytes = [one.open, ...one.sealed.values()].reduce((sum, { length }) => sum + length, 0);
+    const bytes = [one.open, one.vector ?? [], ...one.sealed.values()].reduce((sum, { length }) => sum + length, 0);
     sent.set(name, (sent.get(name) ?? 0) + bytes);
   }
   return said;
@@ -178,20 +180,21 @@ export async function askEach(asked: readonly TenantId[], answer: (name: TenantI
 
 export function heardBy(recipient: TenantId, said: ReadonlyMap<TenantId, Said>): HeardAll {
   return new Map(
-    [...said].map(([from, { open, sealed }]): [TenantId, Heard] => {
-      const mine = sealed.get(recipient);
-      return [from, mine === undefined ? { open } : { open, sealed: mine }];
+    [...asHeard(received(said))].map(([from, heard]): [TenantId, Heard] => {
+      const mine = said.get(from)!.sealed.get(recipient);
+      return [from, mine === undefined ? heard : { ...heard, sealed: mine }];
     }),
   );
 }
 
-export const hashed = (contributions: HeardAll): HeardAll =>
-  new Map([...contributions].map(([from, { open }]) => [from, { open: sha256(open) }]));
+/** As the coordinator has it. */
+export const received = (said: ReadonlyMap<TenantId, Said>): Map<TenantId, Received> =>
+  new Map([...said].map(([from, one]) => [from, receivedFrom(one)]));
 
-export const openParts = (said: ReadonlyMap<TenantId, Said>): HeardAll =>
-  new Map([...said].map(([from, { open }]) => [from, { open }]));
+export const receivedFrom = ({ open, sealed, vector }: Said): Received =>
+  vector === undefined ? { open, sealed } : { open, sealed, vector: inMemory(vector) };
 
 function expectWellFormed(coordinator: CoordinatorEpoch, stage: Stage, said: Said) {
-  const refusal = coordinator.malformed(stage, said);
+  const refusal = coordinator.malformed(stage, receivedFrom(said));
   if (refusal !== undefined) throw new Error(`${stage.name} was refused: ${refusal}`);
 }
