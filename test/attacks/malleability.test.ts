@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { ProtocolBroken, type TenantId, type TenantRound } from '../../aggregation/secure-sum.ts';
+import { ProtocolBroken, type Received, type TenantId, type TenantRound } from '../../aggregation/secure-sum.ts';
+import { asHeard, inMemory } from '../../aggregation/stored-vector.ts';
 import { commonPolynomial, HEADER_BYTES, NONCE_BYTES } from '../../aggregation/threshold-he/contribution.ts';
 import { maskShares, maskValues } from '../../aggregation/threshold-he/masks.ts';
 import { DEGREE, LANE, PACKED_BYTES, PLAIN_MODULUS, PRIMES } from '../../aggregation/threshold-he/parameters.ts';
@@ -10,7 +11,6 @@ import {
   pack,
   type Residues,
   subtractFrom,
-  unpack,
 } from '../../aggregation/threshold-he/residues.ts';
 import { lagrangeAtZero } from '../../aggregation/threshold-he/shamir.ts';
 import { digest } from '../../aggregation/transcript.ts';
@@ -19,10 +19,11 @@ import {
   type Insiders,
   insiders,
   noiseOf,
+  polynomialOf,
   readyOf,
   sharesOf,
 } from '../aggregation/threshold-he/insiders.ts';
-import { NO_RECORD, names, noised } from '../contracts/secure-sum-driver.ts';
+import { NO_RECORD, names, noised, receivedFrom } from '../contracts/secure-sum-driver.ts';
 
 /*
  * BGV ciphertexts add up, whoever adds them. These attackers use that: a coordinator and tenants that work with it,
@@ -33,16 +34,14 @@ const members = names(5);
 const [victim, honest] = [members[0]!, members[1]!];
 const random31 = () => Float64Array.from({ length: DIMENSION }, () => Math.floor(Math.random() * 2 ** 31) - 2 ** 30);
 
-type Contributions = Map<TenantId, { readonly open: Uint8Array }>;
-const polynomialOf = ({ open }: { readonly open: Uint8Array }, at = HEADER_BYTES): Residues =>
-  unpack(open.subarray(at, at + PACKED_BYTES))!;
+type Contributions = Map<TenantId, Received>;
 const occasionOf = (contributions: Contributions) =>
   contributions.get(victim)!.open.subarray(NONCE_BYTES, HEADER_BYTES);
 /** An attacker's contribution: a proper header, and whatever polynomial it likes. */
-const withPolynomial = (like: { readonly open: Uint8Array }, polynomial: Residues) => {
-  const open = Uint8Array.from(like.open);
-  pack(polynomial, open, HEADER_BYTES);
-  return { open };
+const withPolynomial = ({ open, sealed }: Received, polynomial: Residues): Received => {
+  const bytes = new Uint8Array(PACKED_BYTES);
+  pack(polynomial, bytes, 0);
+  return { open, sealed, vector: inMemory(bytes) };
 };
 const times = (inside: Insiders, polynomial: Residues, factor: bigint): Residues =>
   inside.bgv.multiply(polynomial, constant([factor % PRIMES[0].value, factor % PRIMES[1].value]));
@@ -81,7 +80,7 @@ describe('a colluder and the coordinator, below the threshold', () => {
   async function decoded(forged: Contributions, opening = rounds): Promise<Float64Array> {
     const shares = await sharesOf(opening, forged, members.slice(0, 3));
     const phase = sumOf([...forged.values()].map((one) => polynomialOf(one)));
-    addInto(phase, sumOf([...shares.values()].map((one) => polynomialOf(one, 0))));
+    addInto(phase, sumOf([...shares.values()].map((one) => polynomialOf(one))));
     return inside.bgv.decode(phase);
   }
   /** Same epoch, a round of its own, in which the colluder’s ciphertext is chosen after seeing the others’. */
@@ -141,7 +140,7 @@ describe('a colluder and the coordinator, below the threshold', () => {
       }),
     );
     const shares = await sharesOf(rounds, contributions, members.slice(0, 3));
-    const opening = sumOf([...shares.values()].map((one) => polynomialOf(one, 0)));
+    const opening = sumOf([...shares.values()].map((one) => polynomialOf(one)));
     const everyone = sumOf([...bare.values(), opening]);
     const alone = sumOf([bare.get(victim)!, bare.get(colluder)!, opening]);
     expect(matches(inside.bgv.decode(everyone), x.get(victim)!)).toBe(0);
@@ -161,7 +160,7 @@ describe('a colluder and the coordinator, below the threshold', () => {
     );
     const shares = await sharesOf(fresh, forged, members.slice(0, 3));
     const phase = sumOf([...forged.values()].map((one) => polynomialOf(one)));
-    addInto(phase, sumOf([...shares.values()].map((one) => polynomialOf(one, 0))));
+    addInto(phase, sumOf([...shares.values()].map((one) => polynomialOf(one))));
     subtractFrom(phase, shifted);
     expect(inside.bgv.decode(phase)).toEqual(sum);
   });
@@ -173,10 +172,10 @@ describe('a colluder and the coordinator, below the threshold', () => {
     const sent: Contributions = new Map();
     for (const name of members) {
       const told = name === victim ? fewer : ready;
-      sent.set(name, { open: (await split.get(name)!.contribute(noised(x.get(name)!), told)).open });
+      sent.set(name, receivedFrom(await split.get(name)!.contribute(noised(x.get(name)!), told)));
     }
     for (const name of members.slice(0, 3)) {
-      await expect(split.get(name)!.open(sent, members.slice(0, 3))).rejects.toThrow(ProtocolBroken);
+      await expect(split.get(name)!.open(asHeard(sent), members.slice(0, 3))).rejects.toThrow(ProtocolBroken);
     }
   });
 });
@@ -268,7 +267,7 @@ describe('threshold − 1 colluders and what one honest share shows', () => {
       const masks = noResidues();
       const secrets = new Map(partners.map((name) => [name, inside.keys.get(name)!.secrets.get(sharer)!]));
       maskShares([masks], { me: sharer, set: partners, secrets, purpose: 'shares', binding });
-      const share = polynomialOf(shares.get(sharer)!, 0);
+      const share = polynomialOf(shares.get(sharer)!);
       subtractFrom(share, masks);
       const combined = times(inside, share, 3n);
       subtractFrom(combined, times(inside, sumOf([total, known]), 5n));

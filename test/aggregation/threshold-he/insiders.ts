@@ -3,19 +3,22 @@ import type {
   CoordinatorEpoch,
   EpochContext,
   HeardAll,
+  Received,
+  ReceivedAll,
   Said,
   SumShape,
   TenantId,
   TenantRound,
 } from '../../../aggregation/secure-sum.ts';
+import { asHeard } from '../../../aggregation/stored-vector.ts';
 import { coordinatorEpoch } from '../../../aggregation/threshold-he/coordinator.ts';
 import { type EpochKeys, keying } from '../../../aggregation/threshold-he/keying.ts';
-import { DEGREE, PLAIN_MODULUS, PRIMES } from '../../../aggregation/threshold-he/parameters.ts';
-import type { Residues } from '../../../aggregation/threshold-he/residues.ts';
+import { DEGREE, PACKED_BYTES, PLAIN_MODULUS, PRIMES } from '../../../aggregation/threshold-he/parameters.ts';
+import { type Residues, unpack } from '../../../aggregation/threshold-he/residues.ts';
 import { tenantRound } from '../../../aggregation/threshold-he/round.ts';
 import { type Bgv, bgv } from '../../../aggregation/threshold-he/seal.ts';
 import type { Noised } from '../../../privacy/steps.ts';
-import { type AllSaid, askEach, heardBy, names, openParts } from '../../contracts/secure-sum-driver.ts';
+import { type AllSaid, askEach, heardBy, names, received } from '../../contracts/secure-sum-driver.ts';
 
 /**
  * An epoch whose every secret the test holds, so that it can give an attacker exactly what it may have, and check
@@ -54,7 +57,7 @@ export async function insiders(
   const keys = new Map(members.map((name) => [name, each.get(name)!.finish(hears('confirm', confirmed, name))]));
 
   const coordinator = coordinatorEpoch({ shape, members, transcript }, ring);
-  await coordinator.keyed(openParts(confirmed));
+  await coordinator.keyed(received(confirmed));
   return {
     shape,
     members,
@@ -73,27 +76,34 @@ export async function readyOf(
   rounds: ReadonlyMap<TenantId, TenantRound>,
   cohort: readonly TenantId[],
 ): Promise<HeardAll> {
-  return openParts(await askEach(cohort, (name) => rounds.get(name)!.prepare(0, new Map())));
+  return asHeard(received(await askEach(cohort, (name) => rounds.get(name)!.prepare(0, new Map()))));
 }
 
 /** Honest contributions of everyone in `vectors`. */
 export async function contributionsOf(
   rounds: ReadonlyMap<TenantId, TenantRound>,
   vectors: ReadonlyMap<TenantId, Noised>,
-): Promise<Map<TenantId, { readonly open: Uint8Array }>> {
+): Promise<Map<TenantId, Received>> {
   const cohort = [...vectors.keys()];
   const ready = await readyOf(rounds, cohort);
-  const said = await askEach(cohort, (name) => rounds.get(name)!.contribute(vectors.get(name)!, ready));
-  return new Map(openParts(said));
+  return received(await askEach(cohort, (name) => rounds.get(name)!.contribute(vectors.get(name)!, ready)));
 }
 
 export async function sharesOf(
   rounds: ReadonlyMap<TenantId, TenantRound>,
-  contributions: HeardAll,
+  contributions: ReceivedAll,
   openers: readonly TenantId[],
-): Promise<HeardAll> {
-  return openParts(await askEach(openers, (name) => rounds.get(name)!.open(contributions, openers)));
+): Promise<Map<TenantId, Received>> {
+  const shown = asHeard(contributions);
+  return received(await askEach(openers, (name) => rounds.get(name)!.open(shown, openers)));
 }
+
+/** A copy of the vector that this tenant's answer brought. */
+export const bytesOf = ({ vector }: Received): Uint8Array => Uint8Array.from(vector!.read(0, vector!.length));
+
+/** The `index`-th polynomial of it. */
+export const polynomialOf = ({ vector }: Received, index = 0): Residues =>
+  unpack(vector!.read(index * PACKED_BYTES, (index + 1) * PACKED_BYTES))!;
 
 /** For a phase of the message 0, what it holds beside it: phase / t in every coefficient. */
 export function noiseOf(phase: Residues, ring: Bgv): bigint[] {

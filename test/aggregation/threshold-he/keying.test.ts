@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { ProtocolBroken, type Said, type TenantId } from '../../../aggregation/secure-sum.ts';
+import { asHeard } from '../../../aggregation/stored-vector.ts';
 import { thresholdHe } from '../../../aggregation/threshold-he/protocol.ts';
 import { addInto, constant, noResidues } from '../../../aggregation/threshold-he/residues.ts';
 import { bgv } from '../../../aggregation/threshold-he/seal.ts';
@@ -13,7 +14,7 @@ import {
   heardBy,
   names,
   noised,
-  openParts,
+  received,
 } from '../../contracts/secure-sum-driver.ts';
 import { insiders, type Tamper } from './insiders.ts';
 
@@ -219,9 +220,9 @@ describe('keying stops, and names the tenant, when', () => {
     const transcript = new Uint8Array(32);
     const [honest, dealer] = members.map((me) => keying({ shape, members, me, transcript }, ring));
     const announced = new Map([honest!, dealer!].map((one, i) => [members[i]!, one.announce(new Map())]));
-    const dealt = new Map([honest!, dealer!].map((one, i) => [members[i]!, one.deal(openParts(announced))]));
+    const dealt = new Map([honest!, dealer!].map((one, i) => [members[i]!, one.deal(asHeard(received(announced)))]));
     const dealerConfirm = dealer!.confirm(heardBy(members[1]!, dealt));
-    const { secrets, identity } = dealer!.finish(openParts(new Map(members.map((name) => [name, dealerConfirm]))));
+    const { secrets, identity } = dealer!.finish(new Map(members.map((name) => [name, { open: dealerConfirm.open }])));
     const forged = (packed: Uint8Array) => {
       const associated = digest('parley/threshold-he/dealt/v1', identity, members[1]!, members[0]!);
       const sealed = sealWith(hkdf(secrets.get(members[0]!)!, identity, associated, 32), packed, associated);

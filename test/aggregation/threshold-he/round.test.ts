@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type HeardAll, ProtocolBroken, type TenantId } from '../../../aggregation/secure-sum.ts';
 import {
-  commonPolynomial,
-  HEADER_BYTES,
-  NONCE_BYTES,
-  occasionOf,
-} from '../../../aggregation/threshold-he/contribution.ts';
+  type HeardAll,
+  ProtocolBroken,
+  type Received,
+  type ReceivedAll,
+  type TenantId,
+} from '../../../aggregation/secure-sum.ts';
+import { inMemory } from '../../../aggregation/stored-vector.ts';
+import { commonPolynomial, NONCE_BYTES, occasionOf } from '../../../aggregation/threshold-he/contribution.ts';
 import { DEGREE, PACKED_BYTES } from '../../../aggregation/threshold-he/parameters.ts';
 import { thresholdHe } from '../../../aggregation/threshold-he/protocol.ts';
 import { addInto, noResidues, pack, subtractFrom, unpack } from '../../../aggregation/threshold-he/residues.ts';
@@ -24,20 +26,41 @@ import {
   NO_RECORD,
   names,
   noised,
-  openParts,
+  receivedFrom,
 } from '../../contracts/secure-sum-driver.ts';
-import { contributionsOf, type Insiders, insiders, noiseOf, readyOf, sharesOf } from './insiders.ts';
+import {
+  bytesOf,
+  contributionsOf,
+  type Insiders,
+  insiders,
+  noiseOf,
+  polynomialOf,
+  readyOf,
+  sharesOf,
+} from './insiders.ts';
 
 const members = names(5);
 const openers = members.slice(0, 3);
 const vectors = (cohort: readonly TenantId[] = members) =>
   new Map(cohort.map((name, i) => [name, noised([i, 10, -7, 0])]));
-const changed = (heard: HeardAll, name: TenantId, change: (open: Uint8Array) => Uint8Array): HeardAll =>
-  new Map(heard).set(name, { open: change(Uint8Array.from(heard.get(name)!.open)) });
+type Change = (bytes: Uint8Array) => Uint8Array;
+/** What one tenant said openly, changed on its way. */
+const changed = (heard: HeardAll, name: TenantId, change: Change): HeardAll => {
+  const said = heard.get(name)!;
+  return new Map(heard).set(name, { ...said, open: change(Uint8Array.from(said.open)) });
+};
+/** Of one tenant's vector, another hash. */
+const rehashed = (heard: HeardAll, name: TenantId): HeardAll => {
+  const said = heard.get(name)!;
+  return new Map(heard).set(name, { ...said, vectorHash: flip(9)(Uint8Array.from(said.vectorHash!)) });
+};
+/** One tenant's vector, changed where it is stored. */
+const altered = (said: ReceivedAll, name: TenantId, change: Change): Map<TenantId, Received> =>
+  new Map(said).set(name, { ...said.get(name)!, vector: inMemory(change(bytesOf(said.get(name)!))) });
 const without = (heard: HeardAll, name: TenantId): HeardAll => new Map([...heard].filter(([other]) => other !== name));
-const flip = (at: number) => (open: Uint8Array) => {
-  open[at]! ^= 1;
-  return open;
+const flip = (at: number) => (bytes: Uint8Array) => {
+  bytes[at]! ^= 1;
+  return bytes;
 };
 
 describe('a round', () => {
@@ -91,19 +114,19 @@ describe('a round', () => {
 
     test('that never repeats, though vector, cohort and round do', async () => {
       const transcript = new Uint8Array(32);
-      const opens = [];
+      const vectorsSaid = [];
       for (let again = 0; again < 2; again++) {
         const rounds = new Map(members.map((name) => [name, epoch.tenants.get(name)!.round(transcript)]));
         const ready = await readyOf(rounds, members);
-        opens.push((await rounds.get(members[0]!)!.contribute(noised([1, 2, 3, 4]), ready)).open);
+        vectorsSaid.push((await rounds.get(members[0]!)!.contribute(noised([1, 2, 3, 4]), ready)).vector!);
       }
-      const [first, second] = opens.map((open) => unpack(open.subarray(HEADER_BYTES))!);
+      const [first, second] = vectorsSaid.map((vector) => unpack(vector)!);
       expect(first!.filter((word, i) => word === second![i]).length).toBeLessThan(20);
     });
   });
 
   describe('opens', () => {
-    const open = (contributions: HeardAll, set: readonly TenantId[] = openers, name = members[0]!) =>
+    const open = (contributions: HeardAll = round.shown, set: readonly TenantId[] = openers, name = members[0]!) =>
       round.rounds.get(name)!.open(contributions, set);
 
     test.each<[string, readonly TenantId[]]>([
@@ -115,15 +138,14 @@ describe('a round', () => {
       ['others only', members.slice(1, 4)],
       ['nobody', []],
     ])('not for %s', async (_, set) => {
-      await expect(open(round.contributions, set)).rejects.toThrow(ProtocolBroken);
+      await expect(open(round.shown, set)).rejects.toThrow(ProtocolBroken);
     });
 
     test('not when my contribution was changed, dropped, or made up', async () => {
-      const mine = changed(round.contributions, members[0]!, flip(HEADER_BYTES + 100));
-      await expect(open(mine)).rejects.toThrow(/my own contribution/);
-      await expect(open(without(round.contributions, members[0]!))).rejects.toThrow(ProtocolBroken);
+      await expect(open(rehashed(round.shown, members[0]!))).rejects.toThrow(/my own contribution/);
+      await expect(open(without(round.shown, members[0]!))).rejects.toThrow(ProtocolBroken);
       const part = await driveContributions(epoch, vectors(members.slice(1)));
-      const madeUp = new Map(part.contributions).set(members[0]!, round.contributions.get(members[0]!)!);
+      const madeUp = new Map(part.shown).set(members[0]!, round.shown.get(members[0]!)!);
       await expect(part.rounds.get(members[0]!)!.open(madeUp, openers)).rejects.toThrow(ProtocolBroken);
     });
 
@@ -135,14 +157,14 @@ describe('a round', () => {
 
     test('not another round’s contributions, nor a mixture', async () => {
       const other = await driveContributions(epoch, vectors());
-      await expect(open(other.contributions)).rejects.toThrow(ProtocolBroken);
-      const mixed = new Map(round.contributions).set(members[1]!, other.contributions.get(members[1]!)!);
+      await expect(open(other.shown)).rejects.toThrow(ProtocolBroken);
+      const mixed = new Map(round.shown).set(members[1]!, other.shown.get(members[1]!)!);
       await expect(open(mixed)).rejects.toThrow(/another occasion/);
     });
 
     test('not a smaller cohort than was contributed to, whoever leaves', async () => {
       for (const name of members.slice(1)) {
-        await expect(open(without(round.contributions, name))).rejects.toThrow(/another round or cohort/);
+        await expect(open(without(round.shown, name))).rejects.toThrow(/another round or cohort/);
       }
     });
 
@@ -156,7 +178,7 @@ describe('a round', () => {
         return new Map(
           cohort.map((name) => [
             name,
-            { open: Buffer.concat([nonces.get(name)!, occasion, new Uint8Array(PACKED_BYTES)]) },
+            { open: Buffer.concat([nonces.get(name)!, occasion]), vectorHash: new Uint8Array(32) },
           ]),
         );
       };
@@ -167,21 +189,20 @@ describe('a round', () => {
 
     test('not when a nonce or the occasion was exchanged', async () => {
       for (const at of [0, NONCE_BYTES]) {
-        await expect(open(changed(round.contributions, members[1]!, flip(at)))).rejects.toThrow(ProtocolBroken);
+        await expect(open(changed(round.shown, members[1]!, flip(at)))).rejects.toThrow(ProtocolBroken);
       }
     });
 
-    test('one sum only: the same round with one bit changed is refused afterwards', async () => {
-      await open(round.contributions);
-      const other = changed(round.contributions, members[4]!, flip(HEADER_BYTES + 9));
-      await expect(open(other)).rejects.toThrow(/already opened/);
+    test('one sum only: the same round with another vector is refused afterwards', async () => {
+      await open();
+      await expect(open(rehashed(round.shown, members[4]!))).rejects.toThrow(/already opened/);
     });
 
     test('with the same bytes when the same openers ask again, and with new noise for others', async () => {
       const other = [members[0]!, members[3]!, members[4]!];
-      const first = (await open(round.contributions)).open;
-      expect((await open(round.contributions)).open).toBe(first);
-      expect((await open(round.contributions, other)).open).not.toEqual(first);
+      const first = (await open()).vector;
+      expect((await open()).vector).toBe(first);
+      expect((await open(round.shown, other)).vector).not.toEqual(first);
     });
 
     test('for three sets of openers at most', async () => {
@@ -193,8 +214,8 @@ describe('a round', () => {
         [1, 4],
         [2, 3],
       ].map((rest) => [members[0]!, ...rest.map((i) => members[i]!)]);
-      for (const set of sets.slice(0, 3)) await me.open(fresh.contributions, set);
-      await expect(me.open(fresh.contributions, sets[3]!)).rejects.toThrow(/3 times/);
+      for (const set of sets.slice(0, 3)) await me.open(fresh.shown, set);
+      await expect(me.open(fresh.shown, sets[3]!)).rejects.toThrow(/3 times/);
     });
   });
 
@@ -209,8 +230,7 @@ describe('a round', () => {
       const fresh = await driveContributions(epoch, vectors());
       const shares = new Map(await driveShares(epoch, fresh, openers));
       const others = [members[0]!, members[1]!, members[3]!];
-      const { open } = await fresh.rounds.get(members[1]!)!.open(fresh.contributions, others);
-      shares.set(members[1]!, { open });
+      shares.set(members[1]!, receivedFrom(await fresh.rounds.get(members[1]!)!.open(fresh.shown, others)));
       await expect(epoch.coordinator.open(fresh.contributions, shares, NO_RECORD)).rejects.toThrow(/do not open/);
     });
 
@@ -221,34 +241,31 @@ describe('a round', () => {
       expect([...(await epoch.coordinator.open(a.contributions, shares, NO_RECORD))]).toEqual([10, 50, -35, 0]);
       const exchanged = new Map(shares).set(members[2]!, other.get(members[2]!)!);
       await expect(epoch.coordinator.open(a.contributions, exchanged, NO_RECORD)).rejects.toThrow(/do not open/);
-      const altered = changed(shares, members[2]!, flip(5000));
-      await expect(epoch.coordinator.open(a.contributions, altered, NO_RECORD)).rejects.toThrow(/do not open/);
+      const bent = altered(shares, members[2]!, flip(5000));
+      await expect(epoch.coordinator.open(a.contributions, bent, NO_RECORD)).rejects.toThrow(/do not open/);
     });
 
     test('not from bytes that are no polynomial, and the sender is named', async () => {
       const fresh = await driveContributions(epoch, vectors());
       const shares = await driveShares(epoch, fresh, openers);
-      const over = changed(shares, members[1]!, (open) => open.fill(0xff, 0, 64));
+      const over = altered(shares, members[1]!, (bytes) => bytes.fill(0xff, 0, 64));
       const error = await epoch.coordinator
         .open(fresh.contributions, over, NO_RECORD)
         .catch((thrown: unknown) => thrown);
       expect(error).toMatchObject({ name: 'ProtocolBroken', tenant: members[1] });
-      const short = changed(shares, members[1]!, (open) => open.subarray(1));
+      const short = altered(shares, members[1]!, (bytes) => bytes.subarray(1));
       await expect(epoch.coordinator.open(fresh.contributions, short, NO_RECORD)).rejects.toThrow(ProtocolBroken);
     });
   });
 
   test('refuses residues at or above their prime before they are stored', () => {
     const { contributions } = round;
-    const { open } = contributions.get(members[0]!)!;
-    const sealed = new Map<TenantId, Uint8Array>();
+    const said = contributions.get(members[0]!)!;
     const [contribute, share] = [thresholdHe.summing[1]!, thresholdHe.summing[2]!];
-    expect(epoch.coordinator.malformed(contribute, { open, sealed })).toBeUndefined();
-    const over = open.slice().fill(0xff, HEADER_BYTES + PACKED_BYTES - 8, HEADER_BYTES + PACKED_BYTES);
-    expect(epoch.coordinator.malformed(contribute, { open: over, sealed })).toMatch(/below its prime/);
-    expect(epoch.coordinator.malformed(share, { open: over.subarray(HEADER_BYTES), sealed })).toMatch(
-      /below its prime/,
-    );
+    expect(epoch.coordinator.malformed(contribute, said)).toBeUndefined();
+    const vector = inMemory(bytesOf(said).fill(0xff, PACKED_BYTES - 8));
+    expect(epoch.coordinator.malformed(contribute, { ...said, vector })).toMatch(/below its prime/);
+    expect(epoch.coordinator.malformed(share, { ...said, open: new Uint8Array(0), vector })).toMatch(/below its prime/);
   });
 
   test('refuses dealt shares of the wrong length or to strangers before they are stored', () => {
@@ -283,10 +300,7 @@ test('keys that have opened their share of coefficients open no more', async () 
   for (const [name, tenant] of tenants) await tenant.keyed(heardBy(name, said));
   const open = async (number: number) => {
     const rounds = new Map(roster.map((name) => [name, tenants.get(name)!.round(new Uint8Array(32).fill(number))]));
-    const contributions = await contributionsOf(rounds, vectors(roster));
-    return openParts(
-      await askEach(roster.slice(0, 2), (name) => rounds.get(name)!.open(contributions, roster.slice(0, 2))),
-    );
+    return sharesOf(rounds, await contributionsOf(rounds, vectors(roster)), roster.slice(0, 2));
   };
   await open(1);
   await open(2);
@@ -305,8 +319,7 @@ describe('what an opening shows', () => {
     const contributions = await contributionsOf(rounds, vectors());
     const shares = await sharesOf(rounds, contributions, set);
     const phase = noResidues();
-    for (const { open } of contributions.values()) addInto(phase, unpack(open.subarray(HEADER_BYTES))!);
-    for (const { open } of shares.values()) addInto(phase, unpack(open)!);
+    for (const one of [...contributions.values(), ...shares.values()]) addInto(phase, polynomialOf(one));
     const noise = noiseOf(phase, inside.bgv).map(Number);
     const deviation = Math.sqrt(noise.reduce((sum, e) => sum + e * e, 0) / DEGREE);
     expect(deviation / (2 ** 48 * Math.sqrt(3))).toBeGreaterThan(0.93);
@@ -343,9 +356,9 @@ describe('the common polynomials', () => {
     const zeros = new Map(names(3).map((name) => [name, noised(new Float64Array(2 * DEGREE))]));
     const contributions = await contributionsOf(rounds, zeros);
     const difference = noResidues();
-    for (const { open } of contributions.values()) {
-      addInto(difference, unpack(open.subarray(HEADER_BYTES, HEADER_BYTES + PACKED_BYTES))!);
-      subtractFrom(difference, unpack(open.subarray(HEADER_BYTES + PACKED_BYTES))!);
+    for (const one of contributions.values()) {
+      addInto(difference, polynomialOf(one, 0));
+      subtractFrom(difference, polynomialOf(one, 1));
     }
     // of sums of zero, under one polynomial: errors of a few units. Under two: anything modulo q
     const small = noiseOf(difference, inside.bgv).filter((e) => e > -1000n && e < 1000n);
