@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { rosterHash, type Settings } from '../../aggregation/plan.ts';
+import { inMemory } from '../../aggregation/stored-vector.ts';
 import { heardHash, type Relayed, relayTo, sha256, signStatement, transcriptOf } from '../../aggregation/transcript.ts';
 import { encodeFromCoordinator } from '../../aggregation/wire.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
@@ -99,8 +100,10 @@ function ofDan(ask: Ask, federation: LyingCoordinator): Ask['heard'][number] {
     transcript: transcriptOf({ ...place, ledger: head.hash }),
     ...{ stage: 'contribute', attempt: 1, heard: heardHash(deals.heard as Relayed[]) },
   };
-  const said = { open: new Uint8Array(40), sealed: new Map() };
-  return relayTo(VICTIM, signStatement(federation.tenant('dan').identity, 'dan', here, said), 'hashes');
+  const vector = new Uint8Array(40);
+  const said = { open: new Uint8Array(0), sealed: new Map() };
+  const signature = signStatement(federation.tenant('dan').identity, 'dan', here, { ...said, vector });
+  return relayTo(VICTIM, { ...said, from: 'dan', vector: inMemory(vector), signature });
 }
 
 describe('masks', () => {
@@ -183,20 +186,40 @@ describe('who survived', () => {
     expectRefused(outcome, /was not made by it, here and now/);
   });
 
-  test('are shown as hashes; a contribution shown whole, or one’s keys as a hash, is not what was said', async () => {
-    const whole = await askInstead('agree', 1, ({ heard }) => ({
-      heard: heard.map(({ hashed: _, ...one }) => one),
-    }));
-    expectRefused(whole, /was not made by it, here and now/);
-    const keys = await askInstead('deal', 1, ({ heard }) => ({
-      heard: heard.map((one) => (one.from === 'bob' ? { ...one, open: sha256(one.open), hashed: true as const } : one)),
-    }));
-    expectRefused(keys, /in the name of bob was not made by it/);
+  test('are shown with the hash of what each contributed: with another, or none, it is not what was said', async () => {
+    const shown = (change: (bob: Ask['heard'][number]) => Ask['heard'][number]) => (ask: Ask) => ({
+      heard: ask.heard.map((one) => (one.from === 'bob' ? change(one) : one)),
+    });
+    const not = /in the name of bob was not made by it/;
+    expectRefused(
+      await askInstead(
+        'agree',
+        1,
+        shown((bob) => ({ ...bob, vectorHash: sha256('other') })),
+      ),
+      not,
+    );
+    expectRefused(
+      await askInstead(
+        'agree',
+        1,
+        shown(({ vectorHash: _, ...bob }) => bob),
+      ),
+      not,
+    );
+    expectRefused(
+      await askInstead(
+        'deal',
+        1,
+        shown((bob) => ({ ...bob, vectorHash: sha256(bob.open) })),
+      ),
+      not,
+    );
   });
 
   test('must include what this tenant contributed, unchanged', async () => {
     const outcome = await askInstead('agree', 1, ({ heard }) => ({
-      heard: heard.map((one) => (one.from === VICTIM ? { ...one, open: sha256('other') } : one)),
+      heard: heard.map((one) => (one.from === VICTIM ? { ...one, vectorHash: sha256('other') } : one)),
     }));
     expectRefused(outcome, /in the name of ada was not made by it/);
   });

@@ -24,7 +24,7 @@ import {
 } from '../../aggregation/transcript.ts';
 import type { RoundState } from '../../coordinator/round.ts';
 import type { Running, TaskFact } from '../../coordinator/task.ts';
-import { noised, openParts } from '../contracts/secure-sum-driver.ts';
+import { noised, receivedFrom } from '../contracts/secure-sum-driver.ts';
 import { RULES, TaskPlay } from './task-play.ts';
 
 /**
@@ -78,15 +78,15 @@ export class MaskedTask {
   /** What whoever is asked now is shown of the stage before. */
   shown({ epoch, round }: Running, stage: number, tenant: TenantId): Relayed[] {
     if (stage === 0) return [];
-    const { name, passes } = masking.summing[stage - 1]!;
-    return [...this.said(epoch, round, name).values()].map((statement) => relayTo(tenant, statement, passes));
+    const { name } = masking.summing[stage - 1]!;
+    return [...this.said(epoch, round, name).values()].map((statement) => relayTo(tenant, statement));
   }
 
   /** A statement arrives. @returns why it was turned away */
   hear(tenant: TenantId, epoch: number, round: number, stage: string, statement: Statement): string | undefined {
     const refusal = this.#refusal(tenant, epoch, round, stage, statement);
     if (refusal !== undefined) return refusal;
-    const hash = Buffer.from(sha256(statement.open)).toString('hex');
+    const hash = Buffer.from(sha256(statement.signature)).toString('hex');
     // kept before it is decided on: what follows from the last statement of a stage looks at all of them
     const kept = this.said(epoch, round, stage);
     const before = kept.get(tenant);
@@ -120,7 +120,7 @@ export class MaskedTask {
   async open(epoch: number, round: number): Promise<number[]> {
     const said = (stage: string) => this.said(epoch, round, stage);
     const record = { transcript: this.transcript(epoch, round), prepared: [said('keys'), said('deal')] };
-    return [...(await this.#sides.get(epoch)!.open(openParts(said('contribute')), openParts(said('reveal')), record))];
+    return [...(await this.#sides.get(epoch)!.open(said('contribute'), said('reveal'), record))];
   }
 
   /** The facts, with the round each belongs to. */
@@ -171,7 +171,8 @@ export class MaskedTenant {
     const said = await this.#say(index, heard);
     const hash = index === 0 ? NOTHING_HEARD : heardHash(shown);
     this.#round.heard.set(index, hash);
-    const statement = signStatement(this.identity, this.#name, this.#task.place(epoch, round, index, hash), said);
+    const signature = signStatement(this.identity, this.#name, this.#task.place(epoch, round, index, hash), said);
+    const statement = { ...receivedFrom(said), from: this.#name, signature };
     this.last = { epoch, round, stage: now.stage, statement };
     return this.last;
   }
@@ -190,7 +191,8 @@ export class MaskedTenant {
       const place = this.#task.place(epoch, round, index - 1, this.#round!.heard.get(index - 1)!);
       const key = this.#task.tenants.get(one.from)!.identity.publicKey;
       if (!isRelayed(key, place, this.#name, one)) throw new Error(`${one.from} did not say that, here and now`);
-      heard.set(one.from, one.sealed === undefined ? { open: one.open } : { open: one.open, sealed: one.sealed });
+      const { open, sealed, vectorHash } = one;
+      heard.set(one.from, { open, ...(sealed && { sealed }), ...(vectorHash && { vectorHash }) });
     }
     return heard;
   }

@@ -4,7 +4,7 @@ import { occasionOf, pairMaskKey, readKeys, selfMaskKey } from '../../../aggrega
 import { masking } from '../../../aggregation/masking/protocol.ts';
 import { ringVector } from '../../../aggregation/masking/ring.ts';
 import { combine } from '../../../aggregation/masking/shamir.ts';
-import { names, noised, openParts } from '../../contracts/secure-sum-driver.ts';
+import { names, noised, received } from '../../contracts/secure-sum-driver.ts';
 import { type MaskedRound, maskedRound } from './masked-round.ts';
 
 /*
@@ -33,7 +33,7 @@ async function contributed(): Promise<MaskedRound> {
 /** What the coordinator knows of a round, put together as it would for the sum. */
 function known(round: MaskedRound) {
   const { shape, transcript, said } = round;
-  const announced = readKeys(openParts(said.keys), { shape, members, transcript: epoch }, transcript);
+  const announced = readKeys(received(said.keys), { shape, members, transcript: epoch }, transcript);
   const occasion = occasionOf(announced, members);
   const secret = (owner: string) => {
     const at = 32 * members.indexOf(owner);
@@ -57,9 +57,9 @@ describe('a contribution', () => {
   test('looks uniform, and never the same twice', async () => {
     const [first, second] = [await contributed(), await contributed()];
     for (const round of [first, second])
-      for (const { open } of round.said.contribute.values())
-        expect(chiSquare(vectorIn(open).values())).toBeLessThan(60);
-    const [a, b] = [first, second].map((round) => vectorIn(round.said.contribute.get(victim)!.open).values());
+      for (const { vector } of round.said.contribute.values())
+        expect(chiSquare(vectorIn(vector!).values())).toBeLessThan(60);
+    const [a, b] = [first, second].map((round) => vectorIn(round.said.contribute.get(victim)!.vector!).values());
     expect(a!.filter((value, i) => value === b![i]).length).toBeLessThan(2);
   });
 
@@ -68,7 +68,7 @@ describe('a contribution', () => {
     await round.keys();
     await round.deal();
     await round.contribute(members, zeros);
-    const tooLate = round.said.contribute.get(late)!.open;
+    const tooLate = round.said.contribute.get(late)!.vector!;
     round.said.contribute.delete(late);
     await round.agree();
     await round.reveal();
@@ -96,7 +96,7 @@ describe('a contribution', () => {
     await round.agree();
     await round.reveal();
     const { occasion, secret } = known(round);
-    const left = vectorIn(round.said.contribute.get(victim)!.open);
+    const left = vectorIn(round.said.contribute.get(victim)!.vector!);
     left.mask(selfMaskKey(secret(victim), occasion, victim), -1);
     expect(chiSquare(left.values())).toBeLessThan(60);
   });
@@ -112,7 +112,7 @@ describe('a contribution', () => {
     round.said.deal = all;
     await round.contribute(members.slice(2));
     const sum = ringVector(32, 4);
-    for (const { open } of [...first.values(), ...round.said.contribute.values()]) sum.addBytes(open);
+    for (const { vector } of [...first.values(), ...round.said.contribute.values()]) sum.addBytes(vector!);
     const { announced, occasion } = known(round);
     expect(occasionOf(announced, members.slice(0, 4))).not.toEqual(occasion);
     expect([...sum.values()].every((value) => Math.abs(value) < 1000)).toBe(false);
@@ -164,8 +164,8 @@ describe('more than 64 tenants', () => {
     await round.agree();
     await round.reveal();
     const sent = Object.values(round.said).map((said) => {
-      const { open, sealed } = said.get(all[0]!)!;
-      return open.length + [...sealed.values()].reduce((sum, { length }) => sum + length, 0);
+      const { open, sealed, vector } = said.get(all[0]!)!;
+      return open.length + (vector?.length ?? 0) + [...sealed.values()].reduce((sum, { length }) => sum + length, 0);
     });
     expect(sent.reduce((a, b) => a + b)).toBe(masking.bytesPerRound(round.shape));
   });

@@ -12,8 +12,9 @@ import type {
   TenantId,
   TenantRound,
 } from '../../../aggregation/secure-sum.ts';
+import { asHeard } from '../../../aggregation/stored-vector.ts';
 import { type RandomSource, secureRandom } from '../../../privacy/random.ts';
-import { type AllSaid, askEach, hashed, heardBy, names, noised, openParts } from '../../contracts/secure-sum-driver.ts';
+import { type AllSaid, askEach, heardBy, names, noised, received } from '../../contracts/secure-sum-driver.ts';
 
 /**
  * A round of `masking` played stage by stage, for tests that lose tenants between any two of them, or change what was
@@ -65,7 +66,7 @@ export async function maskedRound(options: MaskedOptions = {}): Promise<MaskedRo
   const ask = async (who: Iterable<TenantId>, answer: (round: TenantRound, name: TenantId) => Promise<Said>) => {
     return askEach([...who].sort(), (name) => answer(rounds.get(name)!, name));
   };
-  const shown = () => hashed(openParts(said.contribute));
+  const shown = () => asHeard(received(said.contribute));
 
   return {
     ...{ shape, members, transcript, coordinator, epochs, rounds, said },
@@ -89,8 +90,8 @@ export async function maskedRound(options: MaskedOptions = {}): Promise<MaskedRo
     },
     heard: (stage, by) => (stage === 'contribute' ? shown() : heardBy(by, said[stage])),
     async sum() {
-      const record = { transcript, prepared: [said.keys, said.deal] };
-      return [...(await coordinator.open(openParts(said.contribute), openParts(said.reveal), record))];
+      const record = { transcript, prepared: [received(said.keys), received(said.deal)] };
+      return [...(await coordinator.open(received(said.contribute), received(said.reveal), record))];
     },
   };
 }

@@ -3,8 +3,14 @@ import { pairKey } from '../../../aggregation/masking/agreement.ts';
 import { commitmentTo, readKeys } from '../../../aggregation/masking/messages.ts';
 import { laneOf } from '../../../aggregation/masking/ring.ts';
 import { combine } from '../../../aggregation/masking/shamir.ts';
-import { KEY_AGREEMENTS, ProtocolBroken, type Said, type TenantId } from '../../../aggregation/secure-sum.ts';
-import { type AllSaid, names, noised, openParts } from '../../contracts/secure-sum-driver.ts';
+import {
+  type HeardAll,
+  KEY_AGREEMENTS,
+  ProtocolBroken,
+  type Said,
+  type TenantId,
+} from '../../../aggregation/secure-sum.ts';
+import { type AllSaid, names, noised, received, receivedFrom } from '../../contracts/secure-sum-driver.ts';
 import { insider, type MaskedRound, maskedRound, playedThrough, stageOf, sumOver } from './masked-round.ts';
 
 const members = names(5);
@@ -17,6 +23,7 @@ const bent = (bytes: Uint8Array, at: number) => {
   return other;
 };
 const said = (open: Uint8Array): Said => ({ open, sealed: new Map() });
+const contributing = (vector: Uint8Array): Said => ({ ...said(new Uint8Array(0)), vector });
 /** The same statements, with one tenant's open part changed. */
 const opening = (said: AllSaid, name: TenantId, change: (open: Uint8Array) => Uint8Array): AllSaid =>
   new Map(said).set(name, { ...said.get(name)!, open: change(said.get(name)!.open) });
@@ -142,7 +149,7 @@ describe('keys are refused', () => {
     const { context, secrets } = insider(round, epoch, amber);
     round.said.keys.set(amber, said(Uint8Array.from(secrets.keys).fill(0, 32, 64)));
     await round.deal(without(amber)); // amber comes first by name: it offers to all of them
-    const letters = secrets.letters(readKeys(openParts(round.said.keys), context, round.transcript));
+    const letters = secrets.letters(readKeys(received(round.said.keys), context, round.transcript));
     round.said.deal.set(amber, { open: new Uint8Array(0), sealed: letters });
     await expect(round.contribute([blue])).rejects.toMatchObject({ message: /cannot be used/, tenant: amber });
   });
@@ -264,13 +271,14 @@ describe('a tenant agrees', () => {
     const round = await atAgree();
     const all = shown(round);
     const only = (...some: TenantId[]) => new Map([...all].filter(([name]) => some.includes(name)));
-    const agree = (heard: Map<TenantId, { open: Uint8Array }>) => mine(round).agree(heard);
+    const agree = (heard: HeardAll) => mine(round).agree(heard);
     await expect(agree(only(blue, coral, dun))).rejects.toThrow(/my own contribution was dropped/);
     await expect(agree(only(amber, blue))).rejects.toThrow(/a sum over 2 is not opened, 3 are needed/);
     await expect(agree(new Map(all).set('zero', all.get(blue)!))).rejects.toThrow(/was not in the cohort/);
     await expect(agree(new Map(all).set(amber, all.get(blue)!))).rejects.toThrow(/dropped, changed or made up/);
-    await expect(agree(new Map(openParts(round.said.contribute)))).rejects.toThrow(/not shown as a hash/);
-    expect((await agree(all)).open).toEqual(await round.coordinator.sumHash(openParts(round.said.contribute)));
+    for (const other of [{ open: new Uint8Array(0) }, { open: new Uint8Array(1), vectorHash: new Uint8Array(32) }])
+      await expect(agree(new Map(all).set(blue, other))).rejects.toThrow(/is not a vector alone/);
+    expect((await agree(all)).open).toEqual(await round.coordinator.sumHash(received(round.said.contribute)));
   });
 
   test('not before it has contributed', async () => {
@@ -340,7 +348,7 @@ describe('a tenant reveals', () => {
     await round.keys();
     const { context, secrets } = insider(round, epoch, amber);
     round.said.keys.set(amber, said(secrets.keys));
-    const announced = readKeys(openParts(round.said.keys), context, round.transcript);
+    const announced = readKeys(received(round.said.keys), context, round.transcript);
     await round.deal(without(amber));
     const letters = secrets.letters(announced);
     round.said.deal.set(amber, { open: new Uint8Array(0), sealed: letters });
@@ -414,10 +422,10 @@ describe('the coordinator opens nothing', () => {
     const { context, secrets } = insider(round, epoch, coral);
     round.said.keys.set(coral, said(bent(secrets.keys, 5)));
     await round.deal(without(coral));
-    const announced = readKeys(openParts(round.said.keys), context, round.transcript);
+    const announced = readKeys(received(round.said.keys), context, round.transcript);
     round.said.deal.set(coral, { open: new Uint8Array(0), sealed: secrets.letters(announced) });
     await round.contribute(without(coral));
-    round.said.contribute.set(coral, said(new Uint8Array(16)));
+    round.said.contribute.set(coral, contributing(new Uint8Array(16)));
     await round.agree(without(coral));
     await round.reveal();
     await expect(round.sum()).rejects.toMatchObject({ message: /do not make up/, tenant: coral });
@@ -435,9 +443,9 @@ describe('the coordinator opens nothing', () => {
   });
   test('where a contribution was changed or swapped for one of another round: what comes out is no sum', async () => {
     const other = await playedThrough({});
-    for (const open of [(o: Uint8Array) => bent(o, 3), () => other.said.contribute.get(dun)!.open]) {
-      const changed = (round: MaskedRound) => {
-        round.said.contribute = opening(round.said.contribute, dun, open);
+    for (const change of [(mine: Uint8Array) => bent(mine, 3), () => other.said.contribute.get(dun)!.vector!]) {
+      const changed = ({ said }: MaskedRound) => {
+        said.contribute.set(dun, contributing(change(said.contribute.get(dun)!.vector!)));
       };
       expect(await opened(changed)).toMatchObject(broken(/larger than the plan allows/));
     }
@@ -463,19 +471,24 @@ describe('the coordinator opens nothing', () => {
 describe('what is stored is well-formed', () => {
   test('keys, letters, vectors, hashes and shares of their lengths, sealed to members, where something is sealed', async () => {
     const round = await playedThrough({});
-    const refusal = (stage: string, said: Said) => round.coordinator.malformed(stageOf(stage), said);
+    const refusal = (stage: string, said: Said) => round.coordinator.malformed(stageOf(stage), receivedFrom(said));
     for (const stage of ['keys', 'deal', 'contribute', 'agree', 'reveal'] as const) {
       const said = round.said[stage].get(blue)!;
       expect(refusal(stage, said)).toBeUndefined();
       expect(refusal(stage, { ...said, open: Buffer.concat([said.open, Buffer.alloc(1)]) })).toBeTypeOf('string');
       if (stage !== 'deal')
         expect(refusal(stage, { ...said, sealed: new Map([[amber, new Uint8Array(80)]]) })).toMatch(/seals nothing/);
+      const { vector, ...rest } = said;
+      expect(refusal(stage, vector ? rest : { ...said, vector: new Uint8Array(16) })).toMatch(/expected a vector of/);
+      if (vector) expect(refusal(stage, { ...said, vector: vector.subarray(1) })).toMatch(/16 bytes, got 15/);
     }
     const deal = round.said.deal.get(blue)!;
     const sealed = (to: TenantId, bytes: Uint8Array) => ({ ...deal, sealed: new Map([[to, bytes]]) });
     expect(refusal('deal', sealed('zero', new Uint8Array(80)))).toMatch(/no member/);
     expect(refusal('deal', sealed(amber, new Uint8Array(79)))).toMatch(/80/);
-    expect(refusal('reveal', { open: new Uint8Array(32 * 6), sealed: new Map() })).toMatch(/up to 5 members/);
-    expect(round.coordinator.malformed({ ...stageOf('agree'), name: 'nonsense' }, deal)).toMatch(/no stage nonsense/);
+    expect(refusal('reveal', said(new Uint8Array(32 * 6)))).toMatch(/up to 5 members/);
+    expect(round.coordinator.malformed({ ...stageOf('agree'), name: 'nonsense' }, receivedFrom(deal))).toMatch(
+      /no stage nonsense/,
+    );
   });
 });

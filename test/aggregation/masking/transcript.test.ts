@@ -16,7 +16,7 @@ interface Frozen {
     readonly keyAgreement: KeyAgreement;
     readonly vectors: Readonly<Record<TenantId, readonly number[]>>;
     readonly said: Readonly<
-      Record<string, Readonly<Record<TenantId, { open: string; sealed: Record<TenantId, string> }>>>
+      Record<string, Readonly<Record<TenantId, { open: string; vector?: string; sealed: Record<TenantId, string> }>>>
     >;
     readonly sum: readonly number[];
   }[];
@@ -46,9 +46,12 @@ const written = (bytes: Uint8Array) =>
 
 const readable = (said: AllSaid) =>
   Object.fromEntries(
-    [...said].map(([name, { open, sealed }]) => [
+    [...said].map(([name, { open, vector, sealed }]) => [
       name,
-      { open: written(open), sealed: Object.fromEntries([...sealed].map(([to, bytes]) => [to, written(bytes)])) },
+      {
+        ...{ open: written(open), ...(vector && { vector: written(vector) }) },
+        sealed: Object.fromEntries([...sealed].map(([to, bytes]) => [to, written(bytes)])),
+      },
     ]),
   );
 

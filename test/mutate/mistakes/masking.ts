@@ -214,11 +214,11 @@ export const masking: readonly Mutation[] = [
     caughtBy: [inAttacks('nobody compared fingerprints with')],
   },
   {
-    name: 'hash-taken-for-a-message',
-    why: 'the coordinator picks what a hash is read as: keys nobody holds, say',
-    file: SESSION,
-    find: "const isAsPassed = (relayed.hashed === true) === (passes === 'hashes');",
-    replace: 'const isAsPassed = true;',
-    caughtBy: [inAttacks('are shown as hashes')],
+    name: 'vector-not-signed',
+    why: 'tenants agree to contributions that nobody made',
+    file: 'aggregation/transcript.ts',
+    find: 'vectorHash ?? NO_VECTOR',
+    replace: 'NO_VECTOR',
+    caughtBy: [inAttacks('with the hash of what each contributed')],
   },
 ];
