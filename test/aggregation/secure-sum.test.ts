@@ -3,6 +3,7 @@ import { masking } from '../../aggregation/masking/protocol.ts';
 import { laneOf } from '../../aggregation/masking/ring.ts';
 import { plain } from '../../aggregation/plain.ts';
 import { protocolNamed } from '../../aggregation/protocols.ts';
+import { inMemory } from '../../aggregation/stored-vector.ts';
 import { LANE } from '../../aggregation/threshold-he/parameters.ts';
 import { thresholdHe } from '../../aggregation/threshold-he/protocol.ts';
 import { secureSumContract } from '../contracts/secure-sum.contract.ts';
@@ -29,10 +30,9 @@ test('plain sends little-endian doubles, and refuses a double that is no integer
   });
   const vectors = new Map(epoch.members.map((name) => [name, noised([1, -2])]));
   const { contributions } = await driveContributions(epoch, vectors);
-  const { open } = contributions.get('tenant-00')!;
-  expect(Buffer.from(open).toString('hex')).toBe('000000000000f03f00000000000000c0');
-  const half = open.slice();
-  half[6] = 0xe0; // 1.0 becomes 0.5
-  const stage = plain.summing[0]!;
-  expect(epoch.coordinator.malformed(stage, { open: half, sealed: new Map() })).toBeTypeOf('string');
+  const said = contributions.get('tenant-00')!;
+  const bytes = Uint8Array.from(said.vector!.read(0, 16));
+  expect(Buffer.from(bytes).toString('hex')).toBe('000000000000f03f00000000000000c0');
+  bytes[6] = 0xe0; // 1.0 becomes 0.5
+  expect(epoch.coordinator.malformed(plain.summing[0]!, { ...said, vector: inMemory(bytes) })).toBeTypeOf('string');
 });

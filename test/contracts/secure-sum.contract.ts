@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ProtocolBroken, type SecureSum, type SumShape, type TenantId } from '../../aggregation/secure-sum.ts';
+import { inMemory } from '../../aggregation/stored-vector.ts';
 import type { Noised } from '../../privacy/steps.ts';
 import {
   type DrivenEpoch,
@@ -177,12 +178,19 @@ export function secureSumContract(protocol: SecureSum, largest: number, widest: 
       const epoch = await driveKeying(protocol, shapeOf(3, 2, 20));
       const { contributions } = await driveContributions(epoch, varied(epoch.members, 20, 11));
       const stage = protocol.summing.find(({ gate }) => gate === 'contribute')!;
-      const { open } = contributions.get(epoch.members[0]!)!;
-      const sealed = new Map<TenantId, Uint8Array>();
-      expect(epoch.coordinator.malformed(stage, { open, sealed })).toBeUndefined();
-      expect(epoch.coordinator.malformed(stage, { open: open.subarray(1), sealed })).toBeTypeOf('string');
-      expect(epoch.coordinator.malformed(stage, { open: new Uint8Array(0), sealed })).toBeTypeOf('string');
-      expect(epoch.coordinator.malformed(stage, { open, sealed: new Map([['tenant-01', open]]) })).toBeTypeOf('string');
+      const said = contributions.get(epoch.members[0]!)!;
+      const { open, sealed, vector } = said;
+      const bytes = vector!.read(0, vector!.length);
+      expect(epoch.coordinator.malformed(stage, said)).toBeUndefined();
+      for (const wrong of [
+        { open, sealed },
+        { open, sealed, vector: inMemory(bytes.subarray(1)) },
+        { open, sealed, vector: inMemory(new Uint8Array([...bytes, 0])) },
+        { open: new Uint8Array([...open, 0]), sealed, vector: vector! },
+        { open, sealed: new Map([['tenant-01', bytes]]), vector: vector! },
+      ]) {
+        expect(epoch.coordinator.malformed(stage, wrong)).toBeTypeOf('string');
+      }
       epoch.forget();
     });
   });
