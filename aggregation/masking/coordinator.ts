@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { keyAgreementOf, pairKey } from '../pair-key.ts';
 import {
   type CoordinatorEpoch,
   type EpochContext,
@@ -11,13 +11,13 @@ import {
   type TenantId,
 } from '../secure-sum.ts';
 import { vectorOf } from '../stored-vector.ts';
-import { pairKey } from './agreement.ts';
+import type { Cover, MaskKey } from './cover.ts';
 import { letterBytes, readLetter } from './letter.ts';
 import {
   type Announced,
+  boundTo,
   commitmentTo,
   heldBy,
-  keyAgreementOf,
   keysBytes,
   occasionOf,
   pairMaskKey,
@@ -27,7 +27,6 @@ import {
   selfMaskKey,
   sumHashOf,
 } from './messages.ts';
-import { ringBytes, ringFor, ringVector } from './ring.ts';
 import { combine, type Share } from './shamir.ts';
 
 /**
@@ -38,15 +37,15 @@ import { combine, type Share } from './shamir.ts';
  * Every secret it puts together is compared with what its owner announced, so a share that was bent, or of another
  * round, is noticed: a wrong sum is never opened.
  */
-export function coordinatorEpoch(context: Omit<EpochContext, 'me'>): CoordinatorEpoch {
+export function coordinatorEpoch(cover: Cover, unbound: Omit<EpochContext, 'me'>): CoordinatorEpoch {
+  const context = { ...unbound, transcript: boundTo(cover, unbound.transcript) };
   const { shape, members, transcript } = context;
-  const bits = ringFor(shape.maxMagnitude)!;
-  const length = ringBytes(bits, shape.dimension);
+  const length = cover.vectorBytes(shape);
 
   return {
     async keyed() {},
 
-    malformed: (stage, said) => malformed(stage, said, context),
+    malformed: (stage, said) => malformed(stage, said, cover, context),
 
     openers: (present) => {
       const able = members.filter((name) => present.includes(name));
@@ -58,19 +57,15 @@ export function coordinatorEpoch(context: Omit<EpochContext, 'me'>): Coordinator
       return sumHashOf(transcript, new Map([...vectors].map(([name, { hash }]) => [name, hash])));
     },
 
-    async open(contributions, shares, record) {
+    async open(contributions, shares, { transcript, prepared }) {
       const vectors = checkedVectors(contributions, members, length);
+      const record = { transcript: boundTo(cover, transcript), prepared };
       const round = roundOf(contributions, record, context);
+      const identity = occasionOf(round.announced, round.cohort);
       const secrets = together(shares, round, context);
-      const vector = ringVector(bits, shape.dimension);
-      for (const one of vectors.values()) vector.addBytes(one.read(0, length));
-      for (const { key, sign } of masksLeft(round, secrets, record, context)) {
-        vector.mask(key, sign);
-        key.fill(0);
-        await setImmediate(); // long vectors let connections answer their heartbeat
-      }
+      const masks = masksLeft(round, secrets, record, context);
+      const sum = await cover.sum(vectors, masks, { identity, shape });
       for (const secret of secrets.values()) secret.fill(0);
-      const sum = vector.values();
       for (let i = 0; i < sum.length; i++)
         if (Math.abs(sum[i]!) > shape.maxMagnitude) throw new ProtocolBroken('the sum is larger than the plan allows');
       return sum;
@@ -141,7 +136,7 @@ function* masksLeft(
   secrets: ReadonlyMap<TenantId, Uint8Array>,
   { transcript, prepared }: RoundRecord,
   { shape }: Omit<EpochContext, 'me'>,
-): Iterable<{ key: Uint8Array; sign: 1 | -1 }> {
+): Iterable<MaskKey> {
   const occasion = occasionOf(announced, cohort);
   const kind = keyAgreementOf(shape);
   const differs = (name: TenantId) => new ProtocolBroken('the revealed shares do not make up what it announced', name);
@@ -168,7 +163,12 @@ function* masksLeft(
   }
 }
 
-function malformed(stage: Stage, said: Received, { shape, members }: Omit<EpochContext, 'me'>): string | undefined {
+function malformed(
+  stage: Stage,
+  said: Received,
+  cover: Cover,
+  { shape, members }: Omit<EpochContext, 'me'>,
+): string | undefined {
   const { open, sealed, vector } = said;
   const kind = keyAgreementOf(shape);
   const expected = {
@@ -180,7 +180,7 @@ function malformed(stage: Stage, said: Received, { shape, members }: Omit<EpochC
   }[stage.name];
   if (expected === undefined) return `there is no stage ${stage.name}`;
   if (open.length !== expected) return `${stage.name} is ${expected} bytes, got ${open.length}`;
-  const length = stage.name === 'contribute' ? ringBytes(ringFor(shape.maxMagnitude)!, shape.dimension) : undefined;
+  const length = stage.name === 'contribute' ? cover.vectorBytes(shape) : undefined;
   if (vector?.length !== length) return `expected a vector of ${length ?? 'no'} bytes, got ${vector?.length ?? 'none'}`;
   if (stage.name === 'reveal' && (open.length % SEED_BYTES !== 0 || open.length > SEED_BYTES * members.length))
     return `${open.length} bytes are not a share of each of up to ${members.length} members`;
@@ -190,7 +190,7 @@ function malformed(stage: Stage, said: Received, { shape, members }: Omit<EpochC
     if (!members.includes(to)) return `${to} is no member`;
     if (!lengths.includes(bytes.length)) return `a letter is ${lengths.join(' or ')} bytes, got ${bytes.length}`;
   }
-  return undefined;
+  return vector && cover.malformed(vector, shape);
 }
 
 const NOTHING = new Uint8Array(0);

@@ -1,17 +1,9 @@
 import type { RandomSource } from '../../privacy/random.ts';
+import { keyAgreementOf, type PairKey, pairKey } from '../pair-key.ts';
 import { type EpochContext, type HeardAll, ProtocolBroken, type TenantId } from '../secure-sum.ts';
-import { type PairKey, pairKey } from './agreement.ts';
+import type { MaskKey } from './cover.ts';
 import { readLetter, seal, unseal } from './letter.ts';
-import {
-  type Announced,
-  commitmentTo,
-  heldBy,
-  keyAgreementOf,
-  pairMaskKey,
-  placeOf,
-  SEED_BYTES,
-  selfMaskKey,
-} from './messages.ts';
+import { type Announced, commitmentTo, heldBy, pairMaskKey, placeOf, SEED_BYTES, selfMaskKey } from './messages.ts';
 import { deal } from './shamir.ts';
 
 /**
@@ -29,7 +21,7 @@ export interface Dealing {
   /** Opens what each neighbour of the cohort dealt to this tenant. @throws ProtocolBroken */
   receive(deals: HeardAll, everyone: Announced, cohort: readonly TenantId[]): void;
   /** AES keys of this tenant's masks, and whether each is added or subtracted. */
-  masks(occasion: Uint8Array): Iterable<{ key: Uint8Array; sign: 1 | -1 }>;
+  masks(occasion: Uint8Array): Iterable<MaskKey>;
   /**
    * Of each that dealt to this tenant, by name: the share of b when it survived, else of its mask seed. Never both: the
    * other is overwritten before the first leaves, so this is asked once.

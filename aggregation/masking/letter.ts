@@ -1,9 +1,9 @@
 import { createSecretKey } from 'node:crypto';
 import { decrypt, encrypt, NONCE_BYTES, TAG_BYTES } from '../aes-gcm.ts';
 import { hkdf } from '../key-agreement.ts';
+import { offerBytes } from '../pair-key.ts';
 import type { KeyAgreement, TenantId } from '../secure-sum.ts';
 import { digest } from '../transcript.ts';
-import { offerBytes } from './agreement.ts';
 import { SEED_BYTES } from './messages.ts';
 
 /**

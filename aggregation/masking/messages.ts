@@ -1,22 +1,28 @@
 import { hkdf } from '../key-agreement.ts';
-import { type EpochContext, type KeyAgreement, ProtocolBroken, type SumShape, type TenantId } from '../secure-sum.ts';
+import { type Neighbourhood, neighbourhood, neighbours } from '../neighbours.ts';
+import { keyAgreementOf, publicKeyBytes } from '../pair-key.ts';
+import { type EpochContext, type KeyAgreement, ProtocolBroken, type TenantId } from '../secure-sum.ts';
 import { digest } from '../transcript.ts';
-import { publicKeyBytes } from './agreement.ts';
-import { type Neighbourhood, neighbourhood, neighbours } from './neighbours.ts';
+import type { Cover } from './cover.ts';
 
 /**
- * What is said in a round of `masking`, byte by byte.
+ * What is said in a round under pairwise masks, byte by byte.
  *
  *   keys         commitment to b (32) ‖ key for masks ‖ key for shares
  *   deal         to each neighbour a letter (`letter.ts`)
- *   contribute   as its vector, the masked values (`ring.ts`)
+ *   contribute   as its vector, the values under their cover (`cover.ts`)
  *   agree        hash of the survivors' contributions (32)
  *   reveal       one share of each tenant that dealt to me, and of mine, by name
  */
 export const SEED_BYTES = 32;
 const COMMITMENT_BYTES = 32;
 
-export const keyAgreementOf = ({ keyAgreement = 'x25519' }: SumShape): KeyAgreement => keyAgreement;
+/**
+ * An epoch's or a round's transcript, bound to the protocol: everything derived hangs on it, so nothing that is said under
+ * one cover means anything under another.
+ */
+export const boundTo = ({ name }: Cover, transcript: Uint8Array): Uint8Array =>
+  digest('parley/masking/protocol/v1', name, transcript);
 
 export const keysBytes = (kind: KeyAgreement): number => COMMITMENT_BYTES + 2 * publicKeyBytes(kind);
 
@@ -41,7 +47,7 @@ export interface Announced {
 export const commitmentTo = (selfSeed: Uint8Array, transcript: Uint8Array, name: TenantId): Uint8Array =>
   digest('parley/masking/self-mask/v1', transcript, name, selfSeed);
 
-/** @param transcript - of the round @throws ProtocolBroken */
+/** @param transcript - of the round, bound to the protocol @throws ProtocolBroken */
 export function readKeys(
   heard: ReadonlyMap<TenantId, { readonly open: Uint8Array }>,
   { shape, members, transcript: epoch }: Omit<EpochContext, 'me'>,

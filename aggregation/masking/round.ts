@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import type { RandomSource } from '../../privacy/random.ts';
 import {
   type EpochContext,
@@ -10,22 +9,24 @@ import {
   type TenantRound,
 } from '../secure-sum.ts';
 import { hashOnce } from '../transcript.ts';
+import type { Cover } from './cover.ts';
 import { dealing } from './dealing.ts';
 import { type Announced, occasionOf, readKeys, sumHashOf } from './messages.ts';
-import { laneOf, type RingBits, ringFor, ringVector } from './ring.ts';
 
 /**
  * A tenant's side of one round (Bonawitz et al. 2017, figure 4; the names of its rounds in brackets).
  *
  *   keys        two fresh public keys                                              (AdvertiseKeys)
  *   deal        to each neighbour: a share of b, and of the mask key's seed        (ShareKeys)
- *   contribute  x + PRG(b) + Σ ± PRG(pair)  modulo 2^bits                          (MaskedInputCollection)
+ *   contribute  x under the masks of b and of each pair                            (MaskedInputCollection)
  *   agree       the survivors I was shown                                          (ConsistencyCheck)
  *   reveal      of each that dealt to me one share                                 (Unmasking)
  *
  * Which share follows from the survivors this tenant agreed to, and it agrees once.
  */
 export interface RoundParts {
+  readonly cover: Cover;
+  /** its transcript, and this round's, bound to the protocol */
   readonly context: EpochContext;
   readonly transcript: Uint8Array;
   readonly random: Pick<RandomSource, 'fill'>;
@@ -33,7 +34,7 @@ export interface RoundParts {
 
 type Due = 'keys' | 'deal' | 'contribute' | 'agree' | 'nothing';
 
-export function tenantRound({ context, transcript, random }: RoundParts): TenantRound & { forget(): void } {
+export function tenantRound({ cover, context, transcript, random }: RoundParts): TenantRound & { forget(): void } {
   const { me, shape } = context;
   const secrets = dealing(context, transcript, random);
   let due: Due = 'keys';
@@ -73,22 +74,15 @@ export function tenantRound({ context, transcript, random }: RoundParts): Tenant
     },
 
     async contribute(values, heard) {
-      const bits = ringFor(shape.maxMagnitude)!;
-      checkLane(values, shape.dimension, bits);
+      checkValues(values, shape.dimension, cover.largest(shape));
       begin('contribute');
       cohort = readCohort(heard, announced!, context);
       secrets.receive(heard, announced!, cohort);
-      const vector = ringVector(bits, shape.dimension);
-      vector.addValues(values);
-      for (const { key, sign } of secrets.masks(occasionOf(announced!, cohort))) {
-        vector.mask(key, sign);
-        key.fill(0);
-        await setImmediate(); // long vectors let the connection answer its heartbeat
-      }
-      const masked = vector.bytes();
-      contributed = hashOnce(masked);
+      const identity = occasionOf(announced!, cohort);
+      const vector = await cover.hide(values, secrets.masks(identity), { identity, shape });
+      contributed = hashOnce(vector);
       due = 'agree';
-      return { open: NOTHING, sealed: new Map(), vector: masked } as Said as Sealed;
+      return { open: NOTHING, sealed: new Map(), vector } as Said as Sealed;
     },
 
     sumHash: async (contributions) => sumHash(contributions),
@@ -157,12 +151,11 @@ function checkOpeners(openers: readonly TenantId[], contributions: HeardAll, { m
   if (!openers.includes(me)) throw new ProtocolBroken('I am not among those that agree', me);
 }
 
-function checkLane(values: Float64Array, dimension: number, bits: RingBits): void {
+function checkValues(values: Float64Array, dimension: number, largest: number): void {
   if (values.length !== dimension) throw new RangeError(`expected ${dimension} coordinates, got ${values.length}`);
-  const lane = laneOf(bits);
   for (let i = 0; i < values.length; i++)
-    if (!(Number.isInteger(values[i]) && Math.abs(values[i]!) <= lane))
-      throw new RangeError(`coordinate ${i} is not an integer within ±${lane}`); // never the value itself
+    if (!(Number.isInteger(values[i]) && Math.abs(values[i]!) <= largest))
+      throw new RangeError(`coordinate ${i} is not an integer within ±${largest}`); // never the value itself
 }
 
 const same = (a: Uint8Array | undefined, b: Uint8Array): boolean => a !== undefined && Buffer.compare(a, b) === 0;

@@ -1,5 +1,6 @@
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
 import { masking } from '../../aggregation/masking/protocol.ts';
+import { ringCover } from '../../aggregation/masking/ring-cover.ts';
 import { tenantEpoch } from '../../aggregation/masking/tenant.ts';
 import type {
   CoordinatorEpoch,
@@ -180,7 +181,7 @@ export class MaskedTenant {
   #begin(epoch: number, round: number, members: readonly TenantId[]): void {
     const { shape } = this.#task;
     const transcript = this.#task.transcript(epoch, 0);
-    const side = tenantEpoch({ shape, members, me: this.#name, transcript });
+    const side = tenantEpoch(ringCover, { shape, members, me: this.#name, transcript });
     const protocol = side.round(this.#task.transcript(epoch, round));
     this.#round = { key: `${epoch}/${round}`, protocol, heard: new Map(), agreed: new Map() };
   }

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { pairKey } from '../../../aggregation/masking/agreement.ts';
 import { occasionOf, pairMaskKey, readKeys, selfMaskKey } from '../../../aggregation/masking/messages.ts';
 import { masking } from '../../../aggregation/masking/protocol.ts';
 import { ringVector } from '../../../aggregation/masking/ring.ts';
 import { combine } from '../../../aggregation/masking/shamir.ts';
+import { pairKey } from '../../../aggregation/pair-key.ts';
 import { names, noised, received } from '../../contracts/secure-sum-driver.ts';
 import { type MaskedRound, maskedRound } from './masked-round.ts';
 
@@ -32,7 +32,7 @@ async function contributed(): Promise<MaskedRound> {
 
 /** What the coordinator knows of a round, put together as it would for the sum. */
 function known(round: MaskedRound) {
-  const { shape, transcript, said } = round;
+  const { shape, epoch, transcript, said } = round;
   const announced = readKeys(received(said.keys), { shape, members, transcript: epoch }, transcript);
   const occasion = occasionOf(announced, members);
   const secret = (owner: string) => {
@@ -45,7 +45,6 @@ function known(round: MaskedRound) {
   };
   return { announced, occasion, secret };
 }
-const epoch = new Uint8Array(32).fill(3);
 
 const vectorIn = (bytes: Uint8Array) => {
   const vector = ringVector(32, DIMENSION);
@@ -64,7 +63,7 @@ describe('a contribution', () => {
   });
 
   test('that came too late stays hidden: with all masks of pairs taken off, that of its own is left', async () => {
-    const round = await maskedRound({ dimension: DIMENSION, epoch });
+    const round = await maskedRound({ dimension: DIMENSION });
     await round.keys();
     await round.deal();
     await round.contribute(members, zeros);
@@ -89,7 +88,7 @@ describe('a contribution', () => {
   });
 
   test('of a survivor stays hidden: with the mask of its own taken off, those of pairs are left', async () => {
-    const round = await maskedRound({ dimension: DIMENSION, epoch });
+    const round = await maskedRound({ dimension: DIMENSION });
     await round.keys();
     await round.deal();
     await round.contribute(members, zeros);
@@ -102,7 +101,7 @@ describe('a contribution', () => {
   });
 
   test('differs between tenants that were told other cohorts: their masks do not cancel', async () => {
-    const round = await maskedRound({ epoch });
+    const round = await maskedRound();
     await round.keys();
     await round.deal();
     const all = round.said.deal;

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { coordinatorEpoch } from '../../../aggregation/masking/coordinator.ts';
+import type { Cover } from '../../../aggregation/masking/cover.ts';
 import { dealing } from '../../../aggregation/masking/dealing.ts';
+import { boundTo } from '../../../aggregation/masking/messages.ts';
 import { masking } from '../../../aggregation/masking/protocol.ts';
+import { ringCover } from '../../../aggregation/masking/ring-cover.ts';
 import { tenantEpoch } from '../../../aggregation/masking/tenant.ts';
 import type {
   CoordinatorEpoch,
@@ -23,6 +26,8 @@ import { type AllSaid, askEach, heardBy, names, noised, received } from '../../c
 export interface MaskedRound {
   readonly shape: SumShape;
   readonly members: readonly TenantId[];
+  /** of the epoch and of the round, bound to the protocol */
+  readonly epoch: Uint8Array;
   readonly transcript: Uint8Array;
   readonly coordinator: CoordinatorEpoch;
   readonly epochs: ReadonlyMap<TenantId, TenantEpoch>;
@@ -42,11 +47,12 @@ export interface MaskedOptions extends Partial<SumShape> {
   readonly transcript?: Uint8Array;
   readonly epoch?: Uint8Array;
   readonly random?: (name: TenantId) => Pick<RandomSource, 'fill'>;
+  readonly coverOf?: (name: TenantId) => Cover;
   readonly membersOf?: (name: TenantId) => readonly TenantId[];
 }
 
 export async function maskedRound(options: MaskedOptions = {}): Promise<MaskedRound> {
-  const { random = () => secure, membersOf, transcript = bytes32(), epoch = bytes32(), ...rest } = options;
+  const { random = () => secure, coverOf, membersOf, transcript = bytes32(), epoch = bytes32(), ...rest } = options;
   const { tenants = 5, threshold = 3 } = rest;
   const shape: SumShape = {
     ...{ dimension: 4, tenants, threshold, minCohort: threshold, colluders: 0, maxMagnitude: 1000 },
@@ -56,11 +62,15 @@ export async function maskedRound(options: MaskedOptions = {}): Promise<MaskedRo
   const epochs = new Map(
     members.map((me) => [
       me,
-      tenantEpoch({ shape, members: membersOf?.(me) ?? members, me, transcript: epoch }, random(me)),
+      tenantEpoch(
+        coverOf?.(me) ?? ringCover,
+        { shape, members: membersOf?.(me) ?? members, me, transcript: epoch },
+        random(me),
+      ),
     ]),
   );
   const rounds = new Map(members.map((me) => [me, epochs.get(me)!.round(transcript)]));
-  const coordinator = coordinatorEpoch({ shape, members, transcript: epoch });
+  const coordinator = coordinatorEpoch(ringCover, { shape, members, transcript: epoch });
   const none = (): AllSaid => new Map();
   const said = { keys: none(), deal: none(), contribute: none(), agree: none(), reveal: none() };
   const ask = async (who: Iterable<TenantId>, answer: (round: TenantRound, name: TenantId) => Promise<Said>) => {
@@ -69,7 +79,8 @@ export async function maskedRound(options: MaskedOptions = {}): Promise<MaskedRo
   const shown = () => asHeard(received(said.contribute));
 
   return {
-    ...{ shape, members, transcript, coordinator, epochs, rounds, said },
+    ...{ epoch: boundTo(ringCover, epoch), transcript: boundTo(ringCover, transcript) },
+    ...{ shape, members, coordinator, epochs, rounds, said },
     async keys(who = members) {
       said.keys = await ask(who, (round) => round.prepare(0, new Map()));
     },
@@ -97,7 +108,7 @@ export async function maskedRound(options: MaskedOptions = {}): Promise<MaskedRo
 }
 
 /** A member that says what it likes: its secrets, and the round's context, to make lies of. */
-export function insider({ shape, members, transcript }: MaskedRound, epoch: Uint8Array, me: TenantId) {
+export function insider({ shape, members, epoch, transcript }: MaskedRound, me: TenantId) {
   const context = { shape, members, me, transcript: epoch };
   return { context, secrets: dealing(context, transcript, secure) };
 }

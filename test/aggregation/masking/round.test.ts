@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { pairKey } from '../../../aggregation/masking/agreement.ts';
+import type { Cover } from '../../../aggregation/masking/cover.ts';
 import { commitmentTo, readKeys } from '../../../aggregation/masking/messages.ts';
 import { laneOf } from '../../../aggregation/masking/ring.ts';
+import { ringCover } from '../../../aggregation/masking/ring-cover.ts';
 import { combine } from '../../../aggregation/masking/shamir.ts';
+import { pairKey } from '../../../aggregation/pair-key.ts';
 import {
   type HeardAll,
   KEY_AGREEMENTS,
@@ -143,10 +145,9 @@ describe('keys are refused', () => {
       );
   });
   test('of low order where the other offers: before anything is contributed', async () => {
-    const epoch = new Uint8Array(32);
-    const round = await maskedRound({ epoch });
+    const round = await maskedRound();
     await round.keys();
-    const { context, secrets } = insider(round, epoch, amber);
+    const { context, secrets } = insider(round, amber);
     round.said.keys.set(amber, said(Uint8Array.from(secrets.keys).fill(0, 32, 64)));
     await round.deal(without(amber)); // amber comes first by name: it offers to all of them
     const letters = secrets.letters(readKeys(received(round.said.keys), context, round.transcript));
@@ -204,6 +205,13 @@ describe('a letter does not open', () => {
   });
   test('between tenants that were told other members, who would number shares otherwise', async () => {
     const round = await maskedRound({ membersOf: (name) => (name === blue ? ['aaa', ...members] : members) });
+    await round.keys();
+    await round.deal();
+    await expect(round.contribute([amber])).rejects.toMatchObject({ message: /do not open/, tenant: blue });
+  });
+  test('of another protocol with the same rounds: its keys are not these', async () => {
+    const other: Cover = { ...ringCover, name: 'plain' };
+    const round = await maskedRound({ coverOf: (name) => (name === blue ? other : ringCover) });
     await round.keys();
     await round.deal();
     await expect(round.contribute([amber])).rejects.toMatchObject({ message: /do not open/, tenant: blue });
@@ -343,10 +351,9 @@ describe('a tenant reveals', () => {
   });
 
   test('and overwrites the other share: asked for it after all, it has zeros to give', async () => {
-    const epoch = new Uint8Array(32);
-    const round = await maskedRound({ epoch });
+    const round = await maskedRound();
     await round.keys();
-    const { context, secrets } = insider(round, epoch, amber);
+    const { context, secrets } = insider(round, amber);
     round.said.keys.set(amber, said(secrets.keys));
     const announced = readKeys(received(round.said.keys), context, round.transcript);
     await round.deal(without(amber));
@@ -416,10 +423,9 @@ describe('the coordinator opens nothing', () => {
     expect(await opened(stranger, { contribute: [ebony] })).toMatchObject(broken(/is no survivor/, ebony));
   });
   test('of a tenant that committed to one self-mask and dealt another: it is named', async () => {
-    const epoch = new Uint8Array(32);
-    const round = await maskedRound({ epoch });
+    const round = await maskedRound();
     await round.keys();
-    const { context, secrets } = insider(round, epoch, coral);
+    const { context, secrets } = insider(round, coral);
     round.said.keys.set(coral, said(bent(secrets.keys, 5)));
     await round.deal(without(coral));
     const announced = readKeys(received(round.said.keys), context, round.transcript);

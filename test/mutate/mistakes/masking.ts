@@ -99,6 +99,14 @@ export const masking: readonly Mutation[] = [
     caughtBy: [inMasking('round', 'told other members')],
   },
   {
+    name: 'any-protocol',
+    why: 'what is said under one cover is taken for something under another',
+    file: 'aggregation/masking/messages.ts',
+    find: "digest('parley/masking/protocol/v1', name, transcript)",
+    replace: "digest('parley/masking/protocol/v1', String(name.length > 0), transcript)",
+    caughtBy: [inMasking('round', 'of another protocol')],
+  },
+  {
     name: 'masks-for-any-cohort',
     why: 'tenants that were told different cohorts mask alike, and what is left over is theirs',
     file: 'aggregation/masking/messages.ts',
@@ -117,18 +125,18 @@ export const masking: readonly Mutation[] = [
   {
     name: 'low-order-points-used',
     why: 'a secret of zeros is known to everybody',
-    file: 'aggregation/masking/agreement.ts',
+    file: 'aggregation/pair-key.ts',
     find: 'if (point === undefined) return undefined; // a point of low order (RFC 7748 §6.1)',
     replace: 'if (point === undefined) return new Uint8Array(32);',
-    caughtBy: [inMasking('agreement', 'low order'), inMasking('round', 'low order')],
+    caughtBy: [inTests('test/aggregation/pair-key.test.ts', 'low order'), inMasking('round', 'low order')],
   },
   {
     name: 'half-of-a-hybrid',
     why: 'masks fall with X25519, though the plan says ML-KEM',
-    file: 'aggregation/masking/agreement.ts',
+    file: 'aggregation/pair-key.ts',
     find: 'const both = Buffer.concat([kemSecret, point]);',
     replace: 'const both = Buffer.concat([point]);',
-    caughtBy: [inMasking('agreement', 'put together by hand'), inMasking('transcript', 'ml-kem')],
+    caughtBy: [inTests('test/aggregation/pair-key.test.ts', 'put together by hand'), inMasking('transcript', 'ml-kem')],
   },
   {
     name: 'wrong-self-mask-taken-off',
@@ -157,10 +165,10 @@ export const masking: readonly Mutation[] = [
   {
     name: 'graph-as-thin-as-chance',
     why: 'who picks keys last draws until a coalition holds enough of one tenant’s shares',
-    file: 'aggregation/masking/neighbours.ts',
+    file: 'aggregation/neighbours.ts',
     find: 'Math.max(degree / 2, gone + colluders) + 1',
     replace: 'degree / 2 + 1',
-    caughtBy: [inMasking('neighbours', 'a coalition')],
+    caughtBy: [inTests('test/aggregation/neighbours.test.ts', 'a coalition')],
   },
   {
     name: 'limbs-never-carried',

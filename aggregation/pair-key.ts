@@ -1,7 +1,7 @@
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
-import { agreementKey, hkdf } from '../key-agreement.ts';
-import type { KeyAgreement } from '../secure-sum.ts';
-import { digest } from '../transcript.ts';
+import { agreementKey, hkdf } from './key-agreement.ts';
+import type { KeyAgreement, SumShape } from './secure-sum.ts';
+import { digest } from './transcript.ts';
 
 /**
  * A secret between two tenants for one round, from a seed on each side.
@@ -27,6 +27,9 @@ const ENCAPSULATION_KEY_BYTES = 1184;
 const CIPHERTEXT_BYTES = 1088;
 const X25519_BYTES = 32;
 
+/** How tenants of such a sum agree. */
+export const keyAgreementOf = ({ keyAgreement = 'x25519' }: SumShape): KeyAgreement => keyAgreement;
+
 /** Bytes of a public key. */
 export const publicKeyBytes = (kind: KeyAgreement): number =>
   kind === 'x25519' ? X25519_BYTES : X25519_BYTES + ENCAPSULATION_KEY_BYTES;
@@ -36,10 +39,11 @@ export const offerBytes = (kind: KeyAgreement): number => (kind === 'x25519' ? 0
 
 /**
  * @param seed - 32 uniform bytes
- * @param transcript - of the round: the same seed makes other keys elsewhere
+ * @param transcript - of the round, bound to the protocol and to what the key is for where a seed makes several: the same
+ *   seed makes other keys elsewhere
  */
 export function pairKey(seed: Uint8Array, kind: KeyAgreement, transcript: Uint8Array): PairKey {
-  const secretKey = hkdf(seed, transcript, digest('parley/masking/x25519/v1', transcript), 32);
+  const secretKey = hkdf(seed, transcript, digest('parley/pair-key/x25519/v1', transcript), 32);
   const x25519 = agreementKey(secretKey);
   secretKey.fill(0);
   const kem = kind === 'x25519' ? WITHOUT_KEM : mlKem(seed, transcript);
@@ -53,7 +57,7 @@ export function pairKey(seed: Uint8Array, kind: KeyAgreement, transcript: Uint8A
     const secret = hkdf(
       both,
       transcript,
-      digest('parley/masking/pair/v1', transcript, kind, offerer, taker, offer),
+      digest('parley/pair-key/secret/v1', transcript, kind, offerer, taker, offer),
       32,
     );
     for (const part of [both, point, kemSecret]) part.fill(0);
@@ -89,14 +93,14 @@ const WITHOUT_KEM: Kem = {
 };
 
 function mlKem(seed: Uint8Array, transcript: Uint8Array): Kem {
-  const keySeed = hkdf(seed, transcript, digest('parley/masking/ml-kem-768/v1', transcript), 64); // d ‖ z, FIPS 203 §6.1
+  const keySeed = hkdf(seed, transcript, digest('parley/pair-key/ml-kem-768/v1', transcript), 64); // d ‖ z, FIPS 203 §6.1
   const { publicKey, secretKey } = ml_kem768.keygen(keySeed);
   keySeed.fill(0);
   return {
     publicKey,
     encapsulate(peer) {
       // m of FIPS 203 §6.2, one for each peer: nobody but who knows the seed can tell it from random
-      const m = hkdf(seed, transcript, digest('parley/masking/encapsulate/v1', transcript, peer), 32);
+      const m = hkdf(seed, transcript, digest('parley/pair-key/encapsulate/v1', transcript, peer), 32);
       try {
         const { cipherText, sharedSecret } = ml_kem768.encapsulate(peer, m);
         return { offer: cipherText, secret: sharedSecret };

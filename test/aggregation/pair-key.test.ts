@@ -2,9 +2,9 @@ import * as nodeCrypto from 'node:crypto';
 import { createHash, createPrivateKey, diffieHellman, hkdfSync, randomBytes } from 'node:crypto';
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js';
 import { describe, expect, test } from 'vitest';
-import { offerBytes, pairKey, publicKeyBytes } from '../../../aggregation/masking/agreement.ts';
-import { KEY_AGREEMENTS, type KeyAgreement } from '../../../aggregation/secure-sum.ts';
-import { digest } from '../../../aggregation/transcript.ts';
+import { offerBytes, pairKey, publicKeyBytes } from '../../aggregation/pair-key.ts';
+import { KEY_AGREEMENTS, type KeyAgreement } from '../../aggregation/secure-sum.ts';
+import { digest } from '../../aggregation/transcript.ts';
 
 const bytes = (length: number) => new Uint8Array(randomBytes(length));
 const transcript = bytes(32);
@@ -96,7 +96,7 @@ describe('X25519 with ML-KEM-768', () => {
       const x25519 = createPrivateKey({
         key: Buffer.concat([
           Buffer.from('302e020100300506032b656e04220420', 'hex'),
-          derive('parley/masking/x25519/v1', 32),
+          derive('parley/pair-key/x25519/v1', 32),
         ]),
         format: 'der',
         type: 'pkcs8',
@@ -111,13 +111,13 @@ describe('X25519 with ML-KEM-768', () => {
       const kem = createPrivateKey({
         key: Buffer.concat([
           Buffer.from('3054020100300b060960864801650304040204428040', 'hex'),
-          derive('parley/masking/ml-kem-768/v1', 64),
+          derive('parley/pair-key/ml-kem-768/v1', 64),
         ]),
         format: 'der',
         type: 'pkcs8',
       });
       const shared = decapsulate(kem, offer);
-      const info = digest('parley/masking/pair/v1', transcript, HYBRID, offerer.publicKey, taker.publicKey, offer);
+      const info = digest('parley/pair-key/secret/v1', transcript, HYBRID, offerer.publicKey, taker.publicKey, offer);
       const ours = hkdfSync('sha256', Buffer.concat([shared, point]), transcript, info, 32);
       expect(Buffer.from(secret).equals(Buffer.from(ours))).toBe(true);
     }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { SumShape, TenantId } from '../secure-sum.ts';
-import { digest } from '../transcript.ts';
+import type { SumShape, TenantId } from './secure-sum.ts';
+import { digest } from './transcript.ts';
 
 /**
  * Who shares masks with whom. Up to 64 tenants everybody with everybody (Bonawitz et al. 2017); above, each with a few
@@ -70,7 +70,7 @@ function choose(n: number, k: number): bigint {
  * The graph: for each tenant its neighbours, sorted. The relation is symmetric.
  *
  * @param names - sorted
- * @param seed - 32 bytes that everyone has
+ * @param seed - 32 bytes that everyone has, of this round alone
  */
 export function neighbours(
   names: readonly TenantId[],
@@ -93,7 +93,7 @@ function around(circle: readonly TenantId[], at: number, degree: number): Tenant
 function shuffled(names: readonly TenantId[], seed: Uint8Array): TenantId[] {
   const order = [...names];
   const draws = createHash('shake128', { outputLength: 8 * order.length })
-    .update(digest('parley/masking/neighbours/v1', seed))
+    .update(digest('parley/neighbours/v1', seed))
     .digest();
   for (let last = order.length - 1; last > 0; last--) {
     const other = Number(draws.readBigUInt64LE(8 * last) % BigInt(last + 1));
