@@ -70,7 +70,9 @@ function coordinatorEpoch({ shape, members }: Omit<EpochContext, 'me'>): Coordin
     malformed(_stage, { open, sealed, vector }) {
       if (vector?.length !== length) return `expected a vector of ${length} bytes, got ${vector?.length ?? 'none'}`;
       if (open.length + sealed.size > 0) return 'plain says nothing but its vector';
-      const bad = [...stretches(length, STRETCH)].some(({ from, to }) => !read(vector.read(from, to)).every(Number.isSafeInteger));
+      const bad = [...stretches(length, STRETCH)].some(
+        ({ from, to }) => !read(vector.read(from, to)).every(Number.isSafeInteger),
+      );
       return bad ? 'a coordinate is no integer within ±2^53' : undefined;
     },
     openers: () => [],

@@ -1,4 +1,11 @@
-import { type Heard, ProtocolBroken, type Received, type ReceivedAll, type StoredVector, type TenantId } from './secure-sum.ts';
+import {
+  type Heard,
+  ProtocolBroken,
+  type Received,
+  type ReceivedAll,
+  type StoredVector,
+  type TenantId,
+} from './secure-sum.ts';
 import { hashOnce } from './transcript.ts';
 
 /** A vector that is in memory anyway. */
@@ -10,7 +17,9 @@ export const inMemory = (bytes: Uint8Array): StoredVector => ({
 
 /** What every tenant hears of these answers: nothing sealed, of vectors their hashes. */
 export const asHeard = (received: ReceivedAll): Map<TenantId, Heard> =>
-  new Map([...received].map(([name, { open, vector }]) => [name, vector ? { open, vectorHash: vector.hash } : { open }]));
+  new Map(
+    [...received].map(([name, { open, vector }]) => [name, vector ? { open, vectorHash: vector.hash } : { open }]),
+  );
 
 /** The vector that was checked when it came in. @throws ProtocolBroken when it is not there, or not of this length */
 export function vectorOf({ vector }: Received, length: number, from: TenantId): StoredVector {

@@ -19,6 +19,8 @@ import { checkMsgpack, WireRefused } from './wire-check.ts';
  *     │ cosign ───────────────────────────▶  │  it continues what I saw before
  *     │ ◀───────────────────────── witnessed │  enough have cosigned: rounds may begin
  *     │ ◀─────────────────────────────── ask │  a stage: who is asked, what was said before
+ *     │ part ─────────────────────────────▶  │  of a vector, where the statement has one
+ *     │ ◀────────────────────────────── have │  so much of it is on disk
  *     │ say ──────────────────────────────▶  │  a signed statement
  *     │ ◀──────────────────────────── opened │  the sum of the round, the next model's hash
  *     │ ◀── witness, cosign ──▶, witnessed ◀ │  the ledger, with the result in it
@@ -33,6 +35,9 @@ export const PROTOCOL = 1;
 
 /** Bytes. Larger frames are refused before they are read. */
 export const MAX_FRAME = 32 * 2 ** 20;
+
+/** Bytes of a vector that travel together; the last part has the rest. */
+export const PART_BYTES = 2 ** 20;
 
 const bytes = (length?: number): z.ZodType<Uint8Array> =>
   z.custom<Uint8Array>((value) => value instanceof Uint8Array && (length === undefined || value.length === length), {
@@ -50,8 +55,8 @@ const signature = bytes(64);
 const relayed = z.strictObject({
   from: tenant,
   open: bytes(),
-  /** `open` is the SHA-256 of what was said: this stage passes hashes */
-  hashed: z.literal(true).optional(),
+  /** SHA-256 of the vector that went to the coordinator */
+  vectorHash: bytes(32).optional(),
   sealedHashes: z.array(z.tuple([tenant, bytes(32)])).max(200),
   sealed: bytes().optional(),
   signature,
@@ -63,6 +68,9 @@ const ledgerNews = z.strictObject({
   note: z.string().max(2000),
 });
 export type LedgerNews = z.infer<typeof ledgerNews>;
+
+/** Where in a task's conversations. */
+const place = { task: hash, epoch: natural, round: natural, stage: stageName, attempt: natural };
 
 export const fromCoordinator = z.discriminatedUnion('type', [
   z.strictObject({
@@ -83,11 +91,7 @@ export const fromCoordinator = z.discriminatedUnion('type', [
   }),
   z.strictObject({
     type: z.literal('ask'),
-    task: hash,
-    epoch: natural,
-    round: natural,
-    stage: stageName,
-    attempt: natural,
+    ...place,
     model: z.string().regex(/^([0-9a-f]{64})?$/),
     /** the ledger as it stood when this conversation began */
     head: z.strictObject({ size: natural, hash }),
@@ -95,8 +99,12 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     openers: z.array(tenant).max(200),
     /** everything said in the stage before, as far as it concerns the recipient */
     heard: z.array(relayed).max(200),
+    /** bytes of the recipient's vector for this stage that the coordinator holds already */
+    have: natural,
     ledger: ledgerNews,
   }),
+  /** bytes of the recipient's vector that are on disk: more may be sent */
+  z.strictObject({ type: z.literal('have'), ...place, length: natural }),
   /** the keys of an epoch are made: what every member said in the last keying stage */
   z.strictObject({ type: z.literal('keyed'), task: hash, epoch: natural, heard: z.array(relayed).max(200) }),
   z.strictObject({
@@ -171,13 +179,11 @@ export const fromClient = z.discriminatedUnion('type', [
   }),
   /** asked, but it will not answer: no keys of this epoch, say after a restart */
   z.strictObject({ type: z.literal('cannot'), task: hash, epoch: natural, round: natural }),
+  /** the next part of the vector that belongs to the statement to come; `at` is a multiple of `PART_BYTES` */
+  z.strictObject({ type: z.literal('part'), ...place, at: natural, bytes: bytes() }),
   z.strictObject({
     type: z.literal('say'),
-    task: hash,
-    epoch: natural,
-    round: natural,
-    stage: stageName,
-    attempt: natural,
+    ...place,
     open: bytes(),
     sealed: z.array(z.tuple([tenant, bytes()])).max(200),
     signature,

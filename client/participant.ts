@@ -35,6 +35,7 @@ import { contractOf, objection, type Policy } from './policy.ts';
 import type { Snapshot } from './rows.ts';
 import { beyond, followLedger, type PoolName, setAside, statedOf, wouldPay } from './spending.ts';
 import { type DeclineCause, Declined, TaskSession } from './task-session.ts';
+import { type Upload, upload } from './upload.ts';
 
 /**
  * A tenant's program: it takes part in what its policy allows, and in nothing else.
@@ -95,6 +96,8 @@ export function createParticipant(world: ClientWorld): Participant {
   const { policy, store } = world;
   const sessions = new Map<string, TaskSession>();
   const plans = new Map<string, Plan>();
+  /** of each task, the answer given last */
+  const uploads = new Map<string, Upload>();
   const tell = world.onEvent ?? (() => {});
   let coordinatorKey: Uint8Array | undefined;
   /** of the greeting */
@@ -125,6 +128,8 @@ export function createParticipant(world: ClientWorld): Participant {
         return witnessed(message);
       case 'over':
         return over(message);
+      case 'have':
+        return uploads.get(message.task)?.heard(message);
       case 'refused':
         return refused(message);
       default:
@@ -347,8 +352,9 @@ export function createParticipant(world: ClientWorld): Participant {
     ask: Extract<FromCoordinator, { type: 'ask' }>,
   ): Promise<void> {
     const said = await session.answer(ask);
-    const { task, epoch, round } = ask;
-    link.send(encodeFromClient(said ?? { type: 'cannot', task, epoch, round }));
+    const { task, epoch, round, have } = ask;
+    if (said === undefined) return link.send(encodeFromClient({ type: 'cannot', task, epoch, round }));
+    uploads.set(task, upload(link, said, have));
   }
 
   function opened(session: TaskSession, message: Extract<FromCoordinator, { type: 'opened' }>): void {
@@ -404,6 +410,7 @@ export function createParticipant(world: ClientWorld): Participant {
   function end(task: string): void {
     sessions.get(task)?.forget();
     sessions.delete(task);
+    uploads.delete(task);
   }
 
   function refused({ about, reason }: Extract<FromCoordinator, { type: 'refused' }>): void {

@@ -56,6 +56,12 @@ export class Declined extends Error {
 }
 export type DeclineCause = Extract<FromClient, { type: 'decline' }>['cause'];
 
+/** What a tenant says, and the vector that goes ahead of it. */
+export interface Answer {
+  readonly say: Extract<FromClient, { type: 'say' }>;
+  readonly vector?: Uint8Array;
+}
+
 export type Ask = Extract<FromCoordinator, { type: 'ask' }>;
 export type Keyed = Extract<FromCoordinator, { type: 'keyed' }>;
 export type Opened = Extract<FromCoordinator, { type: 'opened' }>;
@@ -103,7 +109,7 @@ export class TaskSession {
   #round: Round | undefined;
   readonly #keyingHeard = new Map<string, Uint8Array>();
   /** the answers of the conversation under way, to be sent again after a lost connection */
-  #answers = new Map<string, FromClient>();
+  #answers = new Map<string, Answer>();
 
   constructor(plan: Plan, start: Float64Array, customers: Customers, world: ClientWorld) {
     this.plan = plan;
@@ -182,7 +188,7 @@ export class TaskSession {
   // ---- what is asked
 
   /** @returns the signed answer; undefined when this tenant cannot take part in this conversation @throws Declined, ProtocolBroken */
-  async answer(ask: Ask): Promise<FromClient | undefined> {
+  async answer(ask: Ask): Promise<Answer | undefined> {
     const key = `${ask.epoch}/${ask.round}/${ask.stage}/${ask.attempt}`;
     const before = this.#answers.get(key);
     if (before !== undefined) return before;
@@ -219,7 +225,7 @@ export class TaskSession {
     if (!isMine) throw new Declined('broken-promise', 'the ledger does not hold this tenant’s acceptance of the task');
   }
 
-  async #answerKeying(ask: Ask): Promise<FromClient | undefined> {
+  async #answerKeying(ask: Ask): Promise<Answer | undefined> {
     const stage = stageNamed(this.#protocol.keying, ask.stage);
     if (stage === 0) await this.#beginEpoch(ask);
     const epoch = this.#epoch;
@@ -264,7 +270,7 @@ export class TaskSession {
     return head.hash;
   }
 
-  async #answerRound(ask: Ask): Promise<FromClient | undefined> {
+  async #answerRound(ask: Ask): Promise<Answer | undefined> {
     if (this.#protocol.keying.length === 0 && this.#epoch?.number !== ask.epoch) await this.#beginEpoch(ask);
     const epoch = this.#epoch;
     if (epoch?.number !== ask.epoch || !epoch.keyed) return undefined; // no keys of this epoch: after a restart, say
@@ -453,7 +459,7 @@ export class TaskSession {
       if (ask.heard.length > 0) throw new Declined('broken-promise', 'statements before anyone was asked');
       return new Map();
     }
-    const { name: previous, passes } = stages[index - 1]!;
+    const { name: previous } = stages[index - 1]!;
     const heard = heardBefore.get(previous);
     if (heard === undefined)
       throw new Declined('broken-promise', `asked for "${ask.stage}" without having been asked for "${previous}"`);
@@ -461,23 +467,19 @@ export class TaskSession {
     const all = new Map<TenantId, Heard>();
     for (const relayed of ask.heard as readonly Relayed[]) {
       const key = this.#keys.get(relayed.from);
-      // a hash in place of what was said would be read as if it had been said
-      const isAsPassed = (relayed.hashed === true) === (passes === 'hashes');
-      const isNew = isAsPassed && !all.has(relayed.from);
+      const isNew = !all.has(relayed.from);
       if (key === undefined || !isNew || !isRelayed(key, place, this.#world.policy.tenant, relayed))
         throw new Declined(
           'broken-promise',
           `a statement in the name of ${relayed.from} was not made by it, here and now`,
         );
-      all.set(
-        relayed.from,
-        relayed.sealed === undefined ? { open: relayed.open } : { open: relayed.open, sealed: relayed.sealed },
-      );
+      const { from, open, sealed, vectorHash } = relayed;
+      all.set(from, { open, ...(sealed ? { sealed } : {}), ...(vectorHash ? { vectorHash } : {}) });
     }
     return all;
   }
 
-  #signed(ask: Ask, ledger: string, said: Said, heardBefore: Map<string, Uint8Array>): FromClient {
+  #signed(ask: Ask, ledger: string, said: Said, heardBefore: Map<string, Uint8Array>): Answer {
     const heard = ask.heard.length === 0 ? NOTHING_HEARD : heardHash(ask.heard as readonly Relayed[]);
     heardBefore.set(ask.stage, heard);
     const place: Place = {
@@ -486,9 +488,11 @@ export class TaskSession {
       attempt: ask.attempt,
       heard,
     };
-    const { signature } = signStatement(this.#world.identity, this.#world.policy.tenant, place, said);
+    const signature = signStatement(this.#world.identity, this.#world.policy.tenant, place, said);
     const { task, epoch, round, stage, attempt } = ask;
-    return { type: 'say', task, epoch, round, stage, attempt, open: said.open, sealed: [...said.sealed], signature };
+    const where = { task, epoch, round, stage, attempt };
+    const say: Answer['say'] = { type: 'say', ...where, open: said.open, sealed: [...said.sealed], signature };
+    return said.vector === undefined ? { say } : { say, vector: said.vector };
   }
 
   #occasion({ epoch, round, model }: Pick<Ask, 'epoch' | 'round' | 'model'>, ledger: string): Occasion {

@@ -4,8 +4,8 @@ import { begin, type Progress, progressHash, released, takeIn } from '../aggrega
 import { protocolNamed } from '../aggregation/protocols.ts';
 import {
   type CoordinatorEpoch,
-  type HeardAll,
   ProtocolBroken,
+  type ReceivedAll,
   type SecureSum,
   type Stage,
   type TenantId,
@@ -15,7 +15,7 @@ import { type FromClient, type FromCoordinator, vectorBytes, vectorFrom } from '
 import { type LedgerBody, positionOf } from '../privacy/ledger.ts';
 import { type Counted, isSpent } from './counting.ts';
 import type { EventStore } from './event-store.ts';
-import { bodyOf, everyoneHeard, Hearing, placeOf, roundNumber, type Say, statementOf } from './hearing.ts';
+import { bodyOf, Hearing, placeOf, roundNumber, type Say, sorted, statementOf } from './hearing.ts';
 import type { LedgerLog } from './ledger-log.ts';
 import { type Move, nextMove } from './next-move.ts';
 import {
@@ -31,6 +31,7 @@ import {
   type TaskRules,
   type TaskState,
 } from './task.ts';
+import { storedVector, Uploads } from './uploads.ts';
 
 /**
  * Runs one task: messages in, facts to the store, effects out.
@@ -72,6 +73,7 @@ export class Conductor {
   readonly #rules: TaskRules;
   readonly #protocol: SecureSum;
   readonly #hearing: Hearing;
+  readonly #uploads: Uploads;
   /** bytes tenants have said so far, in this process */
   bytesUp = 0;
   /** contributions in the last sum that was opened */
@@ -94,6 +96,7 @@ export class Conductor {
     this.#protocol = protocolNamed(plan.settings.secureSum.protocol);
     this.#rules = rulesOf(plan, this.#protocol);
     this.#hearing = new Hearing(plan, this.#rules, world.store);
+    this.#uploads = new Uploads(world.store, this.id);
     const facts = world.store.facts(this.id);
     this.#state = replay(facts, this.#rules);
     this.#progress = this.#takeUp(facts);
@@ -136,9 +139,10 @@ export class Conductor {
   /** @returns when everything that followed from the message is done */
   receive(
     tenant: TenantId,
-    message: Extract<FromClient, { type: 'accept' | 'decline' | 'say' | 'cannot' }>,
+    message: Extract<FromClient, { type: 'accept' | 'decline' | 'part' | 'say' | 'cannot' }>,
   ): Promise<void> {
     return this.#enqueue(async () => {
+      if (message.type === 'part') return this.#takePart(tenant, message);
       if (message.type === 'accept' && this.#state.phase === 'finished') return this.#tellEnd(tenant, message.round);
       if (message.type === 'say') this.#hear(tenant, message);
       else if (message.type === 'accept') this.#accept(tenant, message);
@@ -322,34 +326,59 @@ export class Conductor {
 
   // ---- hearing
 
+  /** A part of a vector from who is asked for it now; of anything else the statement will say what is wrong. */
+  #takePart(tenant: TenantId, part: Extract<FromClient, { type: 'part' }>): void {
+    const state = this.#state;
+    if (state.phase !== 'running' || state.conversation?.phase !== 'asking') return;
+    const { asked, said, stage, attempt } = state.conversation;
+    const { name } = stagesOf(state, this.#rules)[stage]!;
+    const isHere = part.epoch === state.epoch && part.round === roundNumber(state) && part.attempt === attempt;
+    if (!isHere || part.stage !== name || !asked.includes(tenant) || said.has(tenant)) return;
+    const place = placeOf(state, name, attempt);
+    const total = this.#protocol.vectorBytes(name, shapeOf(this.plan));
+    if (!this.#uploads.take(place, tenant, part, total) || part.at + part.bytes.length === total) return;
+    const length = this.#uploads.held(place, tenant);
+    this.#world.send(tenant, { type: 'have', task: this.id, ...place, length });
+  }
+
   #hear(tenant: TenantId, message: Say): void {
-    this.#apply(tenant, message.stage, this.#accepts(tenant, message) ?? this.#keep(tenant, message));
+    if (this.#state.phase !== 'running') return this.#apply(tenant, message.stage, 'round-over');
+    const place = placeOf(this.#state, message.stage, message.attempt);
+    const statement = statementOf(tenant, message, this.#uploads.complete(place, tenant));
+    this.#apply(tenant, message.stage, this.#accepts(statement, message) ?? this.#keep(statement, message));
+    this.#uploads.drop(place, tenant);
   }
 
   /** Everything about a statement that does not depend on who else has spoken. @returns why not */
-  #accepts(tenant: TenantId, message: Say): string | undefined {
+  #accepts(statement: Statement, message: Say): string | undefined {
     const state = this.#state;
     if (state.phase !== 'running' || state.conversation?.phase !== 'asking') return 'round-over';
-    const refusal = this.#hearing.refusal(state, state.conversation, tenant, message);
+    const refusal = this.#hearing.refusal(state, state.conversation, statement, message);
     if (refusal !== undefined) return refusal;
     const stage = stagesOf(state, this.#rules)[state.conversation.stage]!;
-    return this.#epochOf(state).malformed(stage, statementOf(tenant, message));
+    return this.#epochOf(state).malformed(stage, statement);
   }
 
   /** The body is on disk with the fact that it was said. */
-  #keep(tenant: TenantId, message: Say): readonly TaskFact[] | string {
-    const { body, hash } = bodyOf(tenant, message);
-    this.bytesUp += body.length;
+  #keep(statement: Statement, message: Say): readonly TaskFact[] | string {
+    const { from: tenant, vector } = statement;
+    const { body, hash } = bodyOf(statement);
+    this.bytesUp += body.length + (vector?.length ?? 0);
     const facts = decide(this.#state, { ...message, tenant, hash }, this.#rules);
     if (typeof facts === 'string') return facts;
     const place = placeOf(this.#running(), message.stage, message.attempt);
-    this.#commit(facts, { also: () => this.#world.store.putBody(this.id, place, tenant, body) });
-    this.#hearing.said(place).set(tenant, statementOf(tenant, message));
+    const also = (): void => {
+      this.#world.store.putBody(this.id, place, tenant, body);
+      this.#uploads.keep(place, tenant);
+    };
+    this.#commit(facts, { also });
+    const kept = vector && storedVector(this.#world.store, this.id, place, tenant, vector);
+    this.#hearing.said(place).set(tenant, { ...statement, ...(kept ? { vector: kept } : {}) });
     return [];
   }
 
-  #heard(stage: string, attempt = 1): HeardAll {
-    return everyoneHeard(this.#hearing.said(placeOf(this.#running(), stage, attempt)));
+  #heard(stage: string, attempt = 1): ReceivedAll {
+    return sorted(this.#hearing.said(placeOf(this.#running(), stage, attempt)));
   }
 
   // ---- moving on
@@ -450,9 +479,9 @@ export class Conductor {
     });
   }
 
-  #keyingHeard(state: Running): HeardAll {
+  #keyingHeard(state: Running): ReceivedAll {
     const last = this.#protocol.keying.at(-1)!;
-    return everyoneHeard(this.#hearing.said({ epoch: state.epoch, round: 0, stage: last.name, attempt: 1 }));
+    return sorted(this.#hearing.said({ epoch: state.epoch, round: 0, stage: last.name, attempt: 1 }));
   }
 
   #ask({ stage, attempt, tenants, openers, patient }: Extract<Move, { type: 'ask' }>): void {
@@ -474,7 +503,14 @@ export class Conductor {
       members: [...state.members],
       openers: [...openers],
       heard: this.#hearing.before(state, stage, tenant),
+      have: this.#held(state, stage, attempt, tenant),
     });
+  }
+
+  #held(state: Running, stage: number, attempt: number, tenant: TenantId): number {
+    const { name } = stagesOf(state, this.#rules)[stage]!;
+    const hasVector = this.#protocol.vectorBytes(name, shapeOf(this.plan)) > 0;
+    return hasVector ? this.#uploads.held(placeOf(state, name, attempt), tenant) : 0;
   }
 
   async #concludeKeying(stage: Stage): Promise<void> {
@@ -522,6 +558,7 @@ export class Conductor {
       },
     });
     this.#hearing.forget();
+    this.#uploads.forget();
     this.#progress = progress;
     this.lastContributions = contributions.size;
     // who has not caught up since it connected gets this one with the others it missed
@@ -588,6 +625,7 @@ export class Conductor {
     this.#epoch?.forget();
     this.#epoch = undefined;
     this.#hearing.forget();
+    this.#uploads.forget();
     for (const tenant of tenants) this.#world.send(tenant, { type: 'over', task: this.id, outcome, reason });
   }
 

@@ -21,6 +21,9 @@ export interface EventStore {
 
   putBody(task: string, place: BodyPlace, tenant: TenantId, body: Uint8Array): void;
   bodies(task: string, place: BodyPlace): Map<TenantId, Uint8Array>;
+  /** The part that begins at byte `at` of a vector; erased with the bodies. */
+  putPart(task: string, place: BodyPlace, tenant: TenantId, at: number, bytes: Uint8Array): void;
+  part(task: string, place: BodyPlace, tenant: TenantId, at: number): Uint8Array | undefined;
   /** Erases what was said in rounds up to `round`; keying (round 0) stays until the task is over. */
   eraseRounds(task: string, round: number): void;
   eraseTask(task: string): void;
@@ -105,6 +108,11 @@ const SCHEMA = `
     attempt integer not null, tenant text not null, body blob not null,
     primary key (task, epoch, round, stage, attempt, tenant)
   ) strict, without rowid;
+  create table if not exists part (
+    task text not null, epoch integer not null, round integer not null, stage text not null,
+    attempt integer not null, tenant text not null, at integer not null, bytes blob not null,
+    primary key (task, epoch, round, stage, attempt, tenant, at)
+  ) strict;
   create table if not exists ledger (seq integer primary key, entry text not null) strict;
   create table if not exists note (size integer primary key, note text not null) strict;
   create table if not exists invitation (
@@ -146,8 +154,14 @@ export function openEventStore(path: string): EventStore {
   const bodies = sql(
     'select tenant, body from body where task = ? and epoch = ? and round = ? and stage = ? and attempt = ? order by tenant',
   );
-  const eraseRounds = sql('delete from body where task = ? and round between 1 and ?');
-  const eraseTask = sql('delete from body where task = ?');
+  const putPart = sql('insert into part values (?, ?, ?, ?, ?, ?, ?, ?)');
+  const part = sql(
+    'select bytes from part where task = ? and epoch = ? and round = ? and stage = ? and attempt = ? and tenant = ? and at = ?',
+  );
+  const eraseRounds = ['body', 'part'].map((table) =>
+    sql(`delete from ${table} where task = ? and round between 1 and ?`),
+  );
+  const eraseTask = ['body', 'part'].map((table) => sql(`delete from ${table} where task = ?`));
   const putSum = sql('insert into sum values (?, ?, ?, ?, ?)');
   const sums = sql('select round, sum, contributions, model from sum where task = ? and round > ? order by round');
   const addEntry = sql('insert into ledger (seq, entry) values (?, ?)');
@@ -197,8 +211,16 @@ export function openEventStore(path: string): EventStore {
       new Map(
         bodies.all(task, epoch, round, stage, attempt).map((row) => [row.tenant as TenantId, row.body as Uint8Array]),
       ),
-    eraseRounds: (task, round) => void eraseRounds.run(task, round),
-    eraseTask: (task) => void eraseTask.run(task),
+    putPart: (task, { epoch, round, stage, attempt }, tenant, at, bytes) =>
+      void putPart.run(task, epoch, round, stage, attempt, tenant, at, bytes),
+    part: (task, { epoch, round, stage, attempt }, tenant, at) =>
+      part.get(task, epoch, round, stage, attempt, tenant, at)?.bytes as Uint8Array | undefined,
+    eraseRounds: (task, round) => {
+      for (const erase of eraseRounds) erase.run(task, round);
+    },
+    eraseTask: (task) => {
+      for (const erase of eraseTask) erase.run(task);
+    },
     putSum: (task, { round, sum, contributions, model }) => void putSum.run(task, round, sum, contributions, model),
     sums: (task, round) => sums.all(task, round) as unknown as StoredSum[],
     addLedgerEntry: (seq, text) => void addEntry.run(seq, text),

@@ -1,6 +1,6 @@
 import { Packr } from 'msgpackr';
 import { hex, type Plan, rosterHash, taskId } from '../aggregation/plan.ts';
-import type { HeardAll, TenantId } from '../aggregation/secure-sum.ts';
+import type { ReceivedAll, StoredVector, TenantId } from '../aggregation/secure-sum.ts';
 import {
   heardHash,
   isStatement,
@@ -16,6 +16,7 @@ import type { FromClient } from '../aggregation/wire.ts';
 import type { BodyPlace, EventStore } from './event-store.ts';
 import type { RoundState } from './round.ts';
 import { type Running, stagesOf, type TaskRules } from './task.ts';
+import { storedVector } from './uploads.ts';
 
 /**
  * What tenants say in the conversation under way: whether it is theirs, said here and now, and what of it is passed on.
@@ -47,19 +48,15 @@ export class Hearing {
   }
 
   /** Why this was not said by this tenant, in answer to what it was asked last; undefined when it was. */
-  refusal(
-    state: Running,
-    asking: Extract<RoundState, { phase: 'asking' }>,
-    tenant: TenantId,
-    message: Say,
-  ): string | undefined {
-    const key = this.#keys.get(tenant);
+  refusal(state: Running, asking: Asking, statement: Statement, message: Where): string | undefined {
+    const key = this.#keys.get(statement.from);
     if (key === undefined) return 'unknown-tenant';
     if (message.epoch !== state.epoch || message.round !== roundNumber(state)) return 'wrong-round';
     const stage = stagesOf(state, this.#rules)[asking.stage]!;
     if (message.stage !== stage.name || message.attempt !== asking.attempt) return 'wrong-stage';
+    if (asking.said.has(statement.from)) return 'already-said'; // its vector is with what it said then
     const place = this.#place(state, asking.stage, asking.attempt);
-    return isStatement(key, place, statementOf(tenant, message)) ? undefined : 'bad-signature';
+    return isStatement(key, place, statement) ? undefined : 'bad-signature';
   }
 
   /** Everything said at a place, by tenant. Add to it what was stored since. */
@@ -67,7 +64,8 @@ export class Hearing {
     const key = `${place.epoch}/${place.round}/${place.stage}/${place.attempt}`;
     let found = this.#said.get(key);
     if (found === undefined) {
-      found = new Map([...this.#store.bodies(this.#task, place)].map(([tenant, body]) => [tenant, fromBody(body)]));
+      const bodies = [...this.#store.bodies(this.#task, place)];
+      found = new Map(bodies.map(([tenant, body]) => [tenant, this.#fromBody(place, body)]));
       this.#said.set(key, found);
     }
     return found;
@@ -76,10 +74,10 @@ export class Hearing {
   /** Statements of the stage before `stage`, as `tenant` is shown them when it is asked; the same for all but what is sealed. */
   before(state: Running, stage: number, tenant: TenantId): Relayed[] {
     if (stage === 0) return [];
-    const { name, passes } = stagesOf(state, this.#rules)[stage - 1]!;
+    const { name } = stagesOf(state, this.#rules)[stage - 1]!;
     // only an opening stage has attempts, and nothing follows it
     const said = this.said(placeOf(state, name, 1)).values();
-    return [...said].map((statement) => relayTo(tenant, statement, passes));
+    return [...said].map((statement) => relayTo(tenant, statement));
   }
 
   occasion(state: Running): Occasion {
@@ -100,6 +98,12 @@ export class Hearing {
     this.#heard = undefined;
   }
 
+  #fromBody(place: BodyPlace, body: Uint8Array): Statement {
+    const { from, open, sealed, vector, signature } = packr.unpack(body) as Body;
+    const stored = vector && storedVector(this.#store, this.#task, place, from, vector);
+    return { from, open, sealed: new Map(sealed), ...(stored ? { vector: stored } : {}), signature };
+  }
+
   #place(state: Running, stage: number, attempt: number): Place {
     const key = `${state.epoch}/${roundNumber(state)}/${stage}`;
     if (this.#heard?.key !== key) this.#heard = { key, hash: heardHash(this.before(state, stage, '')) };
@@ -109,6 +113,8 @@ export class Hearing {
 }
 
 export type Say = Extract<FromClient, { type: 'say' }>;
+export type Where = Pick<Say, 'epoch' | 'round' | 'stage' | 'attempt'>;
+type Asking = Extract<RoundState, { phase: 'asking' }>;
 
 /** While keys are made the round is 0. */
 export const roundNumber = (state: Running): number => (state.keyed ? state.round : 0);
@@ -120,28 +126,30 @@ export const placeOf = (state: Running, stage: string, attempt: number): BodyPla
   attempt,
 });
 
-export const statementOf = (tenant: TenantId, { open, sealed, signature }: Say): Statement => ({
-  from: tenant,
-  open,
-  sealed: new Map(sealed),
-  signature,
-});
+/** @param vector - what of it was sent ahead */
+export const statementOf = (
+  tenant: TenantId,
+  { open, sealed, signature }: Say,
+  vector: StoredVector | undefined,
+): Statement => ({ from: tenant, open, sealed: new Map(sealed), ...(vector ? { vector } : {}), signature });
 
-/** What a protocol hears: the open parts, in order of name. */
-export const everyoneHeard = (statements: ReadonlyMap<TenantId, Statement>): HeardAll =>
-  new Map([...statements].sort(([a], [b]) => (a < b ? -1 : 1)).map(([tenant, { open }]) => [tenant, { open }]));
+/** In order of name. */
+export const sorted = (statements: ReadonlyMap<TenantId, Statement>): ReceivedAll =>
+  new Map([...statements].sort(([a], [b]) => (a < b ? -1 : 1)));
 
 const packr = new Packr({ useRecords: false, moreTypes: false });
 
-/** A statement as it is stored, and the hash that the fact names. */
-export function bodyOf(tenant: TenantId, { open, sealed, signature }: Say): { body: Uint8Array; hash: string } {
-  const body = packr.pack({ from: tenant, open, sealed, signature });
-  return { body, hash: hex(sha256(body)) };
+interface Body {
+  readonly from: TenantId;
+  readonly open: Uint8Array;
+  readonly sealed: [TenantId, Uint8Array][];
+  readonly vector?: { readonly length: number; readonly hash: Uint8Array };
+  readonly signature: Uint8Array;
 }
 
-function fromBody(body: Uint8Array): Statement {
-  const { from, open, sealed, signature } = packr.unpack(body) as Omit<Statement, 'sealed'> & {
-    sealed: [TenantId, Uint8Array][];
-  };
-  return { from, open, sealed: new Map(sealed), signature };
+/** A statement as it is stored, its vector beside it, and the hash that the fact names. */
+export function bodyOf({ from, open, sealed, vector, signature }: Statement): { body: Uint8Array; hash: string } {
+  const named = vector && { vector: { length: vector.length, hash: vector.hash } };
+  const body = packr.pack({ from, open, sealed: [...sealed], ...named, signature } satisfies Body);
+  return { body, hash: hex(sha256(body)) };
 }

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createIdentity } from '../../aggregation/identity.ts';
+import type { Said } from '../../aggregation/secure-sum.ts';
+import { inMemory } from '../../aggregation/stored-vector.ts';
 import {
   digest,
   heardHash,
@@ -34,15 +36,21 @@ const place: Place = {
   attempt: 1,
   heard: heardHash([{ from: 'blue', open: bytes('before'), sealedHashes: [], signature: new Uint8Array(64) }]),
 };
-const said = {
+const said: Said = {
   open: bytes('for everyone'),
+  vector: bytes('for the coordinator'),
   sealed: new Map([
     ['blue', bytes('for blue')],
     ['coral', bytes('for coral')],
   ]),
 };
-const statement = signStatement(identity, 'amber', place, said);
+const statement = signed('amber', said);
 const relayed = relayTo('blue', statement);
+
+function signed(from: string, { open, sealed, vector }: Said): Statement {
+  const signature = signStatement(identity, from, place, vector ? { open, sealed, vector } : { open, sealed });
+  return { from, open, sealed, ...(vector ? { vector: inMemory(vector) } : {}), signature };
+}
 
 const accepted = (at: Place, one: Statement = statement): boolean => isStatement(identity.publicKey, at, one);
 const heardBy = (me: string, one: Relayed, at: Place = place): boolean => isRelayed(identity.publicKey, at, me, one);
@@ -134,23 +142,28 @@ describe('a statement does not verify', () => {
   });
 });
 
-describe('a statement passed on as its hash', () => {
-  const passed = relayTo('blue', statement, 'hashes');
+describe('a vector', () => {
+  const without = signed('amber', { open: said.open, sealed: said.sealed });
 
-  test('is as good as said whole: 32 bytes, what is sealed, the same signature', () => {
-    expect(passed).toMatchObject({ hashed: true, open: sha256(statement.open), signature: statement.signature });
-    expect(passed.sealed).toEqual(relayed.sealed);
-    for (const me of ['blue', 'dun']) expect(heardBy(me, relayTo(me, statement, 'hashes'))).toBe(true);
+  test('stays with the coordinator: everyone else gets 32 bytes of it', () => {
+    expect(relayed.vectorHash).toEqual(sha256(said.vector!));
+    expect(relayed).not.toHaveProperty('vector');
+    expect(relayTo('blue', without)).not.toHaveProperty('vectorHash');
+    expect(accepted(place, without)).toBe(true);
   });
-  test('does not hold with another hash, or one of another length', () => {
-    expect(heardBy('blue', { ...passed, open: sha256('another') })).toBe(false);
-    expect(heardBy('blue', { ...passed, open: statement.open })).toBe(false);
-    expect(heardBy('blue', { ...passed, open: new Uint8Array(0) })).toBe(false);
+  test('is signed: another one, or none, does not verify, neither here nor there', () => {
+    const { vector: _, ...dropped } = statement;
+    for (const bent of [{ ...statement, vector: inMemory(bytes('another')) }, dropped]) {
+      expect(accepted(place, bent)).toBe(false);
+      expect(heardBy('blue', relayTo('blue', bent))).toBe(false);
+    }
+    expect(accepted(place, { ...without, vector: inMemory(said.vector!) })).toBe(false);
+    expect(heardBy('blue', { ...relayTo('blue', without), vectorHash: sha256(said.vector!) })).toBe(false);
   });
-  test('is not the statement, nor the statement its own hash', () => {
-    const { hashed: _, ...claimed } = passed;
-    expect(heardBy('blue', claimed)).toBe(false);
-    expect(heardBy('blue', { ...relayed, hashed: true })).toBe(false);
+  test('is told apart from a sealed part of the same bytes', () => {
+    const sealed = signed('amber', { open: said.open, sealed: new Map([['', said.vector!]]) });
+    const { vector: _, ...rest } = { ...sealed, sealed: new Map() };
+    expect(accepted(place, { ...rest, vector: inMemory(said.vector!) })).toBe(false);
   });
 });
 
@@ -160,19 +173,17 @@ test('sealed parts may be listed in any order', () => {
 });
 
 describe('what was heard has one hash', () => {
-  const other = signStatement(identity, 'blue', place, { open: bytes('x'), sealed: new Map() });
+  const other = signed('blue', { open: bytes('x'), sealed: new Map() });
 
   test('for everyone, whatever is sealed to whom, in any order', () => {
     const toBlue = [relayTo('blue', statement), relayTo('blue', other)];
     const toDun = [relayTo('dun', other), relayTo('dun', statement)];
     expect(heardHash(toBlue)).toEqual(heardHash(toDun));
   });
-  test('is the same whether what was said is shown, or its hash', () => {
-    expect(heardHash([relayTo('blue', statement, 'hashes')])).toEqual(heardHash([relayed]));
-  });
 
   test.each<[string, (one: Relayed) => Relayed]>([
     ['its open part', (one) => ({ ...one, open: bytes('another') })],
+    ['its vector', (one) => ({ ...one, vectorHash: sha256('another') })],
     ['its signature', (one) => ({ ...one, signature: new Uint8Array(64) })],
     ['its speaker', (one) => ({ ...one, from: 'ebony' })],
     ['a sealed part', (one) => ({ ...one, sealedHashes: [['blue', sha256('')], one.sealedHashes[1]!] })],

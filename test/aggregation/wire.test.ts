@@ -33,7 +33,7 @@ const heard = [
     sealed: bytes(5),
     signature,
   },
-  { from: 'coral', open: bytes(0), sealedHashes: [], signature },
+  { from: 'coral', open: bytes(0), vectorHash: bytes(32), sealedHashes: [], signature },
 ];
 
 const coordinatorSays: Record<FromCoordinator['type'], FromCoordinator> = {
@@ -59,8 +59,10 @@ const coordinatorSays: Record<FromCoordinator['type'], FromCoordinator> = {
     members: ['amber', 'blue'],
     openers: [],
     heard,
+    have: 2 ** 20,
     ledger,
   },
+  have: { type: 'have', task: hash, epoch: 1, round: 2, stage: 'contribute', attempt: 1, length: 3 * 2 ** 20 },
   keyed: { type: 'keyed', task: hash, epoch: 2, heard },
   opened: { type: 'opened', task: hash, round: 3, sum: bytes(24), contributions: 4, model: hash, ledger },
   over: { type: 'over', task: hash, outcome: 'stopped', reason: 'budget-exhausted', ledger },
@@ -78,6 +80,10 @@ const clientSays: Record<FromClient['type'], FromClient> = {
   cosign: { type: 'cosign', size: 3, line: '— amber x' },
   decline: { type: 'decline', task: hash, cause: 'budget', reason: 'ε is used up', signature },
   cannot: { type: 'cannot', task: hash, epoch: 1, round: 2 },
+  part: {
+    ...{ type: 'part', task: hash, epoch: 1, round: 2, stage: 'contribute', attempt: 1 },
+    ...{ at: 2 ** 20, bytes: bytes(2 ** 20) },
+  },
   say: {
     type: 'say',
     task: hash,

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { rosterHash, taskId } from '../../aggregation/plan.ts';
 import { begin, progressHash, takeIn } from '../../aggregation/progress.ts';
+import { inMemory } from '../../aggregation/stored-vector.ts';
 import { heardHash, type Relayed, relayTo, signStatement, transcriptOf } from '../../aggregation/transcript.ts';
 import { encodeFromCoordinator, type LedgerNews, vectorBytes, vectorFrom } from '../../aggregation/wire.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
@@ -642,7 +643,7 @@ function equivocated(relayed: Relayed, scene: Scene): Relayed {
     attempt: 1,
     heard: heardHash(ask.heard),
   };
-  const open = Uint8Array.from(relayed.open);
-  open[open.length - 1]! ^= 1;
-  return relayTo(VICTIM, signStatement(federation.tenant('dan').identity, 'dan', place, { open, sealed: new Map() }));
+  const said = { open: relayed.open, sealed: new Map(), vector: Uint8Array.of(1) };
+  const signature = signStatement(federation.tenant('dan').identity, 'dan', place, said);
+  return relayTo(VICTIM, { ...said, from: 'dan', vector: inMemory(said.vector), signature });
 }

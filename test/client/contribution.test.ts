@@ -180,7 +180,7 @@ describe('one customer', () => {
 const contributionsOf = (said: readonly FromClient[], dimension: number): Map<number, Float64Array> =>
   new Map(
     said.flatMap((m) =>
-      m.type === 'say' && m.stage === 'contribute' ? [[m.round, vectorFrom(m.open, dimension)]] : [],
+      m.type === 'part' && m.stage === 'contribute' ? [[m.round, vectorFrom(m.bytes, dimension)]] : [],
     ),
   );
 const churnInTheClear: Settings = { ...churnSettings, secureSum: { ...churnSettings.secureSum, protocol: 'plain' } };

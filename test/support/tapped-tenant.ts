@@ -23,12 +23,13 @@ export class TappedTenant {
   readonly received: FromCoordinator[] = [];
   readonly name: TenantId;
   readonly identity: Identity;
-  /** Asked about every statement the honest program makes. @returns false to hold it back */
-  onSay: (say: Say, ask: Ask) => boolean = () => true;
+  /** Asked about every statement the honest program makes, its vector held until then. @returns false to hold it back */
+  onSay: (say: Say, ask: Ask, vector: Uint8Array) => boolean = () => true;
   plan: Plan | undefined;
   closed: { readonly code: number } | undefined;
   readonly #socket: WebSocket;
   readonly #coordinatorKey: Uint8Array;
+  readonly #parts: Uint8Array[] = [];
   #frame: (bytes: Uint8Array) => void = () => {};
   #gone: () => void = () => {};
 
@@ -50,8 +51,10 @@ export class TappedTenant {
     return {
       send: (bytes) => {
         const message = decodeFromClient(bytes);
-        if (message.type === 'say' && !this.onSay(message, this.lastAsk)) return;
-        this.#socket.send(bytes);
+        if (message.type === 'part') return void this.#parts.push(message.bytes);
+        if (message.type !== 'say') return this.#socket.send(bytes);
+        const vector = Buffer.concat(this.#parts.splice(0));
+        if (this.onSay(message, this.lastAsk, vector)) this.say(message, vector);
       },
       close: () => this.#socket.close(),
       onFrame: (handler) => {
@@ -73,7 +76,12 @@ export class TappedTenant {
     return this.received.flatMap((message) => (message.type === 'refused' ? [message.reason] : []));
   }
 
-  say(message: FromClient): void {
+  /** @param vector - sent ahead of a statement; for tests in one part */
+  say(message: FromClient, vector: Uint8Array = new Uint8Array(0)): void {
+    if (message.type === 'say' && vector.length > 0) {
+      const { task, epoch, round, stage, attempt } = message;
+      this.say({ type: 'part', task, epoch, round, stage, attempt, at: 0, bytes: vector });
+    }
     this.#socket.send(encodeFromClient(message));
   }
 
@@ -91,7 +99,7 @@ export class TappedTenant {
     const { task, epoch, round, model, stage, attempt, head } = ask;
     const occasion = { federation, roster: rosterHash(roster), task, epoch, round, model, ledger: head.hash };
     const here = { transcript: transcriptOf(occasion), stage, attempt, heard: heardHash(ask.heard as Relayed[]) };
-    const { signature } = signStatement(this.identity, this.name, { ...here, ...place }, said);
+    const signature = signStatement(this.identity, this.name, { ...here, ...place }, said);
     return { type: 'say', task, epoch, round, stage, attempt, open: said.open, sealed: [...said.sealed], signature };
   }
 

@@ -1,0 +1,129 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { StoredVector, TenantId } from '../aggregation/secure-sum.ts';
+import { PART_BYTES } from '../aggregation/wire.ts';
+import type { BodyPlace, EventStore } from './event-store.ts';
+
+/**
+ * Vectors on their way in: part after part to disk, none of them held in memory.
+ *
+ *   part ─▶ the next one, of the right length? ─▶ on disk, hashed on the way
+ *   last part ─▶ kept until the statement comes ─▶ on disk with it
+ *
+ * A vector counts only when the statement that its tenant signed holds its hash (`hearing.ts`). What was on disk before a
+ * crash, or before a connection was lost, is not sent again.
+ */
+export class Uploads {
+  readonly #store: EventStore;
+  readonly #task: string;
+  readonly #open = new Map<string, Upload>();
+
+  constructor(store: EventStore, task: string) {
+    this.#store = store;
+    this.#task = task;
+  }
+
+  /** Bytes that are on disk. */
+  held(place: BodyPlace, tenant: TenantId): number {
+    return this.#upload(place, tenant).stored;
+  }
+
+  /**
+   * @param total - bytes of the whole vector
+   * @returns whether this was the part that comes next; if not, nothing has changed
+   */
+  take(place: BodyPlace, tenant: TenantId, { at, bytes }: { at: number; bytes: Uint8Array }, total: number): boolean {
+    const upload = this.#upload(place, tenant);
+    const isNext = at === upload.stored && upload.last === undefined;
+    if (!isNext || at >= total || bytes.length !== Math.min(PART_BYTES, total - at)) return false;
+    if (at + bytes.length === total) upload.last = Uint8Array.from(bytes);
+    else {
+      this.#store.commit(() => this.#store.putPart(this.#task, place, tenant, at, bytes));
+      upload.stored += bytes.length;
+    }
+    upload.hash.update(bytes);
+    return true;
+  }
+
+  /** The whole vector; undefined as long as parts are missing. */
+  complete(place: BodyPlace, tenant: TenantId): StoredVector | undefined {
+    const { stored, last, hash } = this.#upload(place, tenant);
+    if (last === undefined) return undefined;
+    return storedVector(this.#store, this.#task, place, tenant, {
+      length: stored + last.length,
+      hash: hash.copy().digest(),
+      last,
+    });
+  }
+
+  /** Puts the last part on disk. Within the transaction of the statement. */
+  keep(place: BodyPlace, tenant: TenantId): void {
+    const { stored, last } = this.#upload(place, tenant);
+    if (last !== undefined) this.#store.putPart(this.#task, place, tenant, stored, last);
+  }
+
+  /** What was refused, or is over: the next part begins anew from what is on disk. */
+  drop(place: BodyPlace, tenant: TenantId): void {
+    this.#open.delete(keyOf(place, tenant));
+  }
+
+  forget(): void {
+    this.#open.clear();
+  }
+
+  #upload(place: BodyPlace, tenant: TenantId): Upload {
+    const key = keyOf(place, tenant);
+    let upload = this.#open.get(key);
+    if (upload === undefined) {
+      upload = { stored: 0, last: undefined, hash: createHash('sha256') };
+      // what was there before a restart
+      for (;;) {
+        const part = this.#store.part(this.#task, place, tenant, upload.stored);
+        if (part === undefined) break;
+        upload.hash.update(part);
+        upload.stored += part.length;
+      }
+      this.#open.set(key, upload);
+    }
+    return upload;
+  }
+}
+
+interface Upload {
+  stored: number;
+  last: Uint8Array | undefined;
+  readonly hash: Hash;
+}
+
+/** @param vector - `last` while that part is not on disk yet */
+export function storedVector(
+  store: EventStore,
+  task: string,
+  place: BodyPlace,
+  tenant: TenantId,
+  vector: { readonly length: number; readonly hash: Uint8Array; readonly last?: Uint8Array },
+): StoredVector {
+  const { length, hash, last } = vector;
+  const lastAt = last && length - last.length;
+  const part = (at: number): Uint8Array => {
+    const bytes = at === lastAt ? last : store.part(task, place, tenant, at);
+    if (bytes === undefined) throw new Error(`event store damaged: byte ${at} of a vector of task ${task} is missing`);
+    return bytes;
+  };
+  return {
+    length,
+    hash,
+    read(from, to) {
+      const first = from - (from % PART_BYTES);
+      if (to <= first + PART_BYTES) return part(first).subarray(from - first, to - first);
+      const bytes = new Uint8Array(to - from);
+      for (let at = first; at < to; at += PART_BYTES) {
+        const piece = part(at).subarray(Math.max(0, from - at), to - at);
+        bytes.set(piece, Math.max(at, from) - from);
+      }
+      return bytes;
+    },
+  };
+}
+
+const keyOf = ({ epoch, round, stage, attempt }: BodyPlace, tenant: TenantId): string =>
+  `${epoch}/${round}/${stage}/${attempt}/${tenant}`;

@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import type { Link } from '../../aggregation/link.ts';
+import { decodeFromClient, type FromClient, PART_BYTES } from '../../aggregation/wire.ts';
+import type { Answer } from '../../client/task-session.ts';
+import { upload } from '../../client/upload.ts';
+
+const where = { task: 'a'.repeat(64), epoch: 1, round: 2, stage: 'contribute', attempt: 1 };
+const say: Answer['say'] = {
+  type: 'say',
+  ...where,
+  open: new Uint8Array(3),
+  sealed: [],
+  signature: new Uint8Array(64),
+};
+const vector = randomBytes(6 * PART_BYTES + 10);
+
+/** What arrives, in order. */
+function wire(): { link: Link; arrived: FromClient[]; bytes: () => Buffer; kinds: () => string } {
+  const arrived: FromClient[] = [];
+  const link: Link = { send: (frame) => arrived.push(decodeFromClient(frame)), close() {}, onFrame() {}, onClose() {} };
+  const bytes = () => Buffer.concat(arrived.flatMap((one) => (one.type === 'part' ? [one.bytes] : [])));
+  return { link, arrived, bytes, kinds: () => arrived.map(({ type }) => (type === 'part' ? 'p' : 's')).join('') };
+}
+
+describe('an answer on its way', () => {
+  test('without a vector is the statement alone', () => {
+    const { link, arrived } = wire();
+    upload(link, { say }, 0);
+    expect(arrived).toEqual([{ ...say, open: expect.anything(), signature: expect.anything() }]);
+  });
+
+  test('with a short vector is one part and the statement, without waiting', () => {
+    const { link, bytes, kinds } = wire();
+    upload(link, { say, vector: vector.subarray(0, 500) }, 0);
+    expect(kinds()).toBe('ps');
+    expect(bytes()).toEqual(vector.subarray(0, 500));
+  });
+
+  test('keeps at most four parts under way, and says the statement once, after the last', () => {
+    const { link, bytes, kinds } = wire();
+    const sending = upload(link, { say, vector }, 0);
+    expect(kinds()).toBe('pppp');
+    sending.heard({ ...where, length: PART_BYTES });
+    expect(kinds()).toBe('ppppp');
+    sending.heard({ ...where, length: 4 * PART_BYTES });
+    expect(kinds()).toBe('ppppppps');
+    sending.heard({ ...where, length: 6 * PART_BYTES });
+    expect(kinds()).toBe('ppppppps');
+    expect(bytes()).toEqual(vector);
+  });
+
+  test('begins where the coordinator’s disk ends', () => {
+    const { link, arrived, bytes } = wire();
+    upload(link, { say, vector }, 5 * PART_BYTES);
+    expect(arrived[0]).toMatchObject({ type: 'part', at: 5 * PART_BYTES });
+    expect(bytes()).toEqual(vector.subarray(5 * PART_BYTES));
+  });
+
+  test('does not move for what the coordinator has of another answer', () => {
+    const { link, kinds } = wire();
+    const sending = upload(link, { say, vector }, 0);
+    for (const other of [{ round: 1 }, { stage: 'share' }, { attempt: 2 }])
+      sending.heard({ ...where, ...other, length: 4 * PART_BYTES });
+    expect(kinds()).toBe('pppp');
+  });
+});
