@@ -1,5 +1,6 @@
-import type { Lanes, WordBits } from './kernels.ts';
-import { DEGREE, LIMB_BITS, LIMBS, SLOT_MODULUS } from './rings.ts';
+import type { WordBits } from './kernels.ts';
+import { type LaneBits, type LatticeLaneBits, largestInLane, type SlotLaneBits, valuesPerPolynomial } from './lanes.ts';
+import { DEGREE } from './rings.ts';
 
 /*
  * What the callers of either implementation have to keep, checked for both. No message holds a value.
@@ -19,34 +20,30 @@ export function checkPair(bits: WordBits, sum: Uint8Array, term: Uint8Array): vo
   if (sum.length !== term.length) throw new RangeError(`${sum.length} bytes and ${term.length} are no two vectors`);
 }
 
-/** @throws RangeError when the lanes are none of these widths, or the offset does not fit into half of one */
-export function checkLanes({ bits, offset }: Lanes<number>, widths: readonly number[]): void {
-  if (!widths.includes(bits)) throw new RangeError(`a lane has ${widths.join(' or ')} bits, got ${bits}`);
-  const most = Math.min(2 ** (bits - 1), (SLOT_MODULUS + 1) / 2) - 1; // a slot holds t − 1, a little below 48 bits
-  if (!(Number.isInteger(offset) && offset > 0 && offset <= most)) {
-    throw new RangeError(`offset must be an integer from 1 to ${most} in ${bits} bits, got ${offset}`);
-  }
-}
-
 /** @throws RangeError when `slots` are not as many as `values` values take */
-export function checkSlots(values: number, lanes: Lanes<24 | 48>, slots: number): void {
-  checkLanes(lanes, [24, 48]);
-  const needed = lanes.bits === 24 ? Math.ceil(values / 2) : values;
-  if (slots !== needed)
-    throw new RangeError(`${values} values of ${lanes.bits} bits take ${needed} slots, got ${slots}`);
+export function checkSlots(values: number, bits: SlotLaneBits, slots: number): void {
+  if (bits !== 24 && bits !== 48) throw new RangeError(`a lane in a slot has 24 or 48 bits, got ${bits}`);
+  const needed = bits === 24 ? Math.ceil(values / 2) : values;
+  if (slots !== needed) throw new RangeError(`${values} values of ${bits} bits take ${needed} slots, got ${slots}`);
 }
 
 /** @throws RangeError when a polynomial cannot hold as many values */
-export function checkLimbs(values: number, lanes: Lanes<23 | 46>): void {
-  checkLanes(lanes, [LIMB_BITS, 2 * LIMB_BITS]);
-  const most = (DEGREE * LIMBS * LIMB_BITS) / lanes.bits;
-  if (values > most)
-    throw new RangeError(`a polynomial holds ${most} values in ${lanes.bits} bits each, got ${values}`);
+export function checkLimbs(values: number, bits: LatticeLaneBits): void {
+  if (bits !== 23 && bits !== 46) throw new RangeError(`a lane in a coefficient has 23 or 46 bits, got ${bits}`);
+  const most = valuesPerPolynomial(bits);
+  if (values > most) throw new RangeError(`a polynomial holds ${most} values of ${bits} bits, got ${values}`);
 }
 
 /** @throws RangeError when there is not one error a coefficient */
 export function checkErrors(errors: Int8Array): void {
   if (errors.length !== DEGREE) throw new RangeError(`there are ${DEGREE} coefficients, got ${errors.length} errors`);
+}
+
+/** @throws RangeError saying so; no lane saturates, because noise that did would be biased */
+export function outsideLane(bits: LaneBits): never {
+  throw new RangeError(
+    `every value must be an integer within ±${largestInLane(bits)}, as ${bits} bits hold; one is not`,
+  );
 }
 
 /** @throws RangeError saying so */

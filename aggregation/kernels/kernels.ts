@@ -1,3 +1,4 @@
+import type { LatticeLaneBits, SlotLaneBits } from './lanes.ts';
 import type { Ring } from './rings.ts';
 
 /**
@@ -57,18 +58,6 @@ export interface WordKernels {
   mask(bits: WordBits, sum: Uint8Array, masks: readonly Mask[]): void;
 }
 
-/** How signed values lie in unsigned lanes. */
-export interface Lanes<Bits extends number> {
-  /** width of a lane */
-  readonly bits: Bits;
-  /**
-   * Added to every value, so that lanes never borrow: a tenant's own offset to encode, that of all contributions
-   * together to decode their sum. Values beyond ±offset saturate. The sum of all offsets is below 2^(bits − 1), and
-   * at most (t − 1)/2 in a slot of 48 bits.
-   */
-  readonly offset: number;
-}
-
 /** Vectors over the integers modulo t = 2^48 − 16383, as doubles in [0, t). */
 export interface SlotKernels {
   /**
@@ -77,13 +66,13 @@ export interface SlotKernels {
    */
   mask(slots: Float64Array, masks: readonly Mask[]): void;
   /**
-   * One value a slot (48 bits) or two (24 bits, the first one low).
-   * @throws RangeError when a value is no integer, `slots` has not exactly the length it takes, or the offset is
-   *   no positive integer below 2^(bits − 1)
+   * One value a slot (48 bits) or two (24 bits, first + second·2^24), modulo t.
+   * @throws RangeError when a value is no integer within ±`largestInLane(bits)`, or `slots` has not exactly the length
+   *   it takes; what `slots` then holds is of no use
    */
-  encode(values: Float64Array, lanes: Lanes<24 | 48>, slots: Float64Array): void;
-  /** The reverse, of a sum: `slots` in [0, 2^48), `lanes.offset` the sum of the contributions' offsets. */
-  decode(slots: Float64Array, lanes: Lanes<24 | 48>, values: Float64Array): void;
+  encode(values: Float64Array, bits: SlotLaneBits, slots: Float64Array): void;
+  /** The reverse, of a sum modulo t: exact for every value within ±`largestInLane(bits)`. */
+  decode(slots: Float64Array, bits: SlotLaneBits, values: Float64Array): void;
 }
 
 /**
@@ -124,15 +113,19 @@ export interface RingKernels {
 /** Plaintexts of the lattice mask: four limbs of 23 bits a coefficient, errors above them at t = 2^92. */
 export interface LatticeKernels {
   /**
-   * The coefficients, modulo the primes of `maskRing`, of values + t·errors: a 23-bit lane is one limb, a 46-bit
-   * lane two. Up to 16,384 (8,192) values; what is left is zero.
+   * The coefficients, modulo the primes of `maskRing`, of Σ value_l·2^(bits·l) + t·error: a 23-bit lane is one limb, a
+   * 46-bit lane two. Up to 16,384 (8,192) values; what is left is zero.
    *
    * @param errors - 4096, one a coefficient
-   * @throws RangeError when a value is no integer, there are too many, or lanes or errors do not fit
+   * @throws RangeError when a value is no integer within ±`largestInLane(bits)`, there are too many, or not as many
+   *   errors as coefficients
    */
-  encode(values: Float64Array, lanes: Lanes<23 | 46>, errors: Int8Array): Uint32Array;
-  /** The reverse, of a sum with |t·Σ errors| < 0.49 q. @param lanes - its offset is that of the whole sum */
-  decode(coefficients: Uint32Array, lanes: Lanes<23 | 46>, values: Float64Array): void;
+  encode(values: Float64Array, bits: LatticeLaneBits, errors: Int8Array): Uint32Array;
+  /**
+   * The reverse, of a sum, into up to as many values: exact for every value within ±`largestInLane(bits)` while
+   * |Σ errors| ≤ `LARGEST_ERROR_SUM`.
+   */
+  decode(coefficients: Uint32Array, bits: LatticeLaneBits, values: Float64Array): void;
   /** Differences of two counts among 42 bits: σ = √21 ≈ 4.58, within ±42. Takes 16 bytes each. */
   centredBinomial(source: ByteSource, into: Int8Array): void;
 }

@@ -30,23 +30,22 @@ export function transformTable(prime: RingPrime): TransformTable {
 export const companion = (w: bigint, q: bigint, word: 32 | 64): bigint => (w << BigInt(word)) / q;
 
 /**
- * Garner's constants for the primes of the lattice mask: a coefficient is
- * d₀ + d₁·q₀ + d₂·q₀q₁ + d₃·q₀q₁q₂ with digits below their primes.
+ * Garner's constants for the primes of the lattice mask: a coefficient is d₀ + d₁·q₀ + d₂·q₀q₁ + d₃·q₀q₁q₂ with digits
+ * below their primes, and centred when d₃ is.
  */
 export interface Garner {
   /** inverses[k][j] = q_j⁻¹ modulo q_k, j < k */
   readonly inverses: readonly (readonly number[])[];
-  /** the four weights modulo 2^92, in limbs; then −q modulo 2^92, to be added to a coefficient above q/2 */
+  /** the four weights modulo 2^92, in limbs: weight k has zeros from limb k + 1 on, the last has none */
   readonly limbs: readonly (readonly number[])[];
 }
 
 export const GARNER: Garner = (() => {
   const primes = MASK_RING.primes.map(({ value }) => value);
   const weights = primes.map((_, k) => primes.slice(0, k).reduce((product, q) => product * q, 1n));
-  const q = primes.reduce((product, prime) => product * prime, 1n);
   return {
     inverses: primes.map((prime, k) => primes.slice(0, k).map((smaller) => Number(inverseModulo(smaller, prime)))),
-    limbs: [...weights, -q].map(limbsOf),
+    limbs: weights.map(limbsOf),
   };
 })();
 

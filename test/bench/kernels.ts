@@ -43,9 +43,9 @@ const slots = new Float64Array(VALUES);
 const block = new Float64Array(POLYNOMIAL_WORDS);
 const halves = new Float64Array(VALUES / 2);
 row('slots: mask, 1 neighbour', (kernels) => kernels.slots.mask(slots, masks(1)));
-row('  encode, one of 48 bits', (kernels) => kernels.slots.encode(numbers, { bits: 48, offset: 40_000 }, slots));
-row('  encode, two of 24 bits', (kernels) => kernels.slots.encode(numbers, { bits: 24, offset: 40_000 }, halves));
-row('  decode, two of 24 bits', (kernels) => kernels.slots.decode(halves, { bits: 24, offset: 40_000 }, slots));
+row('  encode, one of 48 bits', (kernels) => kernels.slots.encode(numbers, 48, slots));
+row('  encode, two of 24 bits', (kernels) => kernels.slots.encode(numbers, 24, halves));
+row('  decode, two of 24 bits', (kernels) => kernels.slots.decode(halves, 24, slots));
 
 for (const [name, each] of [
   ['heRing', 4096],
@@ -71,7 +71,7 @@ for (const [name, each] of [
 }
 
 const errors = new Int8Array(4096).fill(3);
-const lanes = { bits: 23, offset: 40_000 } as const;
+const lanes = 23;
 const blocks = Math.ceil(VALUES / POLYNOMIAL_WORDS);
 const inBlocks = (work: (part: Float64Array) => unknown): void => {
   for (let i = 0; i < blocks; i++) work(numbers.subarray(i * POLYNOMIAL_WORDS, (i + 1) * POLYNOMIAL_WORDS));

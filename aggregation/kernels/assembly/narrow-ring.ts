@@ -1,5 +1,7 @@
 // Residues of 32 bits modulo primes below 2^27, four to a register; 4096 of them, or whole registers.
 
+import { less, times, upper } from './narrow-products';
+
 const DEGREE: i32 = 4096;
 
 /** Keeps the low bits of every residue. @returns the first from `from` on that is not below q, or 4096 */
@@ -11,12 +13,6 @@ export function cutNarrow(residues: usize, from: i32, mask: u32, q: u32): i32 {
     if (value >= q) return i;
   }
   return DEGREE;
-}
-
-/** x less q if that is not negative: below zero it wraps to above. Of x < 2q it leaves x modulo q. */
-@inline
-function less(x: v128, q: v128): v128 {
-  return i32x4.min_u(x, i32x4.sub(x, q));
 }
 
 export function addNarrow(sum: usize, term: usize, q: u32): void {
@@ -32,18 +28,6 @@ export function subtractNarrow(sum: usize, term: usize, q: u32): void {
     const difference = i32x4.sub(v128.load(sum), v128.load(term));
     v128.store(sum, i32x4.min_u(difference, i32x4.add(difference, modulus)));
   }
-}
-
-/** The upper halves of four products of 32 bits. */
-@inline
-function upper(a: v128, b: v128): v128 {
-  return v128.shuffle<u32>(i64x2.extmul_low_i32x4_u(a, b), i64x2.extmul_high_i32x4_u(a, b), 1, 3, 5, 7);
-}
-
-/** x·w modulo q, in [0, 2q), for any x; its = ⌊w·2^32 / q⌋ (Harvey 2014, arXiv:1205.2926, algorithm 2). */
-@inline
-function times(x: v128, w: v128, its: v128, q: v128): v128 {
-  return i32x4.sub(i32x4.mul(x, w), i32x4.mul(upper(x, its), q));
 }
 
 /**

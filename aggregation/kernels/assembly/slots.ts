@@ -1,6 +1,9 @@
 // Vectors of doubles modulo t = 2^48 − 16383.
 
+import { fit } from './doubles';
+
 const T: f64 = 281474976694273.0;
+const HALF: f64 = 140737488347136.0; // (t − 1)/2
 const TWO_24: f64 = 16777216.0;
 /** The bits of 2^52: with an integer below 2^52 in the mantissa they are a double, 2^52 more than that integer. */
 const TWO_52: i64 = 0x4330000000000000;
@@ -47,53 +50,56 @@ function maskSlot(slot: usize, drawn: f64, base: f64, sign: f64): usize {
   return slot + 8;
 }
 
-/** Values to lanes of one slot each. @returns whether every value is an integer */
-export function encodeSingle(values: usize, slots: usize, count: i32, offset: f64): bool {
-  let whole = i64x2.splat(-1);
+/** Values to lanes of one slot each. @returns whether every value is an integer within ±most */
+export function encodeSingle(values: usize, slots: usize, count: i32, most: f64): bool {
+  const limit = f64x2.splat(most);
+  let fits = i64x2.splat(-1);
   for (let i = 0; i < count; i += 2, values += 16, slots += 16) {
     const value = v128.load(values);
-    whole = v128.and(whole, f64x2.eq(value, f64x2.floor(value)));
-    v128.store(slots, lanes(value, offset));
+    fits = v128.and(fits, fit(value, limit));
+    v128.store(slots, reduced(value));
   }
-  return v128.all_true<i64>(whole);
+  return v128.all_true<i64>(fits);
 }
 
 /** Two values a slot, the first one low. @param count - slots */
-export function encodeDouble(values: usize, slots: usize, count: i32, offset: f64): bool {
-  let whole = i64x2.splat(-1);
+export function encodeDouble(values: usize, slots: usize, count: i32, most: f64): bool {
+  const limit = f64x2.splat(most);
+  let fits = i64x2.splat(-1);
   for (let i = 0; i < count; i += 2, values += 32, slots += 16) {
     const a = v128.load(values);
     const b = v128.load(values, 16);
-    whole = v128.and(whole, v128.and(f64x2.eq(a, f64x2.floor(a)), f64x2.eq(b, f64x2.floor(b))));
-    const low = lanes(v128.shuffle<u64>(a, b, 0, 2), offset);
-    const high = lanes(v128.shuffle<u64>(a, b, 1, 3), offset);
-    v128.store(slots, f64x2.add(low, f64x2.mul(high, f64x2.splat(TWO_24))));
+    fits = v128.and(fits, v128.and(fit(a, limit), fit(b, limit)));
+    const low = v128.shuffle<u64>(a, b, 0, 2);
+    const high = v128.shuffle<u64>(a, b, 1, 3);
+    v128.store(slots, reduced(f64x2.add(low, f64x2.mul(high, f64x2.splat(TWO_24)))));
   }
-  return v128.all_true<i64>(whole);
+  return v128.all_true<i64>(fits);
 }
 
-/** Saturated at ±offset, and moved to be no less than 0. */
-@inline
-function lanes(value: v128, offset: f64): v128 {
-  const most = f64x2.splat(offset);
-  return f64x2.add(f64x2.min(f64x2.max(value, f64x2.neg(most)), most), most);
-}
-
-export function decodeSingle(slots: usize, values: usize, count: i32, offset: f64): void {
-  for (let i = 0; i < count; i += 2, slots += 16, values += 16) {
-    v128.store(values, f64x2.sub(v128.load(slots), f64x2.splat(offset)));
-  }
+export function decodeSingle(slots: usize, values: usize, count: i32): void {
+  for (let i = 0; i < count; i += 2, slots += 16, values += 16) v128.store(values, centred(v128.load(slots)));
 }
 
 /** @param count - slots */
-export function decodeDouble(slots: usize, values: usize, count: i32, offset: f64): void {
-  const less = f64x2.splat(offset);
+export function decodeDouble(slots: usize, values: usize, count: i32): void {
   for (let i = 0; i < count; i += 2, slots += 16, values += 32) {
-    const slot = v128.load(slots);
-    const high = f64x2.floor(f64x2.mul(slot, f64x2.splat(1.0 / TWO_24)));
-    const second = f64x2.sub(high, less);
-    const first = f64x2.sub(f64x2.sub(slot, f64x2.mul(high, f64x2.splat(TWO_24))), less);
-    v128.store(values, v128.shuffle<u64>(first, second, 0, 2));
-    v128.store(values, v128.shuffle<u64>(first, second, 1, 3), 16);
+    const slot = centred(v128.load(slots));
+    const high = f64x2.floor(f64x2.add(f64x2.mul(slot, f64x2.splat(1.0 / TWO_24)), f64x2.splat(0.5)));
+    const low = f64x2.sub(slot, f64x2.mul(high, f64x2.splat(TWO_24)));
+    v128.store(values, v128.shuffle<u64>(low, high, 0, 2));
+    v128.store(values, v128.shuffle<u64>(low, high, 1, 3), 16);
   }
+}
+
+/** From ±(t − 1)/2 to [0, t). */
+@inline
+function reduced(value: v128): v128 {
+  return f64x2.add(value, v128.and(f64x2.lt(value, f64x2.splat(0.0)), f64x2.splat(T)));
+}
+
+/** And back. */
+@inline
+function centred(slot: v128): v128 {
+  return f64x2.sub(slot, v128.and(f64x2.gt(slot, f64x2.splat(HALF)), f64x2.splat(T)));
 }

@@ -1,5 +1,6 @@
-import { checkErrors, checkLimbs, noIntegers } from '../checks.ts';
-import type { Lanes, LatticeKernels } from '../kernels.ts';
+import { checkErrors, checkLimbs, outsideLane } from '../checks.ts';
+import type { LatticeKernels } from '../kernels.ts';
+import { type LatticeLaneBits, largestInLane } from '../lanes.ts';
 import { checkPolynomials, DEGREE, LIMB_BITS, LIMBS, MASK_RING, POLYNOMIAL_WORDS } from '../rings.ts';
 import { GARNER, limbWeights } from '../tables.ts';
 import { lifted, product } from './narrow-ring.ts';
@@ -9,23 +10,22 @@ const PRIMES = MASK_RING.primes.map(({ value }) => Number(value));
 const WEIGHTS = MASK_RING.primes.map(limbWeights);
 
 export const lattice: LatticeKernels = {
-  encode(values, lanes, errors) {
-    checkLimbs(values.length, lanes);
+  encode(values, bits, errors) {
+    checkLimbs(values.length, bits);
     checkErrors(errors);
-    const limbs = limbsOf(values, lanes);
+    const limbs = limbsOf(values, bits);
     const out = new Uint32Array(POLYNOMIAL_WORDS);
     for (let prime = 0; prime < PRIMES.length; prime++) residuesOf(limbs, errors, prime, out);
     limbs.fill(0);
     return out;
   },
-  decode(coefficients, lanes, values) {
+  decode(coefficients, bits, values) {
     checkPolynomials(coefficients);
-    checkLimbs(values.length, lanes);
-    const { bits, offset } = lanes;
+    checkLimbs(values.length, bits);
     const limbs = new Float64Array(LIMBS * DEGREE);
-    for (let i = 0; i < DEGREE; i++) opened(coefficients, i, limbs);
+    for (let i = 0; i < DEGREE; i++) opened(coefficients, i, bits, limbs);
     for (let i = 0; i < values.length; i++) {
-      values[i] = (bits === LIMB_BITS ? limbs[i]! : limbs[2 * i]! + limbs[2 * i + 1]! * LIMB) - offset;
+      values[i] = bits === LIMB_BITS ? limbs[i]! : limbs[2 * i]! + limbs[2 * i + 1]! * LIMB;
     }
     limbs.fill(0);
   },
@@ -42,17 +42,17 @@ export const lattice: LatticeKernels = {
 /** Two 64-bit words a sample, of each the low 42 bits. */
 const SAMPLE_BYTES = 16;
 
-/** Limb l of coefficient i at 4i + l: a value in 46 bits takes two, low first. */
-function limbsOf(values: Float64Array, { bits, offset }: Lanes<23 | 46>): Float64Array {
+/** Limb l of coefficient i at 4i + l: a value in 46 bits takes two, the low one of which is not negative. */
+function limbsOf(values: Float64Array, bits: LatticeLaneBits): Float64Array {
   const limbs = new Float64Array(LIMBS * DEGREE);
+  const most = largestInLane(bits);
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
-    if (value !== Math.floor(value)) noIntegers();
-    const lane = Math.min(Math.max(value, -offset), offset) + offset;
-    if (bits === LIMB_BITS) limbs[i] = lane;
+    if (value !== Math.floor(value) || Math.abs(value) > most) outsideLane(bits); // NaN is not equal to itself
+    if (bits === LIMB_BITS) limbs[i] = value;
     else {
-      const high = Math.floor(lane / LIMB);
-      limbs[2 * i] = lane - high * LIMB;
+      const high = Math.floor(value / LIMB);
+      limbs[2 * i] = value - high * LIMB;
       limbs[2 * i + 1] = high;
     }
   }
@@ -60,9 +60,9 @@ function limbsOf(values: Float64Array, { bits, offset }: Lanes<23 | 46>): Float6
 }
 
 /**
- * Exact in doubles: three products of 23 and 27 bits, one of 8 and 27, and a limb stay below 2^52. So does the
- * quotient's floor: it is below 2^26, where doubles are 2^−27 apart and rounding is monotone, so what is less than
- * an integer by 1/q or more, q < 2^27, is not rounded up to it.
+ * Exact in doubles: three products of 23 and 27 bits, one of 8 and 27, and a limb stay within 2^52. So does the
+ * quotient's floor: it is within 2^26, where doubles are at most 2^−27 apart and rounding is monotone, so what is less
+ * than an integer by 1/q or more, q < 2^27, is not rounded up to it.
  */
 function residuesOf(limbs: Float64Array, errors: Int8Array, prime: number, out: Uint32Array): void {
   const q = PRIMES[prime]!;
@@ -74,8 +74,11 @@ function residuesOf(limbs: Float64Array, errors: Int8Array, prime: number, out: 
   }
 }
 
-/** Garner's algorithm (Knuth, TAOCP 2, §4.3.2), then the value modulo t = 2^92 in limbs. */
-function opened(residues: Uint32Array, i: number, limbs: Float64Array): void {
+/**
+ * Garner's algorithm (Knuth, TAOCP 2, §4.3.2) for the coefficient between ±q/2, then that modulo t = 2^92 in limbs. The
+ * upper limb of a lane is balanced, in [−2^22, 2^22), and so is its only one; the lower of two is in [0, 2^23).
+ */
+function opened(residues: Uint32Array, i: number, bits: LatticeLaneBits, limbs: Float64Array): void {
   const digits = [0, 0, 0, 0];
   for (let k = 0; k < LIMBS; k++) {
     const q = PRIMES[k]!;
@@ -83,12 +86,12 @@ function opened(residues: Uint32Array, i: number, limbs: Float64Array): void {
     for (let j = 0; j < k; j++) digit = product(lifted(digit - (digits[j]! % q), q), GARNER.inverses[k]![j]!, q);
     digits[k] = digit;
   }
-  const isNegative = Number(digits[3]! > PRIMES[3]! / 2);
+  digits[3]! -= PRIMES[3]! * Number(digits[3]! > PRIMES[3]! / 2);
   let carry = 0;
   for (let l = 0; l < LIMBS; l++) {
-    let sum = carry + isNegative * GARNER.limbs[LIMBS]![l]!;
-    for (let k = 0; k < LIMBS; k++) sum += digits[k]! * GARNER.limbs[k]![l]!; // below 2^52
-    carry = Math.floor(sum / LIMB);
+    let sum = carry;
+    for (let k = 0; k < LIMBS; k++) sum += digits[k]! * GARNER.limbs[k]![l]!; // within 2^51
+    carry = Math.floor(sum / LIMB + (bits === LIMB_BITS || l % 2 === 1 ? 0.5 : 0));
     limbs[LIMBS * i + l] = sum - carry * LIMB;
   }
 }

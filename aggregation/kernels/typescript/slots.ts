@@ -1,5 +1,6 @@
-import { checkSlots, noIntegers } from '../checks.ts';
+import { checkSlots, outsideLane } from '../checks.ts';
 import type { Mask, SlotKernels } from '../kernels.ts';
+import { largestInLane } from '../lanes.ts';
 import { SLOT_MODULUS } from '../rings.ts';
 
 /** Values of key stream read at once. */
@@ -16,33 +17,37 @@ export const slots: SlotKernels = {
       bytes.fill(0);
     }
   },
-  encode(values, lanes, into) {
-    checkSlots(values.length, lanes, into.length);
-    const { bits, offset } = lanes;
-    const lane = (value: number): number => {
-      if (value !== Math.floor(value)) noIntegers(); // NaN is not equal to itself
-      return Math.min(Math.max(value, -offset), offset) + offset;
+  encode(values, bits, into) {
+    checkSlots(values.length, bits, into.length);
+    const most = largestInLane(bits);
+    const checked = (value: number): number => {
+      if (value !== Math.floor(value) || Math.abs(value) > most) outsideLane(bits); // NaN is not equal to itself
+      return value;
     };
-    if (bits === 48) for (let i = 0; i < into.length; i++) into[i] = lane(values[i]!);
+    if (bits === 48) for (let i = 0; i < into.length; i++) into[i] = reduced(checked(values[i]!));
     else {
       for (let i = 0; i < into.length; i++) {
-        into[i] = lane(values[2 * i]!) + lane(values[2 * i + 1] ?? 0) * TWO_24;
+        into[i] = reduced(checked(values[2 * i]!) + checked(values[2 * i + 1] ?? 0) * TWO_24);
       }
     }
   },
-  decode(sum, lanes, values) {
-    checkSlots(values.length, lanes, sum.length);
-    const { bits, offset } = lanes;
-    if (bits === 48) for (let i = 0; i < sum.length; i++) values[i] = sum[i]! - offset;
+  decode(sum, bits, values) {
+    checkSlots(values.length, bits, sum.length);
+    if (bits === 48) for (let i = 0; i < sum.length; i++) values[i] = centred(sum[i]!);
     else {
       for (let i = 0; i < sum.length; i++) {
-        const second = Math.floor(sum[i]! / TWO_24);
-        values[2 * i] = sum[i]! - second * TWO_24 - offset;
-        values[2 * i + 1] = second - offset; // past the end of an odd vector: dropped
+        const slot = centred(sum[i]!);
+        const second = Math.floor(slot / TWO_24 + 0.5);
+        values[2 * i] = slot - second * TWO_24;
+        values[2 * i + 1] = second; // past the end of an odd vector: dropped
       }
     }
   },
 };
+
+/** From ±(t − 1)/2 to [0, t), and back. */
+const reduced = (value: number): number => value + SLOT_MODULUS * Number(value < 0);
+const centred = (slot: number): number => slot - SLOT_MODULUS * Number(slot > (SLOT_MODULUS - 1) / 2);
 
 /** Asks for as many as are still missing, until none is: no byte of the stream is read and not looked at. */
 function maskOnce(sum: Float64Array, { stream, adds }: Mask, buffer: Uint8Array): void {

@@ -12,10 +12,10 @@ export interface Exports {
   subtract64(sum: number, term: number, length: number): void;
 
   maskSlots(slots: number, words: number, count: number, adds: number): number;
-  encodeSingle(values: number, slots: number, count: number, offset: number): number;
-  encodeDouble(values: number, slots: number, count: number, offset: number): number;
-  decodeSingle(slots: number, values: number, count: number, offset: number): void;
-  decodeDouble(slots: number, values: number, count: number, offset: number): void;
+  encodeSingle(values: number, slots: number, count: number, most: number): number;
+  encodeDouble(values: number, slots: number, count: number, most: number): number;
+  decodeSingle(slots: number, values: number, count: number): void;
+  decodeDouble(slots: number, values: number, count: number): void;
 
   cutNarrow(residues: number, from: number, mask: number, q: number): number;
   addNarrow(sum: number, term: number, q: number): void;
@@ -50,20 +50,19 @@ export interface Exports {
   packWide(residues: number, packed: number, bits: number): void;
   unpackWide(packed: number, residues: number, bits: number, q: bigint): number;
 
-  encodeLimbs(values: number, limbs: number, count: number, offset: number): number;
-  encodeLimbPairs(values: number, limbs: number, count: number, offset: number): number;
-  decodeLimbs(limbs: number, values: number, count: number, offset: number): void;
-  decodeLimbPairs(limbs: number, values: number, count: number, offset: number): void;
+  inLanes(values: number, count: number, most: number): number;
+  splitLanes(values: number, limbs: number, count: number): void;
+  joinLanes(limbs: number, count: number): void;
   residuesOf(
     limbs: number,
     errors: number,
     residues: number,
-    q: bigint,
-    b1: bigint,
-    b2: bigint,
-    b3: bigint,
-    t: bigint,
+    q: number,
+    b1: number,
+    b2: number,
+    b3: number,
+    t: number,
   ): void;
-  openLimbs(residues: number, limbs: number, constants: number): void;
+  openLimbs(residues: number, limbs: number, garner: number, weights: number, low: number): void;
   centredBinomial(bytes: number, samples: number, count: number): void;
 }

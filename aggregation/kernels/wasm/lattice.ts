@@ -1,53 +1,53 @@
-import { checkErrors, checkLimbs, noIntegers } from '../checks.ts';
+import { checkErrors, checkLimbs, outsideLane } from '../checks.ts';
 import type { LatticeKernels } from '../kernels.ts';
+import { largestInLane } from '../lanes.ts';
 import { checkPolynomials, DEGREE, LIMB_BITS, LIMBS, MASK_RING, POLYNOMIAL_WORDS } from '../rings.ts';
 import { companion, GARNER, limbWeights } from '../tables.ts';
 import type { Arena } from './arena.ts';
 import type { Exports } from './exports.ts';
 
-/** Bytes of a polynomial, and of the limbs of its coefficients. */
+/** Bytes of a polynomial, and of the limbs of its coefficients as doubles. */
 const BYTES = 4 * POLYNOMIAL_WORDS;
+const LIMB_BYTES = 8 * LIMBS * DEGREE;
 /** Samples at a time, and bytes of key stream for each. */
 const CHUNK = 4096;
 const SAMPLE_BYTES = 16;
 
 export function latticeOn(wasm: Exports, arena: Arena): LatticeKernels {
   const { bytes } = arena;
-  const constants = arena.keep(openingConstants());
-  const weights = MASK_RING.primes.map(
-    (prime) => [prime.value, ...limbWeights(prime).slice(1).map(BigInt)] as [bigint, bigint, bigint, bigint, bigint],
+  const garner = arena.keep(garnerWords());
+  const weights = arena.keep(Float64Array.from(GARNER.limbs.slice(1).flat()));
+  const primes = MASK_RING.primes.map(
+    (prime) => [Number(prime.value), ...limbWeights(prime).slice(1)] as [number, number, number, number, number],
   );
   return {
-    encode(values, lanes, errors) {
-      checkLimbs(values.length, lanes);
+    encode(values, bits, errors) {
+      checkLimbs(values.length, bits);
       checkErrors(errors);
-      const encode = lanes.bits === LIMB_BITS ? wasm.encodeLimbs : wasm.encodeLimbPairs;
-      return arena.use(values.byteLength + 2 * BYTES + DEGREE, (at) => {
-        const limbs = at + values.byteLength;
-        const residues = limbs + BYTES;
+      const isLimbs = bits === LIMB_BITS;
+      return arena.use(LIMB_BYTES + BYTES + DEGREE + (isLimbs ? 0 : LIMB_BYTES / 2), (at) => {
+        const residues = at + LIMB_BYTES;
         const noise = residues + BYTES;
-        bytes.set(bytesOf(values), at);
+        const lanes = isLimbs ? at : noise + DEGREE;
+        bytes.set(bytesOf(values), lanes);
         bytes.set(bytesOf(errors), noise);
-        if (!encode(at, limbs, values.length, lanes.offset)) noIntegers();
-        for (const [prime, of] of weights.entries()) {
-          wasm.residuesOf(limbs, noise, residues + 4 * DEGREE * prime, ...of);
-        }
+        if (!wasm.inLanes(lanes, values.length, largestInLane(bits))) outsideLane(bits);
+        if (!isLimbs) wasm.splitLanes(lanes, at, values.length);
+        for (const [prime, of] of primes.entries()) wasm.residuesOf(at, noise, residues + 4 * DEGREE * prime, ...of);
         const out = new Uint32Array(POLYNOMIAL_WORDS);
         bytesOf(out).set(bytes.subarray(residues, residues + BYTES));
         return out;
       });
     },
-    decode(coefficients, lanes, values) {
+    decode(coefficients, bits, values) {
       checkPolynomials(coefficients);
-      checkLimbs(values.length, lanes);
-      const decode = lanes.bits === LIMB_BITS ? wasm.decodeLimbs : wasm.decodeLimbPairs;
-      arena.use(2 * BYTES + values.byteLength, (at) => {
+      checkLimbs(values.length, bits);
+      arena.use(BYTES + LIMB_BYTES, (at) => {
         const limbs = at + BYTES;
-        const to = limbs + BYTES;
         bytes.set(bytesOf(coefficients), at);
-        wasm.openLimbs(at, limbs, constants);
-        decode(limbs, to, values.length, lanes.offset);
-        bytesOf(values).set(bytes.subarray(to, to + values.byteLength));
+        wasm.openLimbs(at, limbs, garner, weights, bits === LIMB_BITS ? 0.5 : 0);
+        if (bits !== LIMB_BITS) wasm.joinLanes(limbs, values.length);
+        bytesOf(values).set(bytes.subarray(limbs, limbs + values.byteLength));
       });
     },
     centredBinomial(source, into) {
@@ -68,12 +68,11 @@ export function latticeOn(wasm: Exports, arena: Arena): LatticeKernels {
 const bytesOf = (of: ArrayBufferView): Uint8Array => new Uint8Array(of.buffer, of.byteOffset, of.byteLength);
 
 /** In the order that `assembly/lattice.ts` reads them. */
-function openingConstants(): BigUint64Array {
+function garnerWords(): Uint32Array {
   const primes = MASK_RING.primes.map(({ value }) => value);
   const inverses = GARNER.inverses.flatMap((of, k) =>
-    of.flatMap((inverse) => [BigInt(inverse), companion(BigInt(inverse), primes[k]!, 32)]),
+    of.flatMap((inverse) => [inverse, Number(companion(BigInt(inverse), primes[k]!, 32))]),
   );
-  const limbs = GARNER.limbs.flat().map(BigInt);
   if (inverses.length !== LIMBS * (LIMBS - 1)) throw new Error('four primes have six inverses');
-  return BigUint64Array.from([...primes, ...inverses, ...limbs]);
+  return Uint32Array.from([...primes.map(Number), ...inverses]);
 }

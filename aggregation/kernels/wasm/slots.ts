@@ -1,5 +1,6 @@
-import { checkSlots, noIntegers } from '../checks.ts';
+import { checkSlots, outsideLane } from '../checks.ts';
 import type { SlotKernels } from '../kernels.ts';
+import { largestInLane } from '../lanes.ts';
 import type { Arena } from './arena.ts';
 import type { Exports } from './exports.ts';
 
@@ -28,9 +29,10 @@ export function slotsOn(wasm: Exports, arena: Arena): SlotKernels {
         }
       });
     },
-    encode(values, lanes, slots) {
-      checkSlots(values.length, lanes, slots.length);
-      const each = lanes.bits === 24 ? 2 : 1;
+    encode(values, bits, slots) {
+      checkSlots(values.length, bits, slots.length);
+      const most = largestInLane(bits);
+      const each = bits === 24 ? 2 : 1;
       const encode = each === 2 ? wasm.encodeDouble : wasm.encodeSingle;
       const size = Math.min(CHUNK, slots.length);
       arena.use(8 * (each + 1) * (size + 1), (at) => {
@@ -40,14 +42,14 @@ export function slotsOn(wasm: Exports, arena: Arena): SlotKernels {
           const part = bytesOf(slots.subarray(from, from + size));
           bytes.set(source, at);
           bytes.fill(0, at + source.length, at + source.length + 8); // the missing half of an odd last pair
-          if (!encode(at, to, part.length / 8, lanes.offset)) noIntegers();
+          if (!encode(at, to, part.length / 8, most)) outsideLane(bits);
           part.set(bytes.subarray(to, to + part.length));
         }
       });
     },
-    decode(slots, lanes, values) {
-      checkSlots(values.length, lanes, slots.length);
-      const each = lanes.bits === 24 ? 2 : 1;
+    decode(slots, bits, values) {
+      checkSlots(values.length, bits, slots.length);
+      const each = bits === 24 ? 2 : 1;
       const decode = each === 2 ? wasm.decodeDouble : wasm.decodeSingle;
       const size = Math.min(CHUNK, slots.length);
       arena.use(8 * (each + 1) * (size + 1), (at) => {
@@ -56,7 +58,7 @@ export function slotsOn(wasm: Exports, arena: Arena): SlotKernels {
           const source = bytesOf(slots.subarray(from, from + size));
           const part = bytesOf(values.subarray(each * from, each * (from + size)));
           bytes.set(source, at);
-          decode(at, to, source.length / 8, lanes.offset);
+          decode(at, to, source.length / 8);
           part.set(bytes.subarray(to, to + part.length));
         }
       });

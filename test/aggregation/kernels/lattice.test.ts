@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Kernels, Lanes } from '../../../aggregation/kernels/kernels.ts';
+import type { Kernels } from '../../../aggregation/kernels/kernels.ts';
+import { LARGEST_ERROR_SUM, largestInLane, valuesPerPolynomial } from '../../../aggregation/kernels/lanes.ts';
 import { MASK_RING, POLYNOMIAL_WORDS } from '../../../aggregation/kernels/rings.ts';
 import { BOTH, bytesOf, bytesThen, keyStream, polynomialOf, residue } from './both.ts';
 
@@ -36,119 +37,189 @@ const ofIntegers = (at: (i: number) => bigint): Uint32Array =>
 
 describe.each([23, 46] as const)('lanes of %i bits', (bits) => {
   const each = 92 / bits;
-  const lanes = (offset: number): Lanes<23 | 46> => ({ bits, offset });
-  const most = 2 ** (bits - 1) - 1;
+  const most = largestInLane(bits);
+  const all = valuesPerPolynomial(bits);
 
-  test.each([0, 1, 5, (4 * N * 23) / bits])(
-    '%i values and the errors are the residues of one integer a coefficient',
+  /** Coefficient i, as the definition says. */
+  const coefficient = (values: ArrayLike<number>, errors: ArrayLike<number>, i: number): bigint => {
+    let sum = BigInt(errors[i]!) << 92n;
+    for (let lane = 0; lane < each; lane++) sum += BigInt(values[each * i + lane] ?? 0) << BigInt(bits * lane);
+    return sum;
+  };
+
+  test.each([0, 1, 2, 5, all - 1, all])(
+    '%i values and the errors are the residues of one integer a coefficient, and open again',
     (length) => {
-      const offset = Math.floor(most / 3);
-      const [values, errors] = [integers(length, offset, 'values'), errorsOf('errors')];
-      const expected = ofIntegers((i) => {
-        let sum = BigInt(errors[i]!) << 92n;
-        for (let lane = 0; lane < each; lane++) {
-          const value = values[each * i + lane];
-          if (value !== undefined) sum += BigInt(value + offset) << BigInt(bits * lane);
-        }
-        return sum;
-      });
-      same(({ lattice }) => {
-        const encoded = lattice.encode(values, lanes(offset), errors);
+      const [values, errors] = [integers(length, most, 'values'), errorsOf('errors')];
+      const expected = ofIntegers((i) => coefficient(values, errors, i));
+      for (const { lattice } of BOTH) {
+        const encoded = lattice.encode(values, bits, errors);
         expect(encoded).toEqual(expected);
         const opened = new Float64Array(length);
-        lattice.decode(encoded, lanes(offset), opened);
+        lattice.decode(encoded, bits, opened);
         expect(opened).toEqual(values);
-        return encoded;
-      });
+      }
     },
   );
 
-  test('a sum of 190 opens exactly, with every value at either end and every error at its largest', () => {
-    const [n, offset] = [190, Math.floor(most / 190)]; // 190 · 42 errors are 0.488 q
+  test('the sum of 200, lanes at either end of the bound and errors too, opens exactly', () => {
+    const n = 200;
+    const sums = integers(all, most, 'sums');
+    // every sign beside every other: a coefficient's lanes and errors count in binary
+    const sign = (i: number, bit: number): number => 1 - 2 * ((i >> bit) & 1);
+    for (let i = 0; i < all / 2; i++) sums[i] = most * sign(Math.floor(i / each), i % each);
+    const errorSums = Float64Array.from({ length: N }, (_, i) => LARGEST_ERROR_SUM * sign(i, each));
+    const share = (of: number, tenant: number): number =>
+      Math.trunc(of / n) + (tenant < Math.abs(of % n) ? Math.sign(of) : 0);
+    const totals = BOTH.map(({ lattice, maskRing }) => {
+      const total = new Uint32Array(POLYNOMIAL_WORDS);
+      for (let tenant = 0; tenant < n; tenant++) {
+        const values = sums.map((sum) => share(sum, tenant));
+        const errors = Int8Array.from(errorSums, (sum) => share(sum, tenant));
+        maskRing.add(total, lattice.encode(values, bits, errors));
+      }
+      const opened = new Float64Array(all);
+      lattice.decode(total, bits, opened);
+      expect(opened).toEqual(sums.map((sum) => sum + 0));
+      return total;
+    });
+    expect(totals[0]).toEqual(ofIntegers((i) => coefficient(sums, errorSums, i)));
+    expect(totals[1]).toEqual(totals[0]);
+  });
+
+  test('tenants may each be as large as the sum, when they cancel', () => {
+    const errors = errorsOf('errors');
+    const [first, last] = [integers(all, most, 'first'), integers(all, most, 'last')];
+    for (const { lattice, maskRing } of BOTH) {
+      const total = lattice.encode(first, bits, errors);
+      maskRing.add(total, lattice.encode(last, bits, errors));
+      maskRing.add(
+        total,
+        lattice.encode(
+          first.map((one) => -one),
+          bits,
+          errors,
+        ),
+      );
+      const opened = new Float64Array(all);
+      lattice.decode(total, bits, opened);
+      expect(opened).toEqual(last.map((one) => one + 0));
+    }
+  });
+
+  test('one more than the bound, in any lane or of the errors, opens to other values', () => {
+    const opens = (values: readonly number[], error: number): boolean[] =>
+      BOTH.map(({ lattice }) => {
+        const opened = new Float64Array(each);
+        lattice.decode(
+          ofIntegers((i) => (i === 0 ? coefficient(values, [error], 0) : 0n)),
+          bits,
+          opened,
+        );
+        return opened.every((one, lane) => one === values[lane]);
+      });
     for (const sign of [1, -1]) {
-      const values = new Float64Array((4 * N * 23) / bits).fill(sign * offset);
-      values.fill(-sign * offset, 1, 2);
-      const errors = new Int8Array(N).fill(sign * 42);
-      for (const { lattice, maskRing } of BOTH) {
-        const one = lattice.encode(values, lanes(offset), errors);
-        const sum = new Uint32Array(POLYNOMIAL_WORDS);
-        for (let i = 0; i < n; i++) maskRing.add(sum, one);
-        const opened = new Float64Array(values.length);
-        lattice.decode(sum, lanes(n * offset), opened);
-        expect(opened).toEqual(values.map((value) => n * value));
+      const full = new Array<number>(each).fill(sign * most);
+      expect(opens(full, sign * LARGEST_ERROR_SUM)).toEqual([true, true]);
+      expect(opens(full, sign * (LARGEST_ERROR_SUM + 1))).toEqual([false, false]);
+      for (let lane = 0; lane < each; lane++) {
+        const with1 = full.with(lane, most + 1);
+        expect(opens(with1, 0), `lane ${lane}`).toEqual([false, false]);
+        expect(opens(full.with(lane, -most - 2), 0), `lane ${lane}`).toEqual([false, false]);
       }
     }
   });
 
-  test('values beyond the offset saturate', () => {
+  test('opening centres: an integer within the bound comes back modulo 2^92, as balanced digits', () => {
+    const edge = (2n * BigInt(LARGEST_ERROR_SUM) + 1n) << 91n;
+    const view = new DataView(bytesOf(16 * N, 'coefficients').buffer);
+    const half = 1n << BigInt(bits - 1);
+    const integers = Array.from({ length: N }, (_, i) => {
+      const drawn = (view.getBigUint64(16 * i, true) << 64n) | view.getBigUint64(16 * i + 8, true);
+      const edges = [edge, -edge, 0n, -1n, 1n, 2n ** 92n, -(2n ** 92n), 2n ** 92n - 1n, 2n ** 91n, -(2n ** 91n)];
+      return [...edges, half, half - 1n, -half, -half - 1n][i] ?? (drawn % (2n * edge)) - edge;
+    });
+    const expected = integers.flatMap((integer) => {
+      let rest = BigInt.asUintN(92, integer);
+      return Array.from({ length: each }, () => {
+        const digit = BigInt.asIntN(bits, rest);
+        rest = (rest - digit) >> BigInt(bits);
+        return Number(digit);
+      });
+    });
+    const coefficients = ofIntegers((i) => integers[i]!);
     for (const { lattice } of BOTH) {
-      const coefficients = lattice.encode(Float64Array.of(11, -11, 1e15, -1e300), lanes(10), noErrors);
-      const opened = new Float64Array(4);
-      lattice.decode(coefficients, lanes(10), opened);
-      expect([...opened]).toEqual([10, -10, 10, -10]);
+      const opened = new Float64Array(all);
+      lattice.decode(coefficients, bits, opened);
+      expect([...opened]).toEqual(expected);
     }
   });
 
-  test('what is no integer, does not fit or is not there is refused', () => {
-    for (const { lattice } of BOTH) {
-      const values = new Float64Array(4);
-      for (const bad of [0.5, Number.NaN]) {
-        expect(() => lattice.encode(values.with(2, bad), lanes(1), noErrors)).toThrow(RangeError);
-      }
-      expect(() => lattice.encode(new Float64Array((4 * N * 23) / bits + 1), lanes(1), noErrors)).toThrow(RangeError);
-      expect(() => lattice.encode(values, lanes(1), new Int8Array(N - 1))).toThrow(RangeError);
-      expect(() => lattice.encode(values, lanes(most + 1), noErrors)).toThrow(RangeError);
-      expect(() => lattice.encode(values, { bits: 24 as 23, offset: 1 }, noErrors)).toThrow(RangeError);
-      const coefficients = new Uint32Array(POLYNOMIAL_WORDS);
-      expect(() => lattice.decode(coefficients.subarray(1), lanes(1), values)).toThrow(RangeError);
-      expect(() => lattice.decode(coefficients, lanes(0), values)).toThrow(RangeError);
-    }
-  });
-});
-
-test('opening centres: an integer in (−0.49 q, 0.49 q) comes back modulo 2^92', () => {
-  const edge = (Q * 49n) / 100n;
-  const view = new DataView(bytesOf(16 * N, 'coefficients').buffer);
-  const integers = Array.from({ length: N }, (_, i) => {
-    const drawn = (view.getBigUint64(16 * i, true) << 64n) | view.getBigUint64(16 * i + 8, true);
-    return [edge, -edge, 0n, -1n, 1n, 2n ** 92n, -(2n ** 92n), 2n ** 92n - 1n][i] ?? (drawn % (2n * edge)) - edge;
-  });
-  const coefficients = ofIntegers((i) => integers[i]!);
-  const expected = integers.flatMap((value) =>
-    [0n, 23n, 46n, 69n].map((shift) => Number((BigInt.asUintN(92, value) >> shift) & 0x7fffffn) - 1),
-  );
-  for (const { lattice } of BOTH) {
-    const opened = new Float64Array(4 * N);
-    lattice.decode(coefficients, { bits: 23, offset: 1 }, opened);
-    expect([...opened]).toEqual(expected);
-  }
-});
-
-test('any residues open to the same in both implementations', () => {
-  for (let seed = 0; seed < 4; seed++) {
-    same(({ lattice, maskRing }) => {
-      const opened = new Float64Array(4 * N);
-      lattice.decode(maskRing.uniform(keyStream(seed)), { bits: 23, offset: 1 }, opened);
+  test('any residues open to the same in both implementations, those about q/2 too', () => {
+    const smaller = Q / MASK_RING.primes[3]!.value;
+    const middle = (MASK_RING.primes[3]!.value - 1n) / 2n;
+    const edges = [middle - 1n, middle, middle + 1n, middle + 2n].flatMap((top) => [top * smaller - 1n, top * smaller]);
+    const about = ofIntegers((i) => edges[i % 8]!);
+    same(({ lattice }) => {
+      const opened = new Float64Array(all);
+      lattice.decode(about, bits, opened);
       return opened;
     });
+    for (let seed = 0; seed < 4; seed++) {
+      same(({ lattice, maskRing }) => {
+        const opened = new Float64Array(all);
+        lattice.decode(maskRing.uniform(keyStream(seed)), bits, opened);
+        return opened;
+      });
+    }
+  });
+
+  test('what no lane holds is refused without naming it, and what does not fit or is not there', () => {
+    for (const { lattice } of BOTH) {
+      const values = new Float64Array(5);
+      for (const bad of [0.5, -1e-9, Number.NaN, most + 1, -most - 1, Number.NEGATIVE_INFINITY, 1e300]) {
+        for (const at of [0, 1, 2, 3, 4]) {
+          const encode = () => lattice.encode(values.with(at, bad), bits, noErrors);
+          expect(encode, `${bad} at ${at}`).toThrow(RangeError);
+          expect(encode).toThrow(`within ±${most}, as ${bits} bits hold; one is not`);
+        }
+      }
+      expect(() => lattice.encode(new Float64Array(all + 1), bits, noErrors)).toThrow(`holds ${all} values`);
+      expect(() => lattice.encode(values, bits, new Int8Array(N - 1))).toThrow(RangeError);
+      expect(() => lattice.encode(values, 24 as 23, noErrors)).toThrow('23 or 46 bits, got 24');
+      const coefficients = new Uint32Array(POLYNOMIAL_WORDS);
+      expect(() => lattice.decode(coefficients.subarray(1), bits, values)).toThrow(RangeError);
+      expect(() => lattice.decode(coefficients, bits, new Float64Array(all + 1))).toThrow(RangeError);
+      expect(() => lattice.decode(coefficients, 48 as 46, values)).toThrow('23 or 46 bits, got 48');
+    }
+  });
+});
+
+test('integers next to a multiple of a prime, or half-way between two, keep their residues', () => {
+  const most = BigInt(largestInLane(46));
+  for (const { value: q } of MASK_RING.primes) {
+    const targets = [0n, 1n, q - 1n, q / 2n, q / 2n + 1n];
+    const upper = integers(N, Number(most), 'upper lanes');
+    const errors = errorsOf('errors');
+    const values = new Float64Array(2 * N);
+    const expected = ofIntegers((i) => {
+      const above = (BigInt(upper[i]!) << 46n) + (BigInt(errors[i]!) << 92n);
+      // the lower lane: from −most to most, and with the rest a target modulo q
+      const from = ((2n * most - q) * BigInt(i)) / BigInt(N - 1) - most;
+      const lower = from + ((((targets[i % 5]! - above - from) % q) + q) % q);
+      values.set([Number(lower), upper[i]!], 2 * i);
+      return lower + above;
+    });
+    for (const { lattice } of BOTH) expect(lattice.encode(values, 46, errors)).toEqual(expected);
   }
 });
 
-test('encodes integers around the multiples of a prime, where a quotient may be off by one', () => {
-  for (const { value: q } of MASK_RING.primes) {
-    const most = 2n ** 46n / q - 1n;
-    const lanes = Array.from({ length: 8192 }, (_, i) => ((most * BigInt(i)) / 8191n) * q + BigInt(i % 3) - 1n);
-    const offset = 2 ** 45 - 1;
-    const values = Float64Array.from(lanes.slice(1), (lane) => Number(lane) - offset);
-    const expected = ofIntegers((i) =>
-      [0, 1].reduce(
-        (sum, k) => sum + ((lanes[2 * i + k + 1] ?? 0n) << BigInt(46 * k)),
-        BigInt(i % 5 === 0 ? -128 : 127) << 92n,
-      ),
-    );
-    const errors = Int8Array.from({ length: N }, (_, i) => (i % 5 === 0 ? -128 : 127));
-    for (const { lattice } of BOTH) expect(lattice.encode(values, { bits: 46, offset }, errors)).toEqual(expected);
-  }
+test('the bounds are those of the ring: lanes below 2^91, errors below q/2 less that', () => {
+  expect([largestInLane(23), largestInLane(46)]).toEqual([2 ** 22 - 1, 2 ** 45 - 1]);
+  const lanes = BigInt(largestInLane(46)) * (1n + 2n ** 46n);
+  const fits = (errors: number): boolean => 2n * ((BigInt(errors) << 92n) + lanes) < Q;
+  expect([LARGEST_ERROR_SUM, LARGEST_ERROR_SUM + 1].map(fits)).toEqual([true, false]);
+  expect([194, 195].map((tenants) => 42 * tenants <= LARGEST_ERROR_SUM)).toEqual([true, false]);
 });
 
 test('products one below and one above a multiple of a prime are exact', () => {
@@ -204,8 +275,7 @@ describe('centred binomial samples', () => {
 });
 
 test('masked with keys that add up, a sum opens with the sum of the keys, and not without it', () => {
-  const [tenants, offset] = [3, 1000];
-  const lanes: Lanes<23 | 46> = { bits: 23, offset };
+  const tenants = 3;
   for (const { lattice, maskRing } of BOTH) {
     const common = maskRing.uniform(keyStream('common'));
     const total = new Uint32Array(POLYNOMIAL_WORDS);
@@ -215,7 +285,7 @@ test('masked with keys that add up, a sum opens with the sum of the keys, and no
       const [secret, errors] = [new Int8Array(N), new Int8Array(N)];
       lattice.centredBinomial(keyStream(`secret${tenant}`), secret);
       lattice.centredBinomial(keyStream(`errors${tenant}`), errors);
-      const values = integers(4 * N, offset, `values${tenant}`);
+      const values = integers(4 * N, 1000, `values${tenant}`);
       values.forEach((value, i) => {
         expected[i]! += value;
       });
@@ -223,7 +293,7 @@ test('masked with keys that add up, a sum opens with the sum of the keys, and no
         keys[i]! += key;
       });
       // b = m + t·e − a·s
-      const masked = lattice.encode(values, lanes, errors);
+      const masked = lattice.encode(values, 23, errors);
       maskRing.toNtt(masked);
       const negated = ofIntegers((i) => -BigInt(secret[i]!));
       maskRing.toNtt(negated);
@@ -237,9 +307,9 @@ test('masked with keys that add up, a sum opens with the sum of the keys, and no
     maskRing.fromNtt(total);
     maskRing.fromNtt(locked);
     const opened = new Float64Array(4 * N);
-    lattice.decode(total, { bits: 23, offset: tenants * offset }, opened);
+    lattice.decode(total, 23, opened);
     expect(opened).toEqual(expected);
-    lattice.decode(locked, { bits: 23, offset: tenants * offset }, opened);
+    lattice.decode(locked, 23, opened);
     expect(opened.filter((value, i) => value === expected[i]).length).toBeLessThan(10);
     expect(residue(total, MASK_RING, 0, 0)).not.toBe(residue(locked, MASK_RING, 0, 0));
   }

@@ -34,12 +34,14 @@ const OPERATIONS: Record<string, () => unknown> = {
   'words.decode': () => words.decode(48, vector, new Float64Array(10_000)),
   'words.add': () => words.add(32, vector.slice(), vector),
   'words.subtract': () => words.subtract(64, vector.slice(), vector),
-  'slots.encode, one a slot': () => slots.encode(numbers, { bits: 48, offset: 999 }, numbers.slice()),
-  'slots.encode, two': () => slots.encode(numbers, { bits: 24, offset: 999 }, new Float64Array(10_000)),
-  'slots.decode': () => slots.decode(numbers, { bits: 24, offset: 9 }, new Float64Array(40_000)),
-  'lattice.encode': () =>
-    lattice.encode(numbers.subarray(0, 8000), { bits: 46, offset: 999 }, new Int8Array(4096).fill(7)),
-  'lattice.decode': () => lattice.decode(edgy(maskRing.ring, 1), { bits: 23, offset: 9 }, new Float64Array(16_000)),
+  'slots.encode, one a slot': () => slots.encode(numbers, 48, numbers.slice()),
+  'slots.encode, two': () => slots.encode(numbers, 24, new Float64Array(10_000)),
+  'slots.decode': () => slots.decode(numbers, 24, new Float64Array(40_000)),
+  'lattice.encode, four a coefficient': () =>
+    lattice.encode(numbers.subarray(0, 16_384), 23, new Int8Array(4096).fill(7)),
+  'lattice.encode, two': () => lattice.encode(numbers.subarray(0, 8192), 46, new Int8Array(4096).fill(7)),
+  'lattice.decode, four a coefficient': () => lattice.decode(edgy(maskRing.ring, 1), 23, new Float64Array(16_000)),
+  'lattice.decode, two': () => lattice.decode(edgy(maskRing.ring, 1), 46, new Float64Array(8000)),
 };
 for (const ring of [heRing, maskRing]) {
   const [a, b, c] = [edgy(ring.ring, 'a'), edgy(ring.ring, 'b'), edgy(ring.ring, 'c')];
@@ -92,10 +94,9 @@ describe('the memory of the kernels holds nothing but tables', () => {
   test('after values that are no integers', () => {
     const bad = numbers.with(12_345, 0.5);
     expect(() => words.encode(32, bad, new Uint8Array(80_000))).toThrow(RangeError);
-    expect(() => slots.encode(bad, { bits: 48, offset: 9 }, bad.slice())).toThrow(RangeError);
-    expect(() => lattice.encode(bad.subarray(12_000, 16_000), { bits: 23, offset: 9 }, new Int8Array(4096))).toThrow(
-      RangeError,
-    );
+    expect(() => slots.encode(bad, 48, bad.slice())).toThrow(RangeError);
+    expect(() => lattice.encode(bad.subarray(12_000, 16_000), 23, new Int8Array(4096))).toThrow(RangeError);
+    expect(() => lattice.encode(bad.subarray(12_000, 16_000), 46, new Int8Array(4096))).toThrow(RangeError);
     expect(Buffer.compare(memory, clean)).toBe(0);
   });
 });

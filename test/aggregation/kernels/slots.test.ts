@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Lanes } from '../../../aggregation/kernels/kernels.ts';
+import { largestInLane } from '../../../aggregation/kernels/lanes.ts';
 import { SLOT_MODULUS } from '../../../aggregation/kernels/rings.ts';
 import { hkdf } from '../../../aggregation/key-agreement.ts';
 import { keyStream as keyStreamToday, maskValues } from '../../../aggregation/threshold-he/masks.ts';
@@ -123,69 +123,138 @@ function whole(stream: ReturnType<typeof keyStreamToday>): { fill(bytes: Uint8Ar
   };
 }
 
-describe.each([24, 48] as const)('lanes of %i bits', (bits) => {
-  const most = bits === 24 ? 2 ** 23 - 1 : (T - 1) / 2;
-  const lanes = (offset: number): Lanes<24 | 48> => ({ bits, offset });
-  const slotsFor = (values: number): Float64Array => new Float64Array(bits === 24 ? Math.ceil(values / 2) : values);
+/** What each value of a sum is made of: `n` integers within ±most, as even as they can be. */
+function shares(value: number, n: number): number[] {
+  const even = Math.trunc(value / n);
+  return Array.from({ length: n }, (_, i) => even + (i < Math.abs(value % n) ? Math.sign(value) : 0));
+}
 
-  test('hold the values of a sum, its extremes included, whatever the length', () => {
+describe.each([24, 48] as const)('lanes of %i bits', (bits) => {
+  const most = largestInLane(bits);
+  const slotsFor = (values: number): Float64Array => new Float64Array(bits === 24 ? Math.ceil(values / 2) : values);
+  const edges = [most, -most, 0, -0, 1, -1, most - 1, 1 - most];
+  const value = fc.oneof(fc.constantFrom(...edges), fc.integer({ min: -most, max: most }));
+  /** A slot computed as the definition says. */
+  const slot = (values: readonly number[]): number => {
+    const sum = values.reduceRight((higher, one) => higher * 2n ** BigInt(bits) + BigInt(one), 0n);
+    return Number(((sum % BigInt(T)) + BigInt(T)) % BigInt(T));
+  };
+
+  test('a slot is the sum of its values, 2^bits apart, modulo t, and opens to them', () => {
+    fc.assert(
+      fc.property(fc.array(value, { maxLength: 30 }), (list) => {
+        const each = 48 / bits;
+        const expected = [...slotsFor(list.length).keys()].map((i) => slot(list.slice(each * i, each * (i + 1))));
+        for (const { slots } of BOTH) {
+          const encoded = slotsFor(list.length);
+          slots.encode(Float64Array.from(list), bits, encoded);
+          expect([...encoded]).toEqual(expected);
+          const opened = new Float64Array(list.length);
+          slots.decode(encoded, bits, opened);
+          expect([...opened]).toEqual(list.map((one) => one + 0));
+        }
+      }),
+    );
+  });
+
+  test('sums within the bound open exactly, whoever has how much of them', () => {
     fc.assert(
       fc.property(
+        fc.array(value, { minLength: 1, maxLength: 9 }),
         fc.integer({ min: 1, max: 200 }),
-        fc.integer({ min: 0, max: 30 }),
-        fc.array(fc.double({ noNaN: true, min: -1.5, max: 1.5 }), { minLength: 30, maxLength: 30 }),
-        (n, length, shape) => {
-          const offset = Math.floor(most / n);
-          const values = Float64Array.from({ length }, (_, i) => Math.round(shape[i]! * offset));
-          const [first, second] = BOTH.map(({ slots }) => {
-            const encoded = slotsFor(length);
-            slots.encode(values, lanes(offset), encoded);
-            expect(encoded.every((slot) => slot >= 0 && slot < T && Number.isInteger(slot))).toBe(true);
-            const sum = encoded.map((slot) => slot * n);
-            expect(sum.every((slot) => slot < T)).toBe(true);
-            const opened = new Float64Array(length);
-            slots.decode(sum, lanes(offset * n), opened);
-            expect([...opened]).toEqual([...values].map((value) => n * Math.min(Math.max(value, -offset), offset) + 0));
-            return encoded;
-          });
-          expect(first).toEqual(second);
+        fc.array(value, { maxLength: 4 }),
+        (sums, n, some) => {
+          const cancelling = some.flatMap((one) => [one, -one]); // each may be as large as all together
+          const contributions = sums.map((sum) => [...cancelling, ...shares(sum, n)]);
+          for (const { slots } of BOTH) {
+            const total = slotsFor(sums.length);
+            for (let tenant = 0; tenant < contributions[0]!.length; tenant++) {
+              const one = slotsFor(sums.length);
+              slots.encode(
+                Float64Array.from(contributions, (of) => of[tenant]!),
+                bits,
+                one,
+              );
+              one.forEach((term, i) => {
+                total[i] = (total[i]! + term) % T;
+              });
+            }
+            const opened = new Float64Array(sums.length);
+            slots.decode(total, bits, opened);
+            expect([...opened]).toEqual(sums.map((sum) => sum + 0));
+          }
         },
       ),
     );
+  });
+
+  test('both lanes at the ends of their bound, in every sign, open exactly; one more in either opens to another sum', () => {
+    const opens = (values: readonly number[]): boolean[] =>
+      BOTH.map(({ slots }) => {
+        const opened = new Float64Array(values.length);
+        slots.decode(Float64Array.of(slot(values)), bits, opened);
+        return opened.every((one, i) => one === values[i]);
+      });
+    if (bits === 48) {
+      expect(most).toBe((T - 1) / 2);
+      for (const exact of [most, -most]) expect(opens([exact])).toEqual([true, true]);
+      for (const beyond of [most + 1, -most - 1]) expect(opens([beyond])).toEqual([false, false]);
+      return;
+    }
+    expect(most).toBe(2 ** 23 - 1);
+    for (const low of [most, -most]) {
+      for (const high of [most, -most]) {
+        expect(opens([low, high])).toEqual([true, true]);
+        // beyond the bound one sign may still be told apart: the bound is where both are, beside any neighbour
+        expect(opens([low, Math.sign(low) * (most + 1)])).toEqual([false, false]);
+        expect(opens([most + 1, high])).toEqual([false, false]);
+        expect(opens([-most - 2, high])).toEqual([false, false]);
+      }
+    }
   });
 
   test.each([8191, 8192, 8193, 16_385, 40_001])('%i values are the same in both implementations', (length) => {
     const values = Float64Array.from(bytesOf(length, 'values'), (byte) => (byte - 128) * 997);
     const [first, second] = BOTH.map(({ slots }) => {
       const encoded = slotsFor(length);
-      slots.encode(values, lanes(100_000), encoded);
+      slots.encode(values, bits, encoded);
       const opened = new Float64Array(length);
-      slots.decode(encoded, lanes(100_000), opened);
+      slots.decode(encoded, bits, opened);
       return { encoded, opened };
     });
     expect(first).toEqual(second);
-    expect(first!.opened).toEqual(values.map((value) => Math.min(Math.max(value, -100_000), 100_000)));
+    expect(first!.opened).toEqual(values);
   });
 
-  test('refuse what is no integer, offsets that would let lanes meet, and other lengths', () => {
+  test('any slots open to the same in both', () => {
+    const sums = slotsOf(9001, 'sums');
+    const length = (48 / bits) * 9001;
+    const [first, second] = BOTH.map(({ slots }) => {
+      const opened = new Float64Array(length);
+      slots.decode(sums, bits, opened);
+      return opened;
+    });
+    expect(first).toEqual(second);
+  });
+
+  test('refuse what no lane holds, without naming it, and other lengths', () => {
+    const bad = [0.5, -1e-9, Number.NaN, most + 1, -most - 1, 2 ** 60, Number.POSITIVE_INFINITY, -1e300];
     for (const { slots } of BOTH) {
-      const into = slotsFor(4);
-      for (const [bad, at] of [
-        [0.5, 0],
-        [Number.NaN, 3],
-        [-1e-9, 2],
-      ] as const) {
-        expect(() => slots.encode(new Float64Array(4).fill(bad, at, at + 1), lanes(5), into), String(bad)).toThrow(
-          RangeError,
-        );
+      const into = slotsFor(5);
+      for (const one of bad) {
+        for (const at of [0, 1, 2, 3, 4]) {
+          const encode = () => slots.encode(new Float64Array(5).fill(one, at, at + 1), bits, into);
+          expect(encode, `${one} at ${at}`).toThrow(RangeError);
+          expect(encode).toThrow(`within ±${most}, as ${bits} bits hold; one is not`);
+        }
       }
-      for (const offset of [0, -1, 0.5, most + 1, Number.NaN]) {
-        expect(() => slots.encode(new Float64Array(4), lanes(offset), into), String(offset)).toThrow(RangeError);
-        expect(() => slots.decode(into, lanes(offset), new Float64Array(4)), String(offset)).toThrow(RangeError);
-      }
-      expect(() => slots.encode(new Float64Array(4), { bits: 23 as 24, offset: 1 }, into)).toThrow(RangeError);
-      expect(() => slots.encode(new Float64Array(6), lanes(1), into)).toThrow(RangeError);
-      expect(() => slots.decode(into, lanes(1), new Float64Array(6))).toThrow(RangeError);
+      slots.encode(new Float64Array(5).fill(-most), bits, into);
+      expect(() => slots.encode(new Float64Array(5), 23 as 24, into)).toThrow('24 or 48 bits, got 23');
+      expect(() => slots.decode(into, 46 as 48, new Float64Array(5))).toThrow('24 or 48 bits, got 46');
+      expect(() => slots.encode(new Float64Array(7), bits, into)).toThrow(RangeError);
+      expect(() => slots.encode(new Float64Array(3), bits, into)).toThrow(RangeError);
+      expect(() => slots.decode(into, bits, new Float64Array(7))).toThrow(RangeError);
+      expect(() => slots.decode(into, bits, new Float64Array(3))).toThrow(RangeError);
     }
   });
 });
