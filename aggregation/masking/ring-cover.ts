@@ -1,7 +1,7 @@
-import { setImmediate } from 'node:timers/promises';
+import { loadKernels } from '../kernels/load-kernels.ts';
 import type { SumShape } from '../secure-sum.ts';
 import type { Cover } from './cover.ts';
-import { laneOf, ringBytes, ringFor, ringVector } from './ring.ts';
+import { addAll, laneOf, maskAll, ringBytes, ringFor } from './ring.ts';
 
 /** Masks straight on the values, modulo a power of two (Bonawitz et al. 2017, §4): x + Σ ± PRG(key) modulo 2^bits. */
 export const ringCover: Cover = {
@@ -21,25 +21,20 @@ export const ringCover: Cover = {
   },
   vectorBytes,
   async hide(values, masks, { shape }) {
-    const vector = ringVector(bitsOf(shape), shape.dimension);
-    vector.addValues(values);
-    for (const { key, sign } of masks) {
-      vector.mask(key, sign);
-      key.fill(0);
-      await setImmediate(); // long vectors let the connection answer its heartbeat
-    }
-    return vector.bytes();
+    const { words } = await loadKernels();
+    const vector = new Uint8Array(vectorBytes(shape));
+    words.encode(bitsOf(shape), values, vector);
+    await maskAll(words, bitsOf(shape), vector, masks);
+    return vector;
   },
-  malformed: () => undefined,
+  malformed: () => undefined, // every word is some masked value
   async sum(vectors, masks, { shape }) {
-    const sum = ringVector(bitsOf(shape), shape.dimension);
-    for (const vector of vectors.values()) sum.addBytes(vector.read(0, vectorBytes(shape)));
-    for (const { key, sign } of masks) {
-      sum.mask(key, sign);
-      key.fill(0);
-      await setImmediate(); // as above
-    }
-    return sum.values();
+    const { words } = await loadKernels();
+    const sum = await addAll(words, bitsOf(shape), vectors.values(), vectorBytes(shape));
+    await maskAll(words, bitsOf(shape), sum, masks);
+    const values = new Float64Array(shape.dimension);
+    words.decode(bitsOf(shape), sum, values);
+    return values;
   },
 };
 

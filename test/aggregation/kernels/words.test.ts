@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Mask, WordBits } from '../../../aggregation/kernels/kernels.ts';
-import { ringVector } from '../../../aggregation/masking/ring.ts';
-import { BOTH, bytesOf, keyStream, streamOf, twin, unaligned, wasm } from './both.ts';
+import { BOTH, bytesOf, keyStream, twin, unaligned, wasm } from './both.ts';
 
 const MOST = Number.MAX_SAFE_INTEGER;
 
@@ -101,25 +100,6 @@ describe.each([32, 48, 64] as const)('words of %i bits', (bits) => {
       twin.words[adds ? 'add' : 'subtract'](bits, expected, bytesOf(length, stream));
     }
     expect(Buffer.compare(results[0]!.sum, expected)).toBe(0);
-  });
-
-  test('mask as the ring of `masking` does', () => {
-    const [count, values] = [10_007, new Float64Array(10_007)];
-    for (let i = 0; i < count; i++) values[i] = ((i * 7919) % 65_536) - 32_768;
-    const keys = [1, 2, 3].map((fill) => new Uint8Array(16).fill(fill));
-    const expected = ringVector(bits, count);
-    expected.addValues(values);
-    for (const [i, key] of keys.entries()) expected.mask(key, i === 1 ? -1 : 1);
-    for (const { words } of BOTH) {
-      const bytes = new Uint8Array((count * bits) / 8);
-      words.encode(bits, values, bytes);
-      words.mask(
-        bits,
-        bytes,
-        keys.map((key, i) => ({ stream: streamOf(key), adds: i !== 1 })),
-      );
-      expect(bytes).toEqual(expected.bytes());
-    }
   });
 
   test('masks that one adds and the other subtracts cancel, and nothing beside the vector is touched', () => {
