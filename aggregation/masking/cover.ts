@@ -9,14 +9,7 @@ import type { BitBudget, SecureSumName, StoredVector, SumShape, TenantId } from 
  * Who shares which mask with whom, who survived and whose masks are left is decided around it (`pairwise.ts`); a cover sees
  * keys, and never whose they are.
  */
-export interface Cover {
-  /** of the protocol that it makes; part of everything said in it */
-  readonly name: SecureSumName;
-  /** Largest |coordinate| that is told apart from every other, of a contribution and of the sum, for a plan of this shape. */
-  largest(shape: SumShape): number;
-  budget(shape: SumShape): BitBudget;
-  /** Bytes of a hidden vector. */
-  vectorBytes(shape: SumShape): number;
+export interface Cover extends CoverFacts {
   /**
    * @param values - `shape.dimension` integers within ±`largest(shape)`
    * @param masks - of this tenant, and what it does with each
@@ -35,6 +28,17 @@ export interface Cover {
     masks: Iterable<MaskKey>,
     occasion: Occasion,
   ): Promise<Float64Array>;
+}
+
+/** What a plan must know of a cover, before anything is loaded that it computes with. */
+export interface CoverFacts {
+  /** of the protocol that it makes; part of everything said in it */
+  readonly name: SecureSumName;
+  /** Largest |coordinate| that is told apart from every other, of a contribution and of the sum, for a plan of this shape. */
+  largest(shape: SumShape): number;
+  budget(shape: SumShape): BitBudget;
+  /** Bytes of a hidden vector. */
+  vectorBytes(shape: SumShape): number;
 }
 
 /** A mask of one vector. Its owner and who takes it out derive the same key, and use it for this alone. */

@@ -2,7 +2,7 @@ import { neighbourhood } from '../neighbours.ts';
 import { keyAgreementOf } from '../pair-key.ts';
 import type { EpochContext, SecureSum, Stage } from '../secure-sum.ts';
 import { coordinatorEpoch } from './coordinator.ts';
-import type { Cover } from './cover.ts';
+import type { Cover, CoverFacts } from './cover.ts';
 import { letterBytes } from './letter.ts';
 import { keysBytes, SEED_BYTES } from './messages.ts';
 import { tenantEpoch } from './tenant.ts';
@@ -23,8 +23,10 @@ const MOST_MEMBERS = 200;
  * quorum of those left takes off exactly the masks that do not cancel, over survivors that the quorum has signed.
  *
  * What a mask does to a vector is the cover's. What it promises against whom, and why: SECURITY.md.
+ *
+ * @param load - of these facts; asked for each epoch
  */
-export const pairwise = (cover: Cover): SecureSum => ({
+export const pairwise = (cover: CoverFacts, load: () => Promise<Cover>): SecureSum => ({
   name: cover.name,
   mostMembers: MOST_MEMBERS,
   keying: [],
@@ -47,16 +49,16 @@ export const pairwise = (cover: Cover): SecureSum => ({
   async tenant(context) {
     check(cover, context);
     if (!context.members.includes(context.me)) throw new RangeError(`${context.me} is not a member of this epoch`);
-    return tenantEpoch(cover, context);
+    return tenantEpoch(await load(), context);
   },
   async coordinator(context) {
     check(cover, context);
-    return coordinatorEpoch(cover, context);
+    return coordinatorEpoch(await load(), context);
   },
 });
 
 /** What the coordinator's round machine and the plan must already have made sure of. */
-function check(cover: Cover, { shape, members, transcript }: Omit<EpochContext, 'me'>): void {
+function check(cover: CoverFacts, { shape, members, transcript }: Omit<EpochContext, 'me'>): void {
   const { dimension, threshold, maxMagnitude } = shape;
   if (!Number.isInteger(dimension) || dimension < 1) throw new RangeError(`dimension must be ≥ 1, got ${dimension}`);
   if (!Number.isInteger(threshold) || threshold < 2 || threshold > members.length)
