@@ -31,6 +31,7 @@ function build(): Command {
     .command('demo')
     .description('a whole federation on this machine: one coordinator and five business units, real customers')
     .option('--folder <folder>', 'where keys, ledgers and models go; must be new or empty', 'demo-run')
+    .option('--secure-sum <protocol>', 'threshold-he, masking or lattice-mask', 'threshold-he')
     .option('--json', 'one JSON document at the end, nothing else on stdout')
     .addHelpText('after', '\nExample: parley demo')
     .action(async (options) => (await import('./simulation/demo-command.ts')).demo(options, VERSION));
@@ -62,7 +63,7 @@ function build(): Command {
     .option('--data <file>', 'CSV or Parquet file of customers; the telco example when left out')
     .option(
       '--secure-sum <protocol>',
-      'threshold-he, masking or plain, instead of the one in the settings; "plain" protects nobody',
+      'threshold-he, masking, lattice-mask or plain, instead of the one in the settings; "plain" protects nobody',
     )
     .option('--backend <name>', 'tfjs-node-gpu, webgpu, wasm or cpu')
     .option('--json', 'the outcome as JSON')

@@ -43,7 +43,9 @@ export interface SecureSum {
   coordinator(context: Omit<EpochContext, 'me'>): Promise<CoordinatorEpoch>;
 }
 
-export const SECURE_SUMS = ['threshold-he', 'masking', 'plain'] as const;
+/** Those that keep vectors from everybody; 'plain' does not. */
+export const PROTECTING_SUMS = ['threshold-he', 'masking'] as const;
+export const SECURE_SUMS = [...PROTECTING_SUMS, 'plain'] as const;
 export type SecureSumName = (typeof SECURE_SUMS)[number];
 
 /** A tenant's name in the roster; [a-z0-9-], 1 to 32 characters. */

@@ -8,6 +8,7 @@ import { fingerprint } from '../aggregation/identity.ts';
 import { openLog } from '../aggregation/log.ts';
 import { type Plan, unitOf } from '../aggregation/plan.ts';
 import type { SecretOptions } from '../aggregation/secret.ts';
+import { PROTECTING_SUMS } from '../aggregation/secure-sum.ts';
 import { writeModel } from '../models/artifact.ts';
 import { type BackendName, startBackend } from '../models/backend.ts';
 import { readEntry } from '../privacy/ledger.ts';
@@ -59,7 +60,7 @@ export async function initClient(options: InitOptions): Promise<void> {
     peers: {},
     accept: {
       work: ['train', 'segment', 'evaluate'],
-      secureSum: ['threshold-he'],
+      secureSum: [...PROTECTING_SUMS],
       mode: ['record-distributed'],
       maxEpsilon: 2,
       maxDelta: 1e-5,

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { LedgerExport } from '../aggregation/ledger-export.ts';
 import { PlanRefused } from '../aggregation/plan.ts';
-import { SECURE_SUMS, type SecureSumName } from '../aggregation/secure-sum.ts';
+import type { SecureSumName } from '../aggregation/secure-sum.ts';
 import { readExport } from '../client/ledger-commands.ts';
 import { readSettings } from '../coordinator/settings-file.ts';
 import { type BackendName, startBackend } from '../models/backend.ts';
@@ -15,6 +15,7 @@ import { curveSvg } from './audit/curve-svg.ts';
 import { describeAudit, summaryOf } from './audit/report.ts';
 import { type Subject, subjectInLedger, subjectOf } from './audit/subject.ts';
 import { progressLine } from './progress-line.ts';
+import { secureSumNamed } from './secure-sum-option.ts';
 
 /** `parley audit`: attacks this installation's own code with the privacy settings of a task, and says what it found. */
 export interface AuditCommandOptions {
@@ -69,10 +70,7 @@ function checked({ canaries, confidence, rounds, secureSum }: AuditCommandOption
     );
   if (!(confidence > 0 && confidence < 1)) throw new CommandError(EXIT.usage, '--confidence must lie between 0 and 1');
   if (rounds !== undefined && rounds < 1) throw new CommandError(EXIT.usage, '--rounds must be 1 or more');
-  const protocol = SECURE_SUMS.find((name) => name === secureSum);
-  if (protocol === undefined)
-    throw new CommandError(EXIT.usage, `there is no secure sum "${secureSum}"; choose ${SECURE_SUMS.join(' or ')}`);
-  return protocol;
+  return secureSumNamed(secureSum);
 }
 
 function subjectFrom(

@@ -1,11 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
+import type { Settings } from '../aggregation/plan.ts';
+import { PROTECTING_SUMS, type SecureSumName } from '../aggregation/secure-sum.ts';
 import { inThree, type TaskResult, type TaskView, THREE } from '../coordinator/task-view.ts';
 import { startBackend } from '../models/backend.ts';
 import { type Processes, startProcesses } from './demo-processes.ts';
 import { describeMetrics, describeSegments, describeSpending, describeUnits, type UnitRow } from './demo-report.ts';
 import { type Judge, judgeOf } from './reference.ts';
+import { secureSumNamed } from './secure-sum-option.ts';
 import { churnSettings, evaluationSettings, segmentSettings, splitByUnit, TELCO_UNITS, telcoTable } from './telco.ts';
 
 /**
@@ -17,8 +20,15 @@ import { churnSettings, evaluationSettings, segmentSettings, splitByUnit, TELCO_
  */
 const MARK = '.parley-demo';
 
-export async function demo(options: { folder: string; json?: boolean }, version: string): Promise<void> {
+export interface DemoOptions {
+  readonly folder: string;
+  readonly secureSum: string;
+  readonly json?: boolean;
+}
+
+export async function demo(options: DemoOptions, version: string): Promise<void> {
   const startedAt = performance.now();
+  const protocol = secureSumNamed(options.secureSum, PROTECTING_SUMS);
   const say = options.json ? () => {} : (text: string) => console.log(text);
   const folder = prepared(resolve(options.folder));
   const tables = splitByUnit(await telcoTable());
@@ -29,7 +39,7 @@ export async function demo(options: { folder: string; json?: boolean }, version:
     say(
       `One coordinator and ${TELCO_UNITS.length} clients are up (${processes.pids.join(', ')}), enrolled with one-time codes, peers pinned.\n`,
     );
-    const outcome = await story(processes, judge, tables, say);
+    const outcome = await story(processes, protocol, judge, tables, say);
     const seconds = (performance.now() - startedAt) / 1000;
     if (options.json) console.log(JSON.stringify({ ...outcome, seconds }));
     else say(`\nDone in ${seconds.toFixed(1)} s.`);
@@ -57,23 +67,26 @@ type Say = (text: string) => void;
 
 async function story(
   processes: Processes,
+  protocol: SecureSumName,
   judge: Judge,
   tables: ReadonlyMap<string, { rows: readonly unknown[] }>,
   say: Say,
 ) {
   const { work } = churnSettings;
+  const propose = (settings: Settings): Promise<string> =>
+    processes.propose({ ...settings, secureSum: { ...settings.secureSum, protocol } });
   say(
-    `Task "churn": ${work.kind === 'train' ? work.model.kind : ''} regression by DP-SGD, every round one threshold-encrypted sum`,
+    `Task "churn": ${work.kind === 'train' ? work.model.kind : ''} regression by DP-SGD, every round one sum by ${protocol}`,
   );
-  const churn = await follow(processes, await processes.propose(churnSettings), say, judge);
+  const churn = await follow(processes, await propose(churnSettings), say, judge);
   const private_ = await judge.judge(await processes.parameters(churn.model));
 
   say('\nTask "segments": k-means on tenure and charges');
-  const segments = await follow(processes, await processes.propose(segmentSettings), say);
+  const segments = await follow(processes, await propose(segmentSettings), say);
   say(describeSegments((await processes.result(segments.id)) as Extract<TaskResult, { kind: 'segments' }>));
 
   say('\nTask "churn-evaluation": one secure sum of score histograms of the customers nobody trained on');
-  const evaluation = await follow(processes, await processes.propose(evaluationSettings(churn.id, churn.model)), say);
+  const evaluation = await follow(processes, await propose(evaluationSettings(churn.id, churn.model)), say);
   const metrics = ((await processes.result(evaluation.id)) as Extract<TaskResult, { kind: 'metrics' }>).metrics;
 
   const pooled = await judge.trained();

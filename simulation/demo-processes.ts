@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { z } from 'zod';
 import { fingerprint } from '../aggregation/identity.ts';
 import type { Settings } from '../aggregation/plan.ts';
+import { PROTECTING_SUMS } from '../aggregation/secure-sum.ts';
 import { openClientStore } from '../client/client-store.ts';
 import { csvLine } from '../client/csv-line.ts';
 import { identityIn, modelsFolder, policyFile, storeFile } from '../client/folder.ts';
@@ -125,7 +126,7 @@ function policyFor(
     peers,
     accept: {
       work: ['train', 'segment', 'evaluate'],
-      secureSum: ['threshold-he', 'masking'],
+      secureSum: [...PROTECTING_SUMS],
       mode: ['record-distributed'],
       maxEpsilon: 2,
       maxDelta: 1e-5,

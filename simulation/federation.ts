@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { enrolmentDigest, enrolmentProof, invitationHash } from '../aggregation/enrolment.ts';
 import { createIdentity, fingerprint, type Identity } from '../aggregation/identity.ts';
 import { hex, type Settings } from '../aggregation/plan.ts';
-import type { SecureSumName, TenantId } from '../aggregation/secure-sum.ts';
+import { PROTECTING_SUMS, type SecureSumName, type TenantId } from '../aggregation/secure-sum.ts';
 import { openClientStore } from '../client/client-store.ts';
 import { type ClientEvent, type ClientWorld, createParticipant, type Participant } from '../client/participant.ts';
 import type { Policy } from '../client/policy.ts';
@@ -180,7 +180,7 @@ function policyFor(
   tenant: TenantId,
   identities: ReadonlyMap<TenantId, Identity>,
   coordinator: string,
-  { schema, secureSum = ['threshold-he'] }: FederationOptions,
+  { schema, secureSum = PROTECTING_SUMS }: FederationOptions,
 ): Policy {
   const others = [...identities].filter(([name]) => name !== tenant);
   return {

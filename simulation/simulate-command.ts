@@ -1,7 +1,6 @@
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { PlanRefused, roundsOf, type Settings, unitOf } from '../aggregation/plan.ts';
 import { released } from '../aggregation/progress.ts';
-import { SECURE_SUMS } from '../aggregation/secure-sum.ts';
 import { RowsUnreadable, readSnapshot } from '../client/rows.ts';
 import type { Conductor } from '../coordinator/conductor.ts';
 import { readSettings } from '../coordinator/settings-file.ts';
@@ -12,6 +11,7 @@ import type { Guarantees } from '../privacy/guarantee.ts';
 import { createFederation } from './federation.ts';
 import { progressLine } from './progress-line.ts';
 import { judgeOf } from './reference.ts';
+import { secureSumNamed } from './secure-sum-option.ts';
 import { telcoTable } from './telco.ts';
 
 /** `parley simulate`: the production coordinator and clients over queues instead of sockets. */
@@ -69,9 +69,7 @@ export async function simulate(file: string, options: SimulateOptions): Promise<
 /** Another protocol or another number of tenants than the settings were written for. What is changed is said. */
 function adapted(settings: Settings, { tenants, secureSum }: SimulateOptions): { settings: Settings; notes: string[] } {
   if (tenants < 1) throw new CommandError(EXIT.usage, '--tenants must be 1 or more');
-  const protocol = SECURE_SUMS.find((name) => name === (secureSum ?? settings.secureSum.protocol));
-  if (protocol === undefined)
-    throw new CommandError(EXIT.usage, `there is no secure sum "${secureSum}"; choose ${SECURE_SUMS.join(' or ')}`);
+  const protocol = secureSumNamed(secureSum ?? settings.secureSum.protocol);
   const notes =
     protocol === 'plain' ? ['secure sum "plain": the coordinator sees every contribution. A simulation only.'] : [];
   const { minCohort, colluders, keyAgreement } = settings.secureSum;
