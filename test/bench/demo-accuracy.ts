@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { clusterShape, released } from '../../aggregation/progress.ts';
 import { startBackend } from '../../models/backend.ts';
 import { encode } from '../../models/encode.ts';
@@ -7,6 +6,7 @@ import { assignments, centresOf } from '../../models/k-means.ts';
 import { createFederation } from '../../simulation/federation.ts';
 import { judgeOf } from '../../simulation/reference.ts';
 import { churnSettings, segmentSettings, splitByUnit, telcoTable } from '../../simulation/telco.ts';
+import { askPython, namedPython } from './python.ts';
 
 /**
  * `npm run bench:accuracy`: what privacy costs the demo's two tasks, over ten federations with fresh keys and fresh noise.
@@ -40,7 +40,7 @@ const bestPlain = Math.min(...Array.from({ length: 10 }, (_, run) => plainInerti
 console.log(
   `pooled, without privacy: ROC-AUC ${pooled.toFixed(4)}; best plain k-means inertia ${bestPlain.toFixed(1)}`,
 );
-const scikit = scikitInertia();
+const scikit = await scikitInertia();
 if (scikit !== undefined) console.log(`scikit-learn's k-means, 10 starts: inertia ${scikit.toFixed(1)}`);
 else console.log("scikit-learn's k-means: not run here (set PARLEY_PYTHON)");
 console.log('run   private AUC   given up   inertia   ratio');
@@ -73,13 +73,13 @@ function inertia(centres: Float64Array): number {
   return sum;
 }
 
-function scikitInertia(): number | undefined {
-  const python = process.env['PARLEY_PYTHON'];
+async function scikitInertia(): Promise<number | undefined> {
+  const python = namedPython();
   if (python === undefined) return undefined;
   const program = `import sys, json, numpy, sklearn.cluster
 x = numpy.array(json.load(sys.stdin)).reshape(-1, ${points.width})
 print(sklearn.cluster.KMeans(4, n_init=10, random_state=42).fit(x).inertia_)`;
-  return Number(execFileSync(python, ['-c', program], { input: JSON.stringify([...points.inputs]) }).toString());
+  return Number(await askPython(python, ['-c', program], { input: JSON.stringify([...points.inputs]) }));
 }
 
 /** Lloyd's algorithm from random customers, to convergence. */

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { calibrateNoiseMultiplier } from '../../privacy/calibrate.ts';
 import { discreteGaussian } from '../../privacy/discrete-gaussian.ts';
 import type { PrivacyEvent } from '../../privacy/event.ts';
@@ -7,6 +6,7 @@ import { EVERYBODY } from '../../privacy/poisson.ts';
 import { secureRandom } from '../../privacy/random.ts';
 import { epsilonSpent } from '../../privacy/rdp.ts';
 import { vectors } from '../privacy/vectors.ts';
+import { askPython } from './python.ts';
 
 /**
  * `npm run bench:privacy`: what the accountant and the sampler cost, and how close the accountant comes.
@@ -30,7 +30,7 @@ interface Row {
 const smoke = process.argv.includes('--smoke');
 const rows = vectors<{ rows: Row[] }>('epsilon-references').rows.slice(0, smoke ? 3 : 41);
 const python = process.env['PARLEY_DP_ACCOUNTING_PYTHON'];
-const google = python === undefined ? undefined : runGoogle(python);
+const google = python === undefined ? undefined : await runGoogle(python);
 
 const round = ({ sigma, q }: Row): PrivacyEvent => ({
   type: 'PoissonSampled',
@@ -125,7 +125,7 @@ function quantile(values: readonly number[], part: number): string {
 }
 
 /** dp-accounting on the same rows, by the python at `path`. */
-function runGoogle(path: string): { epsilon: number; ms: number }[] {
+async function runGoogle(path: string): Promise<{ epsilon: number; ms: number }[]> {
   const script = `
 import json, sys, time
 from dp_accounting import dp_event
@@ -142,6 +142,6 @@ for row in json.load(sys.stdin):
     out.append({'epsilon': epsilon, 'ms': 1000 * (time.process_time() - start)})
 print(json.dumps(out))
 `;
-  const printed = execFileSync(path, ['-c', script], { input: JSON.stringify(rows), encoding: 'utf8' });
-  return JSON.parse(printed.trim().split('\n').at(-1)!) as { epsilon: number; ms: number }[];
+  const printed = await askPython(path, ['-c', script], { input: JSON.stringify(rows) });
+  return printed as { epsilon: number; ms: number }[];
 }
