@@ -1,8 +1,8 @@
 import { createCipheriv } from 'node:crypto';
 import type { ByteSource } from './kernels/kernels.ts';
 
-/** Small enough that the stream's memory is used again before it leaves the cache. */
-const CHUNK = 2 ** 14;
+/** As much as a kernel asks for at once; what it is copied from is still in the cache. */
+const CHUNK = 2 ** 16;
 const ZEROS = new Uint8Array(CHUNK);
 
 /**
@@ -15,10 +15,16 @@ export function keyStream(key: Uint8Array, start: Uint8Array = ZEROS.subarray(0,
   return {
     fill(bytes) {
       for (let at = 0; at < bytes.length; at += CHUNK) {
-        const stream = cipher.update(ZEROS.subarray(0, Math.min(CHUNK, bytes.length - at)));
+        const stream: Buffer<ArrayBuffer> = cipher.update(ZEROS.subarray(0, Math.min(CHUNK, bytes.length - at)));
         bytes.set(stream, at);
         stream.fill(0);
+        release(stream);
       }
     },
   };
+}
+
+/** Its memory is used again at once: to collect it as garbage takes as long as to encrypt. Unless it is a part of a pool. */
+function release({ buffer, length }: Buffer<ArrayBuffer>): void {
+  if (buffer.byteLength === length) buffer.transfer(0);
 }

@@ -27,12 +27,21 @@ test.each([
 
 test('gives the same bytes however they are asked for, from counter 0 on', () => {
   const key = hex('2b7e151628aed2a6abf7158809cf4f3c');
-  const length = 50_001; // three chunks, and not whole blocks
+  const length = 150_001; // three chunks, and not whole blocks
   const expected = createCipheriv('aes-128-ctr', key, new Uint8Array(16)).update(new Uint8Array(length));
   expect(Buffer.from(taken(keyStream(key), length)).equals(expected)).toBe(true);
   const stream = keyStream(key);
-  const pieces = [1, 15, 16, 17, 16_384, 0, length - 16_433].map((size) => taken(stream, size));
+  const pieces = [1, 15, 16, 17, 65_536, 0, length - 65_585].map((size) => taken(stream, size));
   expect(Buffer.concat(pieces).equals(expected)).toBe(true);
+});
+
+test('gives its memory back as it goes', () => {
+  const stream = keyStream(hex('2b7e151628aed2a6abf7158809cf4f3c'));
+  const bytes = new Uint8Array(24_576);
+  const held = () => process.memoryUsage().arrayBuffers;
+  const before = held();
+  for (let i = 0; i < 1000; i++) stream.fill(bytes);
+  expect(held() - before).toBeLessThan(2 ** 20);
 });
 
 test('refuses a key that is none', () => {
