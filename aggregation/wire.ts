@@ -33,8 +33,8 @@ import { checkMsgpack, WireRefused } from './wire-check.ts';
  */
 export const PROTOCOL = 1;
 
-/** Bytes. Larger frames are refused before they are read. */
-export const MAX_FRAME = 32 * 2 ** 20;
+/** Bytes. Larger frames are refused before they are read. What clients send is short, vectors come in parts; a sum comes whole. */
+export const MAX_FRAME = { fromClient: 4 * 2 ** 20, fromCoordinator: 128 * 2 ** 20 } as const;
 
 /** Bytes of a vector that travel together; the last part has the rest. */
 export const PART_BYTES = 2 ** 20;
@@ -86,7 +86,7 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     type: z.literal('plan'),
     plan: z.string().max(4_000_000),
     signature,
-    /** float64 parameters the task starts from, little-endian */
+    /** of an evaluation the float64 parameters to be evaluated, little-endian; else empty: the plan says what it starts from */
     parameters: bytes(),
   }),
   z.strictObject({
@@ -203,8 +203,9 @@ export function encodeFromCoordinator(message: FromCoordinator, identity: Identi
 
 /** @throws WireRefused when the frame is not a message signed by `key`; `key` undefined only for reading a `hello` */
 export function decodeFromCoordinator(bytes: Uint8Array, key: Uint8Array | undefined): FromCoordinator {
-  const { body, signature } = decode(bytes, frame, 'frame');
-  const message = decode(body, fromCoordinator, 'message');
+  const most = MAX_FRAME.fromCoordinator;
+  const { body, signature } = decode(bytes, frame, 'frame', most);
+  const message = decode(body, fromCoordinator, 'message', most);
   // The first frame brings the key; the caller compares it with the pinned fingerprint before anything else.
   const signer = key ?? (message.type === 'hello' ? message.key : undefined);
   if (signer === undefined || signature === undefined) throw new WireRefused('an unsigned message');
@@ -219,12 +220,12 @@ export function encodeFromClient(message: FromClient): Uint8Array {
 
 /** @throws WireRefused */
 export function decodeFromClient(bytes: Uint8Array): FromClient {
-  return decode(decode(bytes, frame, 'frame').body, fromClient, 'message');
+  const most = MAX_FRAME.fromClient;
+  return decode(decode(bytes, frame, 'frame', most).body, fromClient, 'message', most);
 }
 
-function decode<T>(bytes: Uint8Array, schema: z.ZodType<T>, what: string): T {
-  if (bytes.length > MAX_FRAME)
-    throw new WireRefused(`a ${what} of ${bytes.length} bytes, at most ${MAX_FRAME} are read`);
+function decode<T>(bytes: Uint8Array, schema: z.ZodType<T>, what: string, most: number): T {
+  if (bytes.length > most) throw new WireRefused(`a ${what} of ${bytes.length} bytes, at most ${most} are read`);
   checkMsgpack(bytes);
   let value: unknown;
   try {

@@ -17,7 +17,10 @@ export async function stayConnected(
   }: { signal: AbortSignal; sleep: (ms: number) => Promise<void>; onRetry: (inMs: number) => void },
 ): Promise<string | undefined> {
   for (let pauseMs = 100; !signal.aborted; pauseMs = Math.min(pauseMs * 2, 10_000)) {
-    const socket = new WebSocket(federationUrl(url), { perMessageDeflate: false, maxPayload: MAX_FRAME });
+    const socket = new WebSocket(federationUrl(url), {
+      perMessageDeflate: false,
+      maxPayload: MAX_FRAME.fromCoordinator,
+    });
     const stop = (): void => socket.close();
     signal.addEventListener('abort', stop, { once: true });
     // a link is taken before it opens: the coordinator speaks first, and its greeting must not be missed

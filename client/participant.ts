@@ -311,10 +311,12 @@ export function createParticipant(world: ClientWorld): Participant {
   }
 
   function startOf(plan: Plan, bytes: Uint8Array): Float64Array {
-    const start = vectorFrom(bytes, bytes.length / 8);
     const { work } = plan.settings;
-    const promised = work.kind === 'evaluate' ? work.parameters : parameterHash(startParameters(plan.settings));
-    if (parameterHash(start) !== promised)
+    if (work.kind !== 'evaluate' && bytes.length > 0)
+      throw new Declined('policy', 'parameters were sent with a plan that says itself what it starts from');
+    if (work.kind !== 'evaluate') return startParameters(plan.settings);
+    const start = vectorFrom(bytes, bytes.length / 8);
+    if (parameterHash(start) !== work.parameters)
       throw new Declined('policy', 'the parameters sent are not those of the plan');
     return start;
   }

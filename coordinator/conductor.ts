@@ -14,7 +14,7 @@ import { relayTo, type Statement, transcriptOf } from '../aggregation/transcript
 import { type FromClient, type FromCoordinator, vectorBytes, vectorFrom } from '../aggregation/wire.ts';
 import { type LedgerBody, positionOf } from '../privacy/ledger.ts';
 import { type Counted, isSpent } from './counting.ts';
-import type { EventStore } from './event-store.ts';
+import type { EventStore, StoredSum } from './event-store.ts';
 import { bodyOf, Hearing, placeOf, roundNumber, type Say, sorted, statementOf } from './hearing.ts';
 import type { LedgerLog } from './ledger-log.ts';
 import { type Move, nextMove } from './next-move.ts';
@@ -241,18 +241,9 @@ export class Conductor {
   }
 
   #sendPlan(tenant: TenantId): void {
-    const { store, send } = this.#world;
-    const start = this.plan.settings.work.kind === 'evaluate' ? this.plan.settings.work.parameters : this.#startHash();
-    send(tenant, {
-      type: 'plan',
-      plan: planText(this.plan),
-      signature: this.signature,
-      parameters: store.parameters(start)!,
-    });
-  }
-
-  #startHash(): string {
-    return proposalIn(this.#world.store.facts(this.id), this.id).model;
+    const { work } = this.plan.settings;
+    const parameters = work.kind === 'evaluate' ? this.#world.store.parameters(work.parameters)! : new Uint8Array(0);
+    this.#world.send(tenant, { type: 'plan', plan: planText(this.plan), signature: this.signature, parameters });
   }
 
   #takeUp(facts: readonly TaskFact[]): Progress {
@@ -548,11 +539,12 @@ export class Conductor {
     const model = progressHash(this.plan, progress, this.#rules.steps);
     const { sumHash } = state.conversation!.charge!;
     const { round } = state;
+    const opened = { round, sum: vectorBytes(sum), contributions: contributions.size, model };
     const parameters = progress.steps === this.#rules.steps ? released(this.plan, progress) : progress.parameters;
     this.#commit([inRound({ type: 'concluded' }), { type: 'opened', sumHash, model }], {
       entries: [{ kind: 'release', round, modelHash: model, sumHash }],
       also: () => {
-        this.#world.store.putSum(this.id, { round, sum: vectorBytes(sum), contributions: contributions.size, model });
+        this.#world.store.putSum(this.id, opened);
         this.#world.store.putParameters(model, vectorBytes(parameters));
         this.#world.store.eraseRounds(this.id, round);
       },
@@ -562,9 +554,8 @@ export class Conductor {
     this.#progress = progress;
     this.lastContributions = contributions.size;
     // who has not caught up since it connected gets this one with the others it missed
-    for (const tenant of this.#running().accepted)
-      if (this.#caughtUp.has(tenant))
-        this.#sendOpened(tenant, { round, sum: vectorBytes(sum), contributions: contributions.size, model });
+    const message = { type: 'opened', task: this.id, ...opened } as const;
+    for (const tenant of this.#running().accepted) if (this.#caughtUp.has(tenant)) this.#world.send(tenant, message);
   }
 
   #prepared(state: Running): Map<TenantId, Statement>[] {
@@ -572,11 +563,8 @@ export class Conductor {
     return before.map(({ name }) => this.#hearing.said(placeOf(state, name, 1)));
   }
 
-  #sendOpened(
-    tenant: TenantId,
-    { round, sum, contributions, model }: { round: number; sum: Uint8Array; contributions: number; model: string },
-  ): void {
-    this.#world.send(tenant, { type: 'opened', task: this.id, round, sum, contributions, model });
+  #sendOpened(tenant: TenantId, opened: StoredSum): void {
+    this.#world.send(tenant, { type: 'opened', task: this.id, ...opened });
   }
 
   /** A tenant that was away takes in what was opened meanwhile, and is asked again what it may have missed. */

@@ -10,6 +10,7 @@ import {
   decodeFromClient,
   encodeFromCoordinator,
   type FromClient,
+  type FromCoordinator,
   identifyDigest,
   PROTOCOL,
   type Stated,
@@ -120,16 +121,37 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     failed: (task, error) => tell({ type: 'task-failed', task, error }),
   };
 
+  type WithNews = Extract<FromCoordinator, { ledger: unknown }>;
+  type Newsless = WithNews extends infer M ? Omit<M, 'ledger'> & Unsent : never;
+
+  function withNews(session: Session, message: Newsless): Uint8Array {
+    const news = ledger.newsSince(session.ledger);
+    session.ledger = ledger.head.size;
+    return encodeFromCoordinator({ ...message, ledger: news } as WithNews, identity);
+  }
+
+  /** An opened sum is as long as the model: who knows the ledger as far gets the very same bytes. */
+  const openedFrames = new WeakMap<Unsent, Map<string, Uint8Array>>();
+
+  function openedFrame(session: Session, message: Extract<Unsent, { type: 'opened' }>): Uint8Array {
+    const frames = openedFrames.get(message) ?? new Map<string, Uint8Array>();
+    openedFrames.set(message, frames);
+    const news = `${session.ledger}-${ledger.head.size}`;
+    const frame = frames.get(news) ?? withNews(session, message);
+    session.ledger = ledger.head.size;
+    frames.set(news, frame);
+    return frame;
+  }
+
   function send(session: Session, message: Unsent): void {
     switch (message.type) {
-      case 'ask':
       case 'opened':
+        return session.link.send(openedFrame(session, message));
+      case 'ask':
       case 'witness':
       case 'witnessed':
       case 'over': {
-        const news = ledger.newsSince(session.ledger);
-        session.ledger = ledger.head.size;
-        return session.link.send(encodeFromCoordinator({ ...message, ledger: news }, identity));
+        return session.link.send(withNews(session, message));
       }
       default:
         return session.link.send(encodeFromCoordinator(message, identity));

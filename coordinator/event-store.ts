@@ -30,7 +30,7 @@ export interface EventStore {
 
   putSum(task: string, sum: StoredSum): void;
   /** Sums opened after `round`, in order: what a tenant that was away takes in to compute the model itself. */
-  sums(task: string, round: number): StoredSum[];
+  sums(task: string, round: number): Iterable<StoredSum>;
 
   addLedgerEntry(seq: number, text: string): void;
   /** @param count - at most so many; all of them when left out */
@@ -222,7 +222,7 @@ export function openEventStore(path: string): EventStore {
       for (const erase of eraseTask) erase.run(task);
     },
     putSum: (task, { round, sum, contributions, model }) => void putSum.run(task, round, sum, contributions, model),
-    sums: (task, round) => sums.all(task, round) as unknown as StoredSum[],
+    sums: (task, round) => sums.iterate(task, round) as unknown as Iterable<StoredSum>,
     addLedgerEntry: (seq, text) => void addEntry.run(seq, text),
     ledger: (from, count = -1) => entries.all(from, count).map((row) => row.entry as string),
     putNote: (size, note) => void putNote.run(size, note),

@@ -75,7 +75,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   await app.register(async (scope) => noticeRoutes(scope, coordinator));
   await app.register(async (scope) => operatorRoutes(scope, coordinator, token));
 
-  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_FRAME });
+  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_FRAME.fromClient });
   app.server.on('upgrade', (request, socket, head) => {
     if (request.url?.split('?')[0] !== '/federation') return socket.destroy();
     return sockets.handleUpgrade(request, socket, head, (ws) => coordinator.connect(webSocketLink(ws)));

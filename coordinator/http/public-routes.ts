@@ -111,9 +111,9 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
     (request, reply) => {
       const conductor = find(request.params.task);
       if (conductor === undefined) return unknownTask(reply);
-      return coordinator.store
-        .sums(conductor.id, 0)
-        .map(({ round, contributions, model }) => ({ round, contributions, model }));
+      return Array.from(coordinator.store.sums(conductor.id, 0), ({ round, contributions, model }) => ({
+        ...{ round, contributions, model },
+      }));
     },
   );
   app.get<{ Params: { task: string } }>(

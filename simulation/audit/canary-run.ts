@@ -48,7 +48,7 @@ export async function sumsOfFederation(
     const { plan, state, id } = await federation.run(settings);
     if (state.phase !== 'finished')
       throw new Error(`the federation of the audit stopped: ${failures.map(String).join('; ') || state.phase}`);
-    const opened = federation.coordinator.store.sums(id, 0);
+    const opened = [...federation.coordinator.store.sums(id, 0)];
     if (opened.some(({ contributions }) => contributions !== tables.size))
       throw new Error('a tenant was missing from a sum of the audit: run it again on a machine less busy');
     const sums = opened.map(({ sum }) => vectorFrom(sum, plan.derived.dimension));

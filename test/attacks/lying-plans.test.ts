@@ -13,7 +13,7 @@ import type { FeatureSchema } from '../../models/schema.ts';
 import { inlineNoise } from '../../privacy/noise-supply.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
 import { replayRandom } from '../privacy/replay-random.ts';
-import { startLying } from '../support-client/lying-coordinator.ts';
+import { type Lie, startLying } from '../support-client/lying-coordinator.ts';
 import { afterOneLie, expectRefused, type Outcome, VICTIM } from '../support-client/one-lie.ts';
 import { toyEvaluation, toyFeatures, toySettings, toyTable } from '../support-client/toy-task.ts';
 
@@ -94,16 +94,26 @@ describe('a signed plan that promises what its settings do not give is declined'
   test('a plan of another federation', async () => {
     expectRefused(await planInstead((plan) => set(plan, 'federation', 'a'.repeat(64))), /another federation/);
   });
-  test('start parameters that are not the plan’s', async () => {
+  test('start parameters of the coordinator’s choosing', async () => {
     const elsewhere = await proposalInstead((plan) => ({ ...plan, parameters: vectorBytes(Float64Array.of(0, 1e-9)) }));
-    expectRefused(elsewhere, /the parameters sent are not those of the plan/);
-    const odd = await proposalInstead((plan) => ({ ...plan, parameters: new Uint8Array(7) }));
-    expectRefused(odd, /the parameters sent are not those of the plan/);
-    const infinite = await proposalInstead((plan) => ({
-      ...plan,
-      parameters: vectorBytes(Float64Array.of(0, Number.NaN)),
-    }));
-    expectRefused(infinite, /must be finite/);
+    expectRefused(elsewhere, /says itself what it starts from/);
+  });
+  test.each([
+    ['others than the plan’s', vectorBytes(Float64Array.of(1, 2.5)), /not those of the plan/],
+    ['no numbers', new Uint8Array(7), /not those of the plan|expected 0 doubles/],
+    ['not finite', vectorBytes(Float64Array.of(0, Number.NaN)), /must be finite/],
+    ['none', new Uint8Array(0), /not those of the plan/],
+  ])('parameters to evaluate that are %s', async (_, parameters, reason) => {
+    const lie: Lie = (_to, message) => (message.type === 'plan' ? [{ ...message, parameters }] : undefined);
+    const federation = await startLying({ backend, lie });
+    const promised = Float64Array.of(1, 2);
+    federation.coordinator.store.putParameters(parameterHash(promised), vectorBytes(promised));
+    const conductor = federation.run(toyEvaluation('a'.repeat(64), parameterHash(promised), 'plain'));
+    await federation.over(conductor);
+    federation.close();
+    const { said, events } = federation.tenant(VICTIM);
+    expect(said.filter(({ type }) => type === 'say' || type === 'part')).toEqual([]);
+    expect(events.find(({ type }) => type === 'declined')).toMatchObject({ reason: expect.stringMatching(reason) });
   });
   test.each([
     ['held out by another rule', { ...toyFeatures, holdout: { oneIn: 3 } }, /holds customers out by another rule/],

@@ -200,9 +200,9 @@ describe('in a federation of tenants without customers', () => {
     const federation = await startLying({ backend, tenants: FIVE, table: nobody, policy: churnPolicy });
     const conductor = federation.run({ ...churnInTheClear, timing });
     await federation.until(() => conductor.isOver, 'the end', 60_000);
-    const sums = federation.coordinator.store
-      .sums(conductor.id, 0)
-      .map(({ sum }) => vectorFrom(sum, churnPlan.derived.dimension));
+    const sums = Array.from(federation.coordinator.store.sums(conductor.id, 0), ({ sum }) =>
+      vectorFrom(sum, churnPlan.derived.dimension),
+    );
     const entries = federation.coordinator.ledger.newsSince(0).entries;
     const view = viewOf(conductor, new Set());
     federation.close();

@@ -58,8 +58,8 @@ describe('an event store', () => {
       ['amber', bytes(3)],
       ['blue', bytes(4)],
     ]);
-    expect(again.sums('task', 1)).toEqual([{ round: 2, sum: bytes(5), contributions: 4, model: 'next' }]);
-    expect(again.sums('task', 2)).toEqual([]);
+    expect([...again.sums('task', 1)]).toEqual([{ round: 2, sum: bytes(5), contributions: 4, model: 'next' }]);
+    expect([...again.sums('task', 2)]).toEqual([]);
     expect(again.ledger(1)).toEqual(['second']);
     expect(again.roster()).toEqual([
       { tenant: 'amber', key: 'ab' },

@@ -81,7 +81,7 @@ describe('a stranger', () => {
     ],
     ['text', () => '{"type":"identify"}', undefined],
     ['five thousand bytes', () => new Uint8Array(5000), 'a greeting of 5000 bytes'],
-    ['more than any message', () => new Uint8Array(MAX_FRAME + 1), undefined],
+    ['more than any message', () => new Uint8Array(MAX_FRAME.fromClient + 1), undefined],
     ['the announcement of four gigabytes', () => Uint8Array.of(0xc6, 0xff, 0xff, 0xff, 0xff), 'ends early'],
   ];
   test.each(frames)('that sends %s loses its connection', async (_, frame, why) => {
@@ -96,7 +96,7 @@ describe('a stranger', () => {
     await until(() => stranger.closed !== undefined, 'the end');
     expect(stranger.closed).toEqual({ code: 1003 });
     const second = await greeted();
-    second.stranger.raw(new Uint8Array(MAX_FRAME + 1));
+    second.stranger.raw(new Uint8Array(MAX_FRAME.fromClient + 1));
     await until(() => second.stranger.closed !== undefined, 'the end');
     expect(second.stranger.closed!.code).not.toBe(1000);
   });
