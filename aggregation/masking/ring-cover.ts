@@ -1,10 +1,28 @@
-import { loadKernels } from '../kernels/load-kernels.ts';
+import type { WordKernels } from '../kernels/kernels.ts';
 import type { SumShape } from '../secure-sum.ts';
-import type { Cover } from './cover.ts';
+import type { Cover, CoverFacts } from './cover.ts';
 import { addAll, laneOf, maskAll, ringBytes, ringFor } from './ring.ts';
 
 /** Masks straight on the values, modulo a power of two (Bonawitz et al. 2017, §4): x + Σ ± PRG(key) modulo 2^bits. */
-export const ringCover: Cover = {
+export const ringCover = (words: WordKernels): Cover => ({
+  ...ringFacts,
+  async hide(values, masks, { shape }) {
+    const vector = new Uint8Array(ringFacts.vectorBytes(shape));
+    words.encode(bitsOf(shape), values, vector);
+    await maskAll(words, bitsOf(shape), vector, masks);
+    return vector;
+  },
+  malformed: () => undefined, // every word is some masked value
+  async sum(vectors, masks, { shape }) {
+    const sum = await addAll(words, bitsOf(shape), vectors.values(), ringFacts.vectorBytes(shape));
+    await maskAll(words, bitsOf(shape), sum, masks);
+    const values = new Float64Array(shape.dimension);
+    words.decode(bitsOf(shape), sum, values);
+    return values;
+  },
+});
+
+export const ringFacts: CoverFacts = {
   name: 'masking',
   largest: (shape) => laneOf(bitsOf(shape)),
   budget(shape) {
@@ -19,28 +37,8 @@ export const ringCover: Cover = {
           : `sums up to ±${maxMagnitude} are masked modulo 2^${bits}, ${bits / 8} bytes a value`,
     };
   },
-  vectorBytes,
-  async hide(values, masks, { shape }) {
-    const { words } = await loadKernels();
-    const vector = new Uint8Array(vectorBytes(shape));
-    words.encode(bitsOf(shape), values, vector);
-    await maskAll(words, bitsOf(shape), vector, masks);
-    return vector;
-  },
-  malformed: () => undefined, // every word is some masked value
-  async sum(vectors, masks, { shape }) {
-    const { words } = await loadKernels();
-    const sum = await addAll(words, bitsOf(shape), vectors.values(), vectorBytes(shape));
-    await maskAll(words, bitsOf(shape), sum, masks);
-    const values = new Float64Array(shape.dimension);
-    words.decode(bitsOf(shape), sum, values);
-    return values;
-  },
+  vectorBytes: (shape) => ringBytes(bitsOf(shape), shape.dimension),
 };
 
 /** The narrowest ring that does, or the widest where none does and nothing is hidden. */
 const bitsOf = ({ maxMagnitude }: SumShape) => ringFor(maxMagnitude) ?? 64;
-
-function vectorBytes(shape: SumShape): number {
-  return ringBytes(bitsOf(shape), shape.dimension);
-}

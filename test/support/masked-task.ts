@@ -1,6 +1,5 @@
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
 import { masking } from '../../aggregation/masking/protocol.ts';
-import { ringCover } from '../../aggregation/masking/ring-cover.ts';
 import { tenantEpoch } from '../../aggregation/masking/tenant.ts';
 import type {
   CoordinatorEpoch,
@@ -25,6 +24,7 @@ import {
 } from '../../aggregation/transcript.ts';
 import type { RoundState } from '../../coordinator/round.ts';
 import type { Running, TaskFact } from '../../coordinator/task.ts';
+import { ring } from '../aggregation/masking/masked-round.ts';
 import { noised, receivedFrom } from '../contracts/secure-sum-driver.ts';
 import { RULES, TaskPlay } from './task-play.ts';
 
@@ -181,7 +181,7 @@ export class MaskedTenant {
   #begin(epoch: number, round: number, members: readonly TenantId[]): void {
     const { shape } = this.#task;
     const transcript = this.#task.transcript(epoch, 0);
-    const side = tenantEpoch(ringCover, { shape, members, me: this.#name, transcript });
+    const side = tenantEpoch(ring, { shape, members, me: this.#name, transcript });
     const protocol = side.round(this.#task.transcript(epoch, round));
     this.#round = { key: `${epoch}/${round}`, protocol, heard: new Map(), agreed: new Map() };
   }

@@ -2,12 +2,11 @@ import { describe, expect, test } from 'vitest';
 import type { MaskKey } from '../../../aggregation/masking/cover.ts';
 import { occasionOf, pairMaskKey, readKeys, selfMaskKey } from '../../../aggregation/masking/messages.ts';
 import { masking } from '../../../aggregation/masking/protocol.ts';
-import { ringCover } from '../../../aggregation/masking/ring-cover.ts';
 import { combine } from '../../../aggregation/masking/shamir.ts';
 import { pairKey } from '../../../aggregation/pair-key.ts';
 import { inMemory } from '../../../aggregation/stored-vector.ts';
 import { names, noised, received } from '../../contracts/secure-sum-driver.ts';
-import { type MaskedRound, maskedRound } from './masked-round.ts';
+import { type MaskedRound, maskedRound, ring } from './masked-round.ts';
 
 /*
  * What the coordinator holds, and a statistician makes of it. The vectors are zero: without masks every number would be.
@@ -53,7 +52,7 @@ async function valuesIn(vectors: readonly Uint8Array[], masks: readonly MaskKey[
   const stored = new Map(vectors.map((bytes, i) => [String(i), inMemory(bytes)]));
   const dimension = vectors[0]!.length / 4;
   const shape = { dimension, tenants: 5, threshold: 3, minCohort: 3, colluders: 0, maxMagnitude: 1000 };
-  return ringCover.sum(stored, masks, { identity: new Uint8Array(32), shape });
+  return ring.sum(stored, masks, { identity: new Uint8Array(32), shape });
 }
 
 describe('a contribution', () => {

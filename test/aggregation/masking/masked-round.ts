@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { loadKernels } from '../../../aggregation/kernels/load-kernels.ts';
 import { coordinatorEpoch } from '../../../aggregation/masking/coordinator.ts';
 import type { Cover } from '../../../aggregation/masking/cover.ts';
 import { dealing } from '../../../aggregation/masking/dealing.ts';
@@ -47,12 +48,14 @@ export interface MaskedOptions extends Partial<SumShape> {
   readonly transcript?: Uint8Array;
   readonly epoch?: Uint8Array;
   readonly random?: (name: TenantId) => Pick<RandomSource, 'fill'>;
+  readonly cover?: Cover;
   readonly coverOf?: (name: TenantId) => Cover;
   readonly membersOf?: (name: TenantId) => readonly TenantId[];
 }
 
 export async function maskedRound(options: MaskedOptions = {}): Promise<MaskedRound> {
-  const { random = () => secure, coverOf, membersOf, transcript = bytes32(), epoch = bytes32(), ...rest } = options;
+  const { cover = ring, coverOf = () => cover, random = () => secure, membersOf, ...others } = options;
+  const { transcript = bytes32(), epoch = bytes32(), ...rest } = others;
   const { tenants = 5, threshold = 3 } = rest;
   const shape: SumShape = {
     ...{ dimension: 4, tenants, threshold, minCohort: threshold, colluders: 0, maxMagnitude: 1000 },
@@ -62,15 +65,11 @@ export async function maskedRound(options: MaskedOptions = {}): Promise<MaskedRo
   const epochs = new Map(
     members.map((me) => [
       me,
-      tenantEpoch(
-        coverOf?.(me) ?? ringCover,
-        { shape, members: membersOf?.(me) ?? members, me, transcript: epoch },
-        random(me),
-      ),
+      tenantEpoch(coverOf(me), { shape, members: membersOf?.(me) ?? members, me, transcript: epoch }, random(me)),
     ]),
   );
   const rounds = new Map(members.map((me) => [me, epochs.get(me)!.round(transcript)]));
-  const coordinator = coordinatorEpoch(ringCover, { shape, members, transcript: epoch });
+  const coordinator = coordinatorEpoch(cover, { shape, members, transcript: epoch });
   const none = (): AllSaid => new Map();
   const said = { keys: none(), deal: none(), contribute: none(), agree: none(), reveal: none() };
   const ask = async (who: Iterable<TenantId>, answer: (round: TenantRound, name: TenantId) => Promise<Said>) => {
@@ -79,7 +78,7 @@ export async function maskedRound(options: MaskedOptions = {}): Promise<MaskedRo
   const shown = () => asHeard(received(said.contribute));
 
   return {
-    ...{ epoch: boundTo(ringCover, epoch), transcript: boundTo(ringCover, transcript) },
+    ...{ epoch: boundTo(cover, epoch), transcript: boundTo(cover, transcript) },
     ...{ shape, members, coordinator, epochs, rounds, said },
     async keys(who = members) {
       said.keys = await ask(who, (round) => round.prepare(0, new Map()));
@@ -141,5 +140,7 @@ export function sumOver(cohort: Iterable<TenantId>, dimension: number): number[]
 
 export const stageOf = (name: string) => masking.summing.find((stage) => stage.name === name)!;
 
+/** The cover of `masking`. */
+export const ring: Cover = ringCover((await loadKernels()).words);
 const secure = secureRandom();
 const bytes32 = () => new Uint8Array(randomBytes(32));

@@ -7,7 +7,9 @@ import { ringCover } from '../../../aggregation/masking/ring-cover.ts';
 import type { StoredVector, TenantId } from '../../../aggregation/secure-sum.ts';
 import { inMemory } from '../../../aggregation/stored-vector.ts';
 import { noised } from '../../contracts/secure-sum-driver.ts';
+import { wasm } from '../kernels/both.ts';
 
+const cover = ringCover(wasm.words);
 const occasionOf = (dimension: number, maxMagnitude: number): Occasion => ({
   identity: new Uint8Array(32),
   shape: { dimension, maxMagnitude, tenants: 3, threshold: 2, minCohort: 2, colluders: 0 },
@@ -22,15 +24,15 @@ describe.each([32, 48, 64] as const)('in a ring of %i bits', (bits) => {
   test('every value of the lane travels little-endian in two’s complement, in exactly its bits', async () => {
     const values = [0, 1, -1, 65_535, 65_536, -65_536, -65_537, most, -most, most - 1, 1 - most];
     const occasion = occasionOf(values.length, most);
-    const vector = await ringCover.hide(noised(values), [], occasion);
+    const vector = await cover.hide(noised(values), [], occasion);
     const reference = values.map((value) => {
       const eight = Buffer.alloc(8);
       eight.writeBigInt64LE(BigInt(value));
       return eight.subarray(0, bits / 8);
     });
     expect(Buffer.from(vector)).toEqual(Buffer.concat(reference));
-    expect(vector).toHaveLength(ringCover.vectorBytes(occasion.shape));
-    const read = await ringCover.sum(stored(vector), [], occasion);
+    expect(vector).toHaveLength(cover.vectorBytes(occasion.shape));
+    const read = await cover.sum(stored(vector), [], occasion);
     expect([...read].map((value) => value + 0)).toEqual(values); // −0 is 0
   });
 
@@ -44,9 +46,9 @@ describe.each([32, 48, 64] as const)('in a ring of %i bits', (bits) => {
       fc.asyncProperty(rows, async (values) => {
         const occasion = occasionOf(5, most);
         const masks = [[keyOf(1, 1), keyOf(2, 1)], [keyOf(1, -1), keyOf(3, -1)], [keyOf(4, 1)]];
-        const hidden = await Promise.all(values.map((row, i) => ringCover.hide(noised(row), masks[i]!, occasion)));
+        const hidden = await Promise.all(values.map((row, i) => cover.hide(noised(row), masks[i]!, occasion)));
         const left = [keyOf(2, -1), keyOf(3, 1), keyOf(4, -1)];
-        const sum = await ringCover.sum(stored(...hidden), left, occasion);
+        const sum = await cover.sum(stored(...hidden), left, occasion);
         expect([...sum]).toEqual([0, 1, 2, 3, 4].map((k) => values.reduce((total, row) => total + row[k]!, 0)));
       }),
     );
@@ -54,8 +56,8 @@ describe.each([32, 48, 64] as const)('in a ring of %i bits', (bits) => {
 
   test('a sum beyond the lane is none: it wraps around, or is larger than any plan allows', async () => {
     const occasion = occasionOf(1, most);
-    const one = await ringCover.hide(noised([most]), [], occasion);
-    const [sum] = await ringCover.sum(stored(one, one), [], occasion);
+    const one = await cover.hide(noised([most]), [], occasion);
+    const [sum] = await cover.sum(stored(one, one), [], occasion);
     if (bits === 64) expect(sum).toBeGreaterThan(most);
     else expect(BigInt(sum!)).toBe(BigInt.asIntN(bits, 2n * BigInt(most)));
   });
@@ -63,8 +65,8 @@ describe.each([32, 48, 64] as const)('in a ring of %i bits', (bits) => {
   test('a mask alone hides every value', async () => {
     const values = Array.from({ length: 7000 }, (_, i) => i - 3000);
     const occasion = occasionOf(values.length, most);
-    const masked = await ringCover.hide(noised(values), [{ key: new Uint8Array(randomBytes(16)), sign: -1 }], occasion);
-    const read = await ringCover.sum(stored(masked), [], occasion);
+    const masked = await cover.hide(noised(values), [{ key: new Uint8Array(randomBytes(16)), sign: -1 }], occasion);
+    const read = await cover.sum(stored(masked), [], occasion);
     expect(values.filter((value, i) => value === read[i])).toHaveLength(0);
   });
 });

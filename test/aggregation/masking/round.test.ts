@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import type { Cover } from '../../../aggregation/masking/cover.ts';
 import { commitmentTo, readKeys } from '../../../aggregation/masking/messages.ts';
 import { laneOf } from '../../../aggregation/masking/ring.ts';
-import { ringCover } from '../../../aggregation/masking/ring-cover.ts';
 import { combine } from '../../../aggregation/masking/shamir.ts';
 import { pairKey } from '../../../aggregation/pair-key.ts';
 import {
@@ -13,7 +12,7 @@ import {
   type TenantId,
 } from '../../../aggregation/secure-sum.ts';
 import { type AllSaid, names, noised, received, receivedFrom } from '../../contracts/secure-sum-driver.ts';
-import { insider, type MaskedRound, maskedRound, playedThrough, stageOf, sumOver } from './masked-round.ts';
+import { insider, type MaskedRound, maskedRound, playedThrough, ring, stageOf, sumOver } from './masked-round.ts';
 
 const members = names(5);
 const [amber, blue, coral, dun, ebony] = members as [TenantId, TenantId, TenantId, TenantId, TenantId];
@@ -210,8 +209,8 @@ describe('a letter does not open', () => {
     await expect(round.contribute([amber])).rejects.toMatchObject({ message: /do not open/, tenant: blue });
   });
   test('of another protocol with the same rounds: its keys are not these', async () => {
-    const other: Cover = { ...ringCover, name: 'plain' };
-    const round = await maskedRound({ coverOf: (name) => (name === blue ? other : ringCover) });
+    const other: Cover = { ...ring, name: 'plain' };
+    const round = await maskedRound({ coverOf: (name) => (name === blue ? other : ring) });
     await round.keys();
     await round.deal();
     await expect(round.contribute([amber])).rejects.toMatchObject({ message: /do not open/, tenant: blue });
