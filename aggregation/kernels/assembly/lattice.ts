@@ -1,13 +1,11 @@
 // Plaintexts of the lattice mask: coefficients of four limbs of 23 bits, modulo four primes. Limbs are doubles with a
 // sign: what lies in a lane of 23 bits is one, what lies in 46 bits is two, low first.
 
-import { fit } from './doubles';
+import { fit, mantissa } from './doubles';
 import { less, times } from './narrow-products';
 
 const DEGREE: i32 = 4096;
 const LIMB: f64 = 8388608.0;
-/** 1.5·2^52: added to an integer within ±2^31 it leaves that, in two's complement, in its own low 32 bits. */
-const MAGIC: f64 = 6755399441055744.0;
 
 /** @returns whether every value is an integer within ±most. Rounds `count` up to whole pairs. */
 export function inLanes(values: usize, count: i32, most: f64): bool {
@@ -64,7 +62,7 @@ export function residuesOf(
       f64x2.mul(f64x2.convert_low_i32x4_s(two), above),
     );
     const quotient = f64x2.nearest(f64x2.mul(sum, inverse));
-    const rest = f64x2.add(f64x2.sub(sum, f64x2.mul(quotient, modulus)), f64x2.splat(MAGIC));
+    const rest = mantissa(f64x2.sub(sum, f64x2.mul(quotient, modulus)));
     const bits = v128.shuffle<u32>(rest, rest, 0, 2, 0, 2);
     v128.store64_lane(residues, i32x4.add(bits, v128.and(i32x4.shr_s(bits, 31), lift)), 0);
   }

@@ -169,14 +169,14 @@ export function packNarrow(residues: usize, packed: usize, bits: i32): void {
   }
 }
 
-/** @returns whether every residue is below q */
-export function unpackNarrow(packed: usize, residues: usize, bits: i32, q: u32): bool {
+/** sum += packed residues. @returns whether every one is below q */
+export function addPackedNarrow(sum: usize, packed: usize, bits: i32, q: u32): bool {
   const mask = i32x4.splat((1 << bits) - 1);
   const modulus = i32x4.splat(q);
   let below = i32x4.splat(-1);
   let held = i32x4.splat(0);
   let count = 0;
-  for (const end = residues + 4 * DEGREE; residues < end; residues += 16) {
+  for (const end = sum + 4 * DEGREE; sum < end; sum += 16) {
     let values: v128;
     if (count >= bits) {
       values = v128.and(held, mask);
@@ -190,7 +190,7 @@ export function unpackNarrow(packed: usize, residues: usize, bits: i32, q: u32):
       count += 32 - bits;
     }
     below = v128.and(below, i32x4.lt_u(values, modulus));
-    v128.store(residues, values);
+    v128.store(sum, less(i32x4.add(v128.load(sum), values), modulus));
   }
   return v128.all_true<i32>(below);
 }

@@ -17,7 +17,7 @@ export function cutWide(residues: usize, from: i32, mask: u64, q: u64): i32 {
 /** x, or x + q where x is negative. */
 @inline
 function lifted(x: v128, q: v128): v128 {
-  return i64x2.add(x, v128.and(i64x2.shr_s(x, 63), q));
+  return i64x2.add(x, v128.and(i64x2.lt_s(x, i64x2.splat(0)), q));
 }
 
 export function addWide(sum: usize, term: usize, q: u64): void {
@@ -150,28 +150,53 @@ export function packWide(residues: usize, packed: usize, bits: i32): void {
   }
 }
 
-/** @returns whether every residue is below q */
-export function unpackWide(packed: usize, residues: usize, bits: i32, q: u64): bool {
-  const highBits = bits - 32;
-  const mask = (<u64>1 << highBits) - 1;
-  let below = true;
-  let held: u64 = 0;
-  let count = 0;
-  for (const end = residues + 8 * DEGREE; residues < end; residues += 8) {
-    held |= <u64>load<u32>(packed) << count;
-    packed += 4;
-    const low = held & M32;
-    held >>= 32;
-    if (count < highBits) {
-      held |= <u64>load<u32>(packed) << count;
-      packed += 4;
-      count += 32;
-    }
-    const value = low | ((held & mask) << 32);
-    held >>= highBits;
-    count -= highBits;
-    below = below && value < q;
-    store<u64>(residues, value);
+/** sum += packed residues of 47 bits, low bits first; reads two bytes past them. @returns whether every one is below q */
+export function addPacked47(sum: usize, packed: usize, q: u64): bool {
+  return addPackedWide(sum, packed, 47, q);
+}
+
+export function addPacked58(sum: usize, packed: usize, q: u64): bool {
+  return addPackedWide(sum, packed, 58, q);
+}
+
+/**
+ * Eight residues take `bits` bytes, so residue i + 8 begins that many bytes behind residue i, at the same bit, and one
+ * shift serves both. Inlined with `bits` known: shifts by a variable take four times the instructions.
+ */
+@inline
+function addPackedWide(sum: usize, packed: usize, bits: usize, q: u64): bool {
+  const modulus = i64x2.splat(q);
+  const most = i64x2.splat(q - 1);
+  let above = i64x2.splat(0);
+  for (const end = sum + 8 * DEGREE; sum < end; sum += 128, packed += 2 * bits) {
+    above = v128.or(above, addFour(sum, packed, 0, bits, modulus, most));
+    above = v128.or(above, addFour(sum, packed, 2, bits, modulus, most));
+    above = v128.or(above, addFour(sum, packed, 4, bits, modulus, most));
+    above = v128.or(above, addFour(sum, packed, 6, bits, modulus, most));
   }
-  return below;
+  return !v128.any_true(above);
+}
+
+/** Residues i, i + 1, i + 8 and i + 9. @returns all ones where one is above `most` */
+@inline
+function addFour(sum: usize, packed: usize, i: usize, bits: usize, q: v128, most: v128): v128 {
+  const x = unpacked(packed + ((i * bits) >> 3), (i * bits) & 7, bits);
+  const y = unpacked(packed + (((i + 1) * bits) >> 3), ((i + 1) * bits) & 7, bits);
+  const first = v128.shuffle<u64>(x, y, 0, 2);
+  const second = v128.shuffle<u64>(x, y, 1, 3);
+  addTwo(sum + 8 * i, first, q, most);
+  addTwo(sum + 8 * i + 64, second, q, most);
+  return v128.or(i64x2.gt_s(first, most), i64x2.gt_s(second, most));
+}
+
+@inline
+function unpacked(at: usize, shift: i32, bits: usize): v128 {
+  const two = v128.load64_lane(at + bits, v128.load64_zero(at), 1);
+  return v128.and(i64x2.shr_u(two, shift), i64x2.splat((<u64>1 << bits) - 1));
+}
+
+@inline
+function addTwo(at: usize, two: v128, q: v128, most: v128): void {
+  const total = i64x2.add(v128.load(at), two);
+  v128.store(at, i64x2.sub(total, v128.and(i64x2.gt_s(total, most), q)));
 }

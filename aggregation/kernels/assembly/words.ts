@@ -1,22 +1,32 @@
 // Vectors modulo 2^32, 2^48 and 2^64. Lengths are rounded up to whole groups: what lies behind is scratch.
 
+import { fit, mantissa } from './doubles';
+
 /** The largest integer such that it and all smaller ones are doubles. */
 const SAFE: f64 = 9007199254740991.0;
+const TWO_32: f64 = 4294967296.0;
 
-/** @returns whether every one of `count` values is an integer within ±SAFE, each then written in `bytes` (4, 6 or 8) */
+/**
+ * Each of `count` values in `bytes` (4, 6 or 8), two at a time: reads one value past an odd count, which counts, and
+ * writes up to 10 bytes past the last word.
+ * @returns whether every one is an integer within ±SAFE
+ */
 export function encodeWords(values: usize, words: usize, count: i32, bytes: i32): bool {
-  let fits = true;
-  for (let i = 0; i < count; i++) {
-    const value = load<f64>(values);
-    const word = <i64>value;
-    fits = fits && <f64>word == value && abs<f64>(value) <= SAFE;
-    store<u32>(words, <u32>word);
-    if (bytes == 6) store<u16>(words, <u16>(word >> 32), 4);
-    if (bytes == 8) store<u32>(words, <u32>(word >> 32), 4);
-    values += 8;
-    words += bytes;
+  const limit = f64x2.splat(SAFE);
+  let fits = i64x2.splat(-1);
+  for (const end = values + (<usize>count << 3); values < end; values += 16, words += <usize>(2 * bytes)) {
+    const value = v128.load(values);
+    fits = v128.and(fits, fit(value, limit));
+    // both halves in the low bits of a mantissa: the upper one is within 2^21 of zero, the lower below 2^32
+    const upper = f64x2.floor(f64x2.mul(value, f64x2.splat(1.0 / TWO_32)));
+    const lower = f64x2.sub(value, f64x2.mul(upper, f64x2.splat(TWO_32)));
+    const both = v128.shuffle<u32>(mantissa(lower), mantissa(upper), 0, 4, 2, 6);
+    if (bytes == 8) v128.store(words, both);
+    else if (bytes == 6) {
+      v128.store(words, i8x16.shuffle(both, both, 0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, 0, 0, 0, 0));
+    } else v128.store64_lane(words, v128.shuffle<u32>(both, both, 0, 2, 0, 2), 0);
   }
-  return fits;
+  return v128.all_true<i64>(fits);
 }
 
 /** Reads up to four bytes past the last word. */

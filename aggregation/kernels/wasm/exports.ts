@@ -31,7 +31,7 @@ export interface Exports {
   ): void;
   multiplyAddNarrow(sum: number, a: number, b: number, q: number, bits: number): void;
   packNarrow(residues: number, packed: number, bits: number): void;
-  unpackNarrow(packed: number, residues: number, bits: number, q: number): number;
+  addPackedNarrow(sum: number, packed: number, bits: number, q: number): number;
 
   cutWide(residues: number, from: number, mask: bigint, q: bigint): number;
   addWide(sum: number, term: number, q: bigint): void;
@@ -48,7 +48,8 @@ export interface Exports {
   ): void;
   multiplyAddWide(sum: number, a: number, b: number, bits: bigint, gap: bigint): void;
   packWide(residues: number, packed: number, bits: number): void;
-  unpackWide(packed: number, residues: number, bits: number, q: bigint): number;
+  addPacked47(sum: number, packed: number, q: bigint): number;
+  addPacked58(sum: number, packed: number, q: bigint): number;
 
   inLanes(values: number, count: number, most: number): number;
   splitLanes(values: number, limbs: number, count: number): void;

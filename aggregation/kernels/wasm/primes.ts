@@ -22,7 +22,7 @@ export function widePrime(wasm: Exports, arena: Arena, prime: RingPrime): PrimeK
     fromNtt: (residues) => wasm.fromNttWide(residues, ...backward, ...shape, scale, its(scale)),
     multiplyAdd: (sum, a, b) => wasm.multiplyAddWide(sum, a, b, ...shape),
     pack: (residues, packed) => wasm.packWide(residues, packed, bits),
-    unpack: (packed, residues) => wasm.unpackWide(packed, residues, bits, q) !== 0,
+    addPacked: (sum, packed) => (bits === 47 ? wasm.addPacked47 : wasm.addPacked58)(sum, packed, q) !== 0,
   };
 }
 
@@ -45,6 +45,6 @@ export function narrowPrime(wasm: Exports, arena: Arena, prime: RingPrime): Prim
     fromNtt: (residues) => wasm.fromNttNarrow(residues, ...backward, q, ...scaling),
     multiplyAdd: (sum, a, b) => wasm.multiplyAddNarrow(sum, a, b, q, bits),
     pack: (residues, packed) => wasm.packNarrow(residues, packed, bits),
-    unpack: (packed, residues) => wasm.unpackNarrow(packed, residues, bits, q) !== 0,
+    addPacked: (sum, packed) => wasm.addPackedNarrow(sum, packed, bits, q) !== 0,
   };
 }

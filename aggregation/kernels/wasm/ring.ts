@@ -12,8 +12,8 @@ export interface PrimeKernels {
   fromNtt(residues: number): void;
   multiplyAdd(sum: number, a: number, b: number): void;
   pack(residues: number, packed: number): void;
-  /** @returns whether every residue is below the prime */
-  unpack(packed: number, residues: number): boolean;
+  /** sum += packed residues. @returns whether every one is below the prime; else the sum is of no use */
+  addPacked(sum: number, packed: number): boolean;
 }
 
 const POLYNOMIAL_BYTES = 4 * POLYNOMIAL_WORDS;
@@ -62,12 +62,13 @@ export function ringOn(arena: Arena, ring: Ring, primes: readonly PrimeKernels[]
     });
   };
 
-  const unpackAt = (packed: Uint8Array, from: number, at: number): boolean => {
+  /** Adds to the polynomial at `sum` what it puts at `from`. @returns whether that is one; else the sum is of no use */
+  const addPackedAt = (sum: number, from: number, packed: Uint8Array): boolean => {
     if (packed.length !== packedBytes(ring)) return false;
     bytes.set(packed, from);
     let below = true;
     each((prime, residues, offset) => {
-      below = prime.unpack(from + offset, at + residues) && below;
+      below = prime.addPacked(sum + residues, from + offset) && below;
     });
     return below;
   };
@@ -115,19 +116,16 @@ export function ringOn(arena: Arena, ring: Ring, primes: readonly PrimeKernels[]
       });
     },
     unpack: (packed) =>
-      arena.use(2 * POLYNOMIAL_BYTES, (from) => {
-        const to = from + POLYNOMIAL_BYTES;
-        return unpackAt(packed, from, to) ? saved(to) : undefined;
-      }),
+      // zero, and then what is added to it
+      arena.use(POLYNOMIAL_BYTES + packedBytes(ring), (at) =>
+        addPackedAt(at, at + POLYNOMIAL_BYTES, packed) ? saved(at) : undefined,
+      ),
     addPacked(sum, packed) {
       checkPolynomials(sum);
-      return arena.use(3 * POLYNOMIAL_BYTES, (at) => {
-        const term = at + POLYNOMIAL_BYTES;
+      return arena.use(POLYNOMIAL_BYTES + packedBytes(ring), (at) => {
         load(sum, at);
-        for (const [position, one] of packed.entries()) {
-          if (!unpackAt(one, term + POLYNOMIAL_BYTES, term)) return position;
-          each((prime, residues) => prime.add(at + residues, term + residues));
-        }
+        const bad = packed.findIndex((one) => !addPackedAt(at, at + POLYNOMIAL_BYTES, one));
+        if (bad !== -1) return bad;
         save(sum, at);
         return undefined;
       });

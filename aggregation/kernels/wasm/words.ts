@@ -43,11 +43,12 @@ export function wordsOn(wasm: Exports, arena: Arena): WordKernels {
     checkWords(bits, words, values.length);
     const width = bits / 8;
     const size = Math.min(CHUNK, values.length);
-    arena.use(16 * size, (at) => {
+    arena.use(16 * (size + 1), (at) => {
+      const to = at + 8 * (size + 1); // an odd vector's last value has a zero beside it, or one of the chunk before
       for (let from = 0; from < values.length; from += size) {
         const count = Math.min(size, values.length - from);
         const doubles = new Uint8Array(values.buffer, values.byteOffset + 8 * from, 8 * count);
-        work(doubles, words.subarray(from * width, (from + count) * width), at, at + 8 * size, count);
+        work(doubles, words.subarray(from * width, (from + count) * width), at, to, count);
       }
     });
   };

@@ -102,6 +102,19 @@ describe.each([32, 48, 64] as const)('words of %i bits', (bits) => {
     expect(Buffer.compare(results[0]!.sum, expected)).toBe(0);
   });
 
+  test.each([6143, 6144, 6145, 12_289])('%i values are encoded, and nothing beside the vector is touched', (count) => {
+    const doubles = new DataView(bytesOf(8 * count, 'values').buffer);
+    const values = Float64Array.from({ length: count }, (_, i) => Number(doubles.getBigInt64(8 * i, true) >> 10n));
+    for (const { words } of BOTH) {
+      const around = bytesOf(8 * count + 64, 'around');
+      const vector = around.subarray(13, 13 + (count * bits) / 8);
+      words.encode(bits, values, vector);
+      expect(wordsOf(bits, vector)).toEqual([...values].map((one) => BigInt.asUintN(bits, BigInt(one))));
+      vector.set(bytesOf(8 * count + 64, 'around').subarray(13, 13 + vector.length));
+      expect(Buffer.compare(around, bytesOf(8 * count + 64, 'around'))).toBe(0);
+    }
+  });
+
   test('masks that one adds and the other subtracts cancel, and nothing beside the vector is touched', () => {
     for (const { words } of BOTH) {
       const around = bytesOf(8 * 1000 + 64, 'around');
@@ -118,7 +131,10 @@ describe.each([32, 48, 64] as const)('words of %i bits', (bits) => {
     for (const { words } of BOTH) {
       const into = new Uint8Array((3 * bits) / 8);
       for (const bad of [0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, -(2 ** 53), 2 ** 63, -(2 ** 63), 1e300]) {
-        expect(() => words.encode(bits, Float64Array.of(1, bad, 2), into), String(bad)).toThrow(RangeError);
+        for (const at of [0, 1, 2]) {
+          const values = Float64Array.of(1, 2, 3).with(at, bad);
+          expect(() => words.encode(bits, values, into), `${bad} at ${at}`).toThrow(RangeError);
+        }
       }
       expect(() => words.encode(bits, new Float64Array(2), into)).toThrow(RangeError);
       expect(() => words.decode(bits, into, new Float64Array(4))).toThrow(RangeError);
