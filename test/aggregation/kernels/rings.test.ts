@@ -205,6 +205,18 @@ describe.each(RINGS)('%s', (name, ring) => {
     });
   });
 
+  test('a packed polynomial added to its negative leaves zero, not the prime', () => {
+    const [one, zero] = [edgy(ring, 'one'), new Uint32Array(POLYNOMIAL_WORDS)];
+    each((kernels) => {
+      const bytes = new Uint8Array(packedBytes(ring));
+      kernels.pack(one, bytes, 0);
+      const sum = zero.slice();
+      kernels.subtract(sum, one);
+      expect(kernels.addPacked(sum, [bytes])).toBeUndefined();
+      expect(sum).toEqual(zero);
+    });
+  });
+
   test('draws uniform residues, those not below their prime again after the rest', () => {
     const bytes = 4 * ring.wordsPerResidue;
     const first = bytesOf(4 * POLYNOMIAL_WORDS, 'first');
