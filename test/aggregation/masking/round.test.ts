@@ -474,6 +474,15 @@ describe('the coordinator opens nothing', () => {
 });
 
 describe('what is stored is well-formed', () => {
+  test('by the word of its cover too, once a vector is as long as planned', async () => {
+    const cover: Cover = { ...ring, malformed: (vector) => `these ${vector.length} bytes are none of mine` };
+    const round = await playedThrough({ cover });
+    const refusal = (stage: 'agree' | 'contribute') =>
+      round.coordinator.malformed(stageOf(stage), receivedFrom(round.said[stage].get(blue)!));
+    expect(refusal('contribute')).toBe('these 16 bytes are none of mine');
+    expect(refusal('agree')).toBeUndefined();
+  });
+
   test('keys, letters, vectors, hashes and shares of their lengths, sealed to members, where something is sealed', async () => {
     const round = await playedThrough({});
     const refusal = (stage: string, said: Said) => round.coordinator.malformed(stageOf(stage), receivedFrom(said));
