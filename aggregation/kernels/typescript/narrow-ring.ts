@@ -1,6 +1,5 @@
 import { DEGREE, MASK_RING } from '../rings.ts';
-import { transformTable } from '../tables.ts';
-import { type ResidueLoops, residueWords } from './ring.ts';
+import { perPrime, type ResidueLoops, residueWords } from './ring.ts';
 
 /** Residues of one word, reduced at every step. */
 export const narrowLoops: ResidueLoops = {
@@ -114,26 +113,13 @@ const WORDS = residueWords(MASK_RING);
 const STREAMS = 4;
 const eachStream = (work: (stream: number) => void): void => [0, 1, 2, 3].forEach(work);
 
-interface Field {
-  readonly q: number;
-  readonly bits: number;
-  readonly powers: Uint32Array;
-  readonly inverses: Uint32Array;
-  readonly scale: number;
-}
-
-const made: Field[] = [];
-
-function field(prime: number): Field {
-  made[prime] ??= ((table: ReturnType<typeof transformTable>): Field => ({
-    q: Number(table.prime.value),
-    bits: table.prime.bits,
-    powers: Uint32Array.from(table.powers, Number),
-    inverses: Uint32Array.from(table.inverses, Number),
-    scale: Number(table.scale),
-  }))(transformTable(MASK_RING.primes[prime]!));
-  return made[prime];
-}
+const field = perPrime(MASK_RING, ({ prime, powers, inverses, scale }) => ({
+  q: Number(prime.value),
+  bits: prime.bits,
+  powers: Uint32Array.from(powers, Number),
+  inverses: Uint32Array.from(inverses, Number),
+  scale: Number(scale),
+}));
 
 /** A number in [−q, q) brought to [0, q), without a branch. */
 export const lifted = (value: number, q: number): number => value + (q & (value >> 31));

@@ -1,5 +1,6 @@
 import type { ByteSource, Mask, RingKernels } from '../kernels.ts';
 import { checkPolynomials, checkRoom, DEGREE, POLYNOMIAL_WORDS, packedBytes, type Ring } from '../rings.ts';
+import { type TransformTable, transformTable } from '../tables.ts';
 
 /** What differs between residues of one word and of two: each works on the residues of one prime, from a word on. */
 export interface ResidueLoops {
@@ -17,6 +18,15 @@ export interface ResidueLoops {
 
 /** Words of all residues of one prime. */
 export const residueWords = ({ wordsPerResidue }: Ring): number => DEGREE * wordsPerResidue;
+
+/** What the loops of each prime work with, made of its table when it is first asked for. */
+export function perPrime<T>({ primes }: Ring, make: (table: TransformTable) => T): (prime: number) => T {
+  const made: T[] = [];
+  return (prime) => {
+    made[prime] ??= make(transformTable(primes[prime]!));
+    return made[prime];
+  };
+}
 
 /** The operations on whole polynomials, made of loops over one prime each. */
 export function ringOf(loops: ResidueLoops): RingKernels {

@@ -1,6 +1,6 @@
 import { DEGREE, HE_RING } from '../rings.ts';
-import { companion, type TransformTable, transformTable } from '../tables.ts';
-import { type ResidueLoops, residueWords } from './ring.ts';
+import { companion } from '../tables.ts';
+import { perPrime, type ResidueLoops, residueWords } from './ring.ts';
 
 /**
  * Residues of two words, low first. Sums and packing run on 32-bit words without a branch (Warren, Hacker's Delight,
@@ -116,28 +116,19 @@ const halves = (value: bigint): [number, number] => [Number(value & M32), Number
 /** value >>> bits, where a shift by 32 leaves nothing (in JavaScript it would leave all). */
 const above = (value: number, bits: number): number => (bits === 32 ? 0 : value >>> bits);
 
-interface Wide extends TransformTable {
-  readonly w: BigUint64Array;
-  readonly ws: BigUint64Array;
-  readonly inverseW: BigUint64Array;
-  readonly inverseWs: BigUint64Array;
-}
+const transform = perPrime(HE_RING, ({ prime, powers, inverses, scale }) => {
+  const companions = (of: readonly bigint[]) => of.map((w) => companion(w, prime.value, 64));
+  return {
+    prime,
+    w: BigUint64Array.from(powers),
+    ws: BigUint64Array.from(companions(powers)),
+    inverseW: BigUint64Array.from(inverses),
+    inverseWs: BigUint64Array.from(companions(inverses)),
+    scale,
+  };
+});
 
-const made: Wide[] = [];
-
-function transform(prime: number): Wide {
-  made[prime] ??= ((table: TransformTable): Wide => {
-    const companions = (of: readonly bigint[]) => of.map((w) => companion(w, table.prime.value, 64));
-    return {
-      ...table,
-      w: BigUint64Array.from(table.powers),
-      ws: BigUint64Array.from(companions(table.powers)),
-      inverseW: BigUint64Array.from(table.inverses),
-      inverseWs: BigUint64Array.from(companions(table.inverses)),
-    };
-  })(transformTable(HE_RING.primes[prime]!));
-  return made[prime];
-}
+type Wide = ReturnType<typeof transform>;
 
 const bigInts = (polynomial: Uint32Array, prime: number): BigUint64Array =>
   new BigUint64Array(polynomial.slice(prime * WORDS, (prime + 1) * WORDS).buffer);
