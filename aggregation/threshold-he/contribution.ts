@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import type { ByteSource, RingKernels } from '../kernels/kernels.ts';
+import { POLYNOMIAL_WORDS } from '../kernels/rings.ts';
 import { type HeardAll, ProtocolBroken, type TenantId } from '../secure-sum.ts';
 import { digest } from '../transcript.ts';
-import { PACKED_BYTES, polynomials } from './parameters.ts';
-import { type Residues, uniform, WORDS, type Words } from './residues.ts';
+import type { Polynomial } from './polynomial.ts';
 
 /**
  * What a tenant contributes: nonce (16) ‖ occasion (32), and packed polynomials as its vector.
@@ -15,9 +16,6 @@ export const NONCE_BYTES = 16;
 const OCCASION_BYTES = 32;
 export const HEADER_BYTES: number = NONCE_BYTES + OCCASION_BYTES;
 
-/** Bytes of the vector of a contribution, and of an opening share. */
-export const packedVectorBytes = (dimension: number): number => PACKED_BYTES * polynomials(dimension);
-
 /** @param nonces - of exactly the cohort */
 export function occasionOf(
   epoch: Uint8Array,
@@ -29,24 +27,22 @@ export function occasionOf(
 }
 
 /** The index-th common polynomial of an occasion, in NTT form; SHAKE128 as the random oracle (FIPS 202 §6.2). */
-export function commonPolynomial(occasion: Uint8Array, index: number): Residues {
+export function commonPolynomial(ring: RingKernels, occasion: Uint8Array, index: number): Polynomial {
   const seed = digest('parley/threshold-he/common/v1', occasion, String(index));
-  return uniform(hashed(seed, 4 * WORDS + SPARE_BYTES));
+  return ring.uniform(hashed(seed, 4 * POLYNOMIAL_WORDS + SPARE_BYTES));
 }
 
 /** For residues drawn again, each needed with probability below 2^−30; 64 of them never are. */
 const SPARE_BYTES = 64 * 8;
 
-function hashed(seed: Uint8Array, length: number): Words {
-  const bytes = createHash('shake128', { outputLength: length }).update(seed).digest();
+function hashed(seed: Uint8Array, length: number): ByteSource {
+  const stream = createHash('shake128', { outputLength: length }).update(seed).digest();
   let used = 0;
   return {
-    fill(words) {
-      if (used + words.byteLength > bytes.length) throw new Error('the hash ran out');
-      new Uint8Array(words.buffer, words.byteOffset, words.byteLength).set(
-        bytes.subarray(used, used + words.byteLength),
-      );
-      used += words.byteLength;
+    fill(bytes) {
+      if (used + bytes.length > stream.length) throw new Error('the hash ran out');
+      bytes.set(stream.subarray(used, used + bytes.length));
+      used += bytes.length;
     },
   };
 }

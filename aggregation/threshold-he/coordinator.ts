@@ -4,19 +4,19 @@ import {
   ProtocolBroken,
   type Received,
   type Stage,
-  type StoredVector,
   type TenantId,
 } from '../secure-sum.ts';
-import { asHeard, stretches, vectorOf } from '../stored-vector.ts';
-import { gather, HEADER_BYTES, NONCE_BYTES, packedVectorBytes, sumHashOf } from './contribution.ts';
+import { asHeard, vectorOf } from '../stored-vector.ts';
+import type { Arithmetic } from './arithmetic.ts';
+import { gather, HEADER_BYTES, NONCE_BYTES, sumHashOf } from './contribution.ts';
 import { DEALT_BYTES } from './keying.ts';
-import { DEGREE, PACKED_BYTES, PRIMES, polynomials } from './parameters.ts';
-import { addInto, noResidues, type Residues, unpack } from './residues.ts';
-import type { Bgv } from './seal.ts';
+import { layoutOf } from './layout.ts';
+import { arePolynomials, openedSum } from './opening.ts';
 
 /** The coordinator's side of one epoch: it relays, adds, and decodes what the openers' shares leave. */
-export function coordinatorEpoch(context: Omit<EpochContext, 'me'>, bgv: Bgv): CoordinatorEpoch {
+export function coordinatorEpoch(context: Omit<EpochContext, 'me'>, arithmetic: Arithmetic): CoordinatorEpoch {
   const { shape } = context;
+  const layout = layoutOf(shape);
   let keyed: { readonly members: readonly TenantId[]; readonly identity: Uint8Array } | undefined;
   const epoch = () => {
     if (keyed === undefined) throw new RangeError('this epoch has no keys');
@@ -38,7 +38,7 @@ export function coordinatorEpoch(context: Omit<EpochContext, 'me'>, bgv: Bgv): C
       keyed = { members, identity };
     },
 
-    malformed: (stage, said) => malformed(stage, said, context),
+    malformed: (stage, said) => malformed(stage, said, context, arithmetic),
 
     openers(present) {
       const able = epoch().members.filter((name) => present.includes(name));
@@ -57,14 +57,10 @@ export function coordinatorEpoch(context: Omit<EpochContext, 'me'>, bgv: Bgv): C
       if (shares.size !== shape.threshold) {
         throw new ProtocolBroken(`${shape.threshold} shares open the sum, got ${shares.size}`);
       }
-      const length = packedVectorBytes(shape.dimension);
-      const sum = new Float64Array(shape.dimension);
-      for (let k = 0; k < polynomials(shape.dimension); k++) {
-        const phase = noResidues();
-        for (const [name, one] of [...contributions, ...shares]) addPolynomial(phase, vectorOf(one, length, name), k, name);
-        if (!isSmall(bgv.fromNtt(phase))) throw new ProtocolBroken('the shares do not open this sum');
-        sum.set(bgv.decode(phase).subarray(0, shape.dimension - k * DEGREE), k * DEGREE);
-      }
+      const said = [...contributions, ...shares].map(
+        ([name, one]) => [name, vectorOf(one, layout.bytes, name)] as const,
+      );
+      const sum = await openedSum(arithmetic, said, layout, shape.dimension);
       if (sum.some((value) => Math.abs(value) > shape.maxMagnitude)) {
         throw new ProtocolBroken('the sum is larger than the plan allows');
       }
@@ -77,46 +73,12 @@ export function coordinatorEpoch(context: Omit<EpochContext, 'me'>, bgv: Bgv): C
   };
 }
 
-function addPolynomial(sum: Residues, vector: StoredVector, k: number, from: TenantId): void {
-  const polynomial = unpack(vector.read(k * PACKED_BYTES, (k + 1) * PACKED_BYTES));
-  if (polynomial === undefined) throw new ProtocolBroken('sent no polynomial modulo q', from);
-  addInto(sum, polynomial);
-}
-
-/**
- * Does this phase decode? With the right shares it is below t·2^54 < q/8: flooding of 64 openers at eight standard
- * deviations, everything else far less. With wrong ones it is uniform modulo q and a coefficient passes with
- * probability 1/4; looked at are 128 of them, so garbage passes with 2^−256.
- */
-function isSmall(coefficients: Residues): boolean {
-  const [q0, q1] = [PRIMES[0].value, PRIMES[1].value];
-  const q = q0 * q1;
-  const residue = (prime: number, i: number): bigint => {
-    const at = 2 * (prime * DEGREE + i);
-    return BigInt(coefficients[at]!) | (BigInt(coefficients[at + 1]!) << 32n);
-  };
-  for (let i = 0; i < 128; i++) {
-    const first = residue(0, i);
-    const more = ((residue(1, i) - first + q1) * Q0_INVERSE) % q1; // Garner: first + q₀·more
-    const value = first + q0 * more;
-    if (value > q / 8n && value < q - q / 8n) return false;
-  }
-  return true;
-}
-
-/** q₀⁻¹ modulo q₁. */
-const Q0_INVERSE: bigint = (() => {
-  const modulus = PRIMES[1].value;
-  let result = 1n;
-  let base = PRIMES[0].value % modulus;
-  for (let exponent = modulus - 2n; exponent > 0n; exponent >>= 1n) {
-    if (exponent & 1n) result = (result * base) % modulus;
-    base = (base * base) % modulus;
-  }
-  return result;
-})();
-
-function malformed(stage: Stage, said: Received, { shape, members }: Omit<EpochContext, 'me'>): string | undefined {
+function malformed(
+  stage: Stage,
+  said: Received,
+  { shape, members }: Omit<EpochContext, 'me'>,
+  { ring }: Arithmetic,
+): string | undefined {
   const expected = { announce: 32, deal: 0, confirm: 32, ready: NONCE_BYTES, contribute: HEADER_BYTES, share: 0 }[
     stage.name
   ];
@@ -129,9 +91,8 @@ function malformed(stage: Stage, said: Received, { shape, members }: Omit<EpochC
     if (bytes.length !== DEALT_BYTES) return `a dealt share is ${DEALT_BYTES} bytes, got ${bytes.length}`;
   }
   const hasVector = stage.name === 'contribute' || stage.name === 'share';
-  const length = hasVector ? packedVectorBytes(shape.dimension) : undefined;
+  const length = hasVector ? layoutOf(shape).bytes : undefined;
   if (vector?.length !== length) return `expected a vector of ${length ?? 'no'} bytes, got ${vector?.length ?? 'none'}`;
-  for (const { from, to } of stretches(length ?? 0, PACKED_BYTES))
-    if (!unpack(vector!.read(from, to))) return `a residue of ${stage.name} is not below its prime`;
+  if (vector && !arePolynomials(ring, vector)) return `a residue of ${stage.name} is not below its prime`;
   return undefined;
 }

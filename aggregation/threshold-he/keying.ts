@@ -1,10 +1,12 @@
-import { secureRandom } from '../../privacy/random.ts';
+import { randomFillSync } from 'node:crypto';
+import type { ByteSource, RingKernels } from '../kernels/kernels.ts';
 import { ephemeralKey, hkdf, SEAL_BYTES, sealWith, unsealWith } from '../key-agreement.ts';
 import { type EpochContext, type HeardAll, ProtocolBroken, type Said, type TenantId } from '../secure-sum.ts';
 import { digest } from '../transcript.ts';
+import type { Arithmetic } from './arithmetic.ts';
+import { type OwnKey, ownKey } from './own-key.ts';
 import { PACKED_BYTES } from './parameters.ts';
-import { pack, type Residues, unpack } from './residues.ts';
-import type { Bgv, OwnKey } from './seal.ts';
+import type { Polynomial } from './polynomial.ts';
 import { deal } from './shamir.ts';
 
 /**
@@ -24,7 +26,7 @@ export interface EpochKeys {
   /** 32 bytes shared with each other member */
   readonly secrets: ReadonlyMap<TenantId, Uint8Array>;
   /** what each member's key is at my x, my own included */
-  readonly dealt: ReadonlyMap<TenantId, Residues>;
+  readonly dealt: ReadonlyMap<TenantId, Polynomial>;
   readonly own: OwnKey;
   /** 32 bytes: what everyone confirmed */
   readonly identity: Uint8Array;
@@ -43,13 +45,16 @@ export const DEALT_BYTES: number = PACKED_BYTES + SEAL_BYTES;
 
 const NOTHING: Said['sealed'] = new Map();
 
-export function keying(context: EpochContext, bgv: Bgv): Keying {
+const OPERATING_SYSTEM: ByteSource = { fill: (bytes) => void randomFillSync(bytes) };
+
+export function keying(context: EpochContext, arithmetic: Pick<Arithmetic, 'seal' | 'ring'>): Keying {
   const { me, shape, transcript } = context;
   const agreement = ephemeralKey();
-  const own = bgv.ownKey();
+  const { ring } = arithmetic;
+  const own = ownKey(arithmetic);
   const x = new Map<TenantId, number>();
   const secrets = new Map<TenantId, Uint8Array>();
-  const dealt = new Map<TenantId, Residues>();
+  const dealt = new Map<TenantId, Polynomial>();
   let identity: Uint8Array = new Uint8Array(0);
 
   const meet = (announced: HeardAll): void => {
@@ -80,12 +85,13 @@ export function keying(context: EpochContext, bgv: Bgv): Keying {
     deal(announced) {
       meet(announced);
       const names = [...x.keys()];
-      const shares = deal(own.secret, shape.threshold, [...x.values()], secureRandom());
-      own.secret.fill(0); // SEAL keeps its copy until `forget`; from here on it is only encrypted with
+      const dealing = { threshold: shape.threshold, xs: [...x.values()], random: OPERATING_SYSTEM };
+      const shares = deal(ring, own.secret, dealing);
+      own.secret.fill(0); // from here on it is only encrypted with
       const sealed = new Map<TenantId, Uint8Array>();
       names.forEach((to, i) => {
         if (to === me) dealt.set(me, shares[i]!);
-        else sealed.set(to, sealShare(shares[i]!, letter(secrets.get(to)!, identity, me, to)));
+        else sealed.set(to, sealShare(ring, shares[i]!, letter(secrets.get(to)!, identity, me, to)));
       });
       return { open: new Uint8Array(0), sealed };
     },
@@ -95,7 +101,7 @@ export function keying(context: EpochContext, bgv: Bgv): Keying {
       for (const [from, { sealed }] of heard) {
         if (from === me) continue;
         if (sealed === undefined) throw new ProtocolBroken('no share of its key was sent', from);
-        const share = unsealShare(sealed, letter(secrets.get(from)!, identity, from, me));
+        const share = unsealShare(ring, sealed, letter(secrets.get(from)!, identity, from, me));
         if (share === undefined) throw new ProtocolBroken('the share of its key does not open', from);
         dealt.set(from, share);
       }
@@ -111,7 +117,7 @@ export function keying(context: EpochContext, bgv: Bgv): Keying {
     },
 
     forget() {
-      for (const secret of [...secrets.values(), ...dealt.values(), own.secret]) secret.fill(0);
+      for (const secret of [...secrets.values(), ...dealt.values()]) secret.fill(0);
       own.forget();
     },
   };
@@ -151,18 +157,18 @@ function letter(secret: Uint8Array, identity: Uint8Array, from: TenantId, to: Te
   return { key: hkdf(secret, identity, associated, 32), associated };
 }
 
-function sealShare(share: Residues, { key, associated }: Letter): Uint8Array {
+function sealShare(ring: RingKernels, share: Polynomial, { key, associated }: Letter): Uint8Array {
   const packed = new Uint8Array(PACKED_BYTES);
-  pack(share, packed, 0);
+  ring.pack(share, packed, 0);
   const sealed = sealWith(key, packed, associated);
   for (const secret of [share, packed, key]) secret.fill(0);
   return sealed;
 }
 
-function unsealShare(sealed: Uint8Array, { key, associated }: Letter): Residues | undefined {
+function unsealShare(ring: RingKernels, sealed: Uint8Array, { key, associated }: Letter): Polynomial | undefined {
   const packed = unsealWith(key, sealed, associated);
   key.fill(0);
-  const share = packed && unpack(packed);
+  const share = packed && ring.unpack(packed);
   packed?.fill(0);
   return share;
 }

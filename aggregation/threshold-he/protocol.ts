@@ -1,8 +1,10 @@
+import { largestInLane } from '../kernels/lanes.ts';
 import type { BitBudget, EpochContext, SecureSum, Stage, SumShape } from '../secure-sum.ts';
-import { HEADER_BYTES, NONCE_BYTES, packedVectorBytes } from './contribution.ts';
+import { arithmetic } from './arithmetic.ts';
+import { HEADER_BYTES, NONCE_BYTES } from './contribution.ts';
 import { coordinatorEpoch } from './coordinator.ts';
-import { LANE, MOST_MEMBERS, PLAIN_MODULUS } from './parameters.ts';
-import { bgv } from './seal.ts';
+import { laneFor, layoutOf } from './layout.ts';
+import { MOST_MEMBERS } from './parameters.ts';
 import { tenantEpoch } from './tenant.ts';
 
 const stage = (name: string, gate: Stage['gate'], answers: Stage['answers'], attempts = 0): Stage => ({
@@ -29,28 +31,30 @@ export const thresholdHe: SecureSum = {
     stage('share', 'open', 'all', 2),
   ],
   budget,
-  vectorBytes: (name, { dimension }) => (name === 'contribute' || name === 'share' ? packedVectorBytes(dimension) : 0),
-  bytesPerRound: ({ dimension }) => NONCE_BYTES + HEADER_BYTES + 2 * packedVectorBytes(dimension),
+  vectorBytes: (name, shape) => (name === 'contribute' || name === 'share' ? layoutOf(shape).bytes : 0),
+  bytesPerRound: (shape) => NONCE_BYTES + HEADER_BYTES + 2 * layoutOf(shape).bytes,
   async tenant(context) {
     check(context);
     if (!context.members.includes(context.me)) throw new RangeError(`${context.me} is not a member of this epoch`);
-    return tenantEpoch(context, await bgv());
+    return tenantEpoch(context, await arithmetic());
   },
   async coordinator(context) {
     check(context);
-    return coordinatorEpoch(context, await bgv());
+    return coordinatorEpoch(context, await arithmetic());
   },
 };
 
 function budget({ maxMagnitude }: SumShape): BitBudget {
-  const available = Math.log2(PLAIN_MODULUS);
-  const fits = maxMagnitude <= LANE;
-  // the bound is t, not 2^48; next to it a logarithm no longer tells the two sides apart
+  const bits = laneFor(maxMagnitude);
+  const most = largestInLane(bits ?? 48);
+  const available = Math.log2(2 * most + 1);
+  // next to t a logarithm no longer tells the two sides apart
   const log = Math.log2(2 * maxMagnitude + 1);
-  const needed = fits ? Math.min(log, available) : Math.max(log, available + Number.EPSILON * 64);
-  const explanation = fits
-    ? `sums up to ±${maxMagnitude} fit a slot of ±${LANE}`
-    : `sums up to ±${maxMagnitude} do not fit a slot of ±${LANE}: use a coarser grid or fewer customers a round`;
+  const needed = bits ? Math.min(log, available) : Math.max(log, available + Number.EPSILON * 64);
+  const lane = bits === 24 ? 'a lane of 24 bits, two in a slot' : 'a slot of 48 bits';
+  const explanation = bits
+    ? `sums up to ±${maxMagnitude} fit ${lane}, up to ±${most}: ${bits === 24 ? 6.6 : 13.2} bytes a value`
+    : `sums up to ±${maxMagnitude} do not fit ${lane}, up to ±${most}: use a coarser grid or fewer customers a round`;
   return { needed, available, explanation };
 }
 
@@ -62,7 +66,7 @@ function check({ shape, members, transcript }: Omit<EpochContext, 'me'>): void {
     throw new RangeError(`threshold must be from 2 to the ${members.length} members, got ${threshold}`);
   }
   if (members.length > MOST_MEMBERS) throw new RangeError(`at most ${MOST_MEMBERS} members, got ${members.length}`);
-  if (!(maxMagnitude >= 0 && maxMagnitude <= LANE)) throw new RangeError(budget(shape).explanation);
+  if (!(maxMagnitude >= 0 && laneFor(maxMagnitude))) throw new RangeError(budget(shape).explanation);
   if (members.some((name, i) => i > 0 && members[i - 1]! >= name)) throw new RangeError('members must be sorted');
   if (transcript.length !== 32) throw new RangeError(`a transcript is 32 bytes, got ${transcript.length}`);
 }

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
-import { secureRandom } from '../../privacy/random.ts';
+import { DEGREE } from '../kernels/rings.ts';
 import {
   type EpochContext,
   type HeardAll,
@@ -11,22 +10,14 @@ import {
   type TenantRound,
 } from '../secure-sum.ts';
 import { digest, hashOnce } from '../transcript.ts';
-import {
-  commonPolynomial,
-  type Gathered,
-  gather,
-  NONCE_BYTES,
-  occasionOf,
-  packedVectorBytes,
-  sumHashOf,
-} from './contribution.ts';
+import type { Arithmetic } from './arithmetic.ts';
+import { type Gathered, gather, NONCE_BYTES, occasionOf, sumHashOf } from './contribution.ts';
 import type { EpochKeys } from './keying.ts';
-import { maskShares, maskValues } from './masks.ts';
-import { DEGREE, LANE, PACKED_BYTES, PLAIN_MODULUS, PRIMES, polynomials } from './parameters.ts';
-import { addInto, constant, noResidues, pack, type Residues } from './residues.ts';
-import type { Bgv } from './seal.ts';
+import { layoutOf } from './layout.ts';
+import { masksOver } from './masks.ts';
+import { constant, type Polynomial, zero } from './polynomial.ts';
 import { lagrangeAtZero } from './shamir.ts';
-import { flooding } from './smudge.ts';
+import { contributionVector, openingVector } from './vectors.ts';
 
 /** How often one sum may be opened: by the first openers, and by two more sets when one of them is lost. */
 const MOST_OPENINGS = 3;
@@ -35,7 +26,7 @@ const MOST_OPENINGS = 3;
  * A tenant's side of one round.
  *
  *   ready       nonce
- *   contribute  for each 4096 values:  x + masks(cohort) − (a·s + t·e)       a from the occasion, s my own key
+ *   contribute  for each 4096 slots:   x + masks(cohort) − (a·s + t·e)       a from the occasion, s my own key
  *   share       for each of those:     a·λ·Σ s_i(my x) + t·E + masks(openers)
  *
  * Sum of the contributions and of the shares: Σ x + t·(small), because Σ over the openers of λ·s_i(x) is s_i.
@@ -44,7 +35,7 @@ const MOST_OPENINGS = 3;
  */
 export interface RoundParts {
   readonly context: EpochContext;
-  readonly bgv: Bgv;
+  readonly arithmetic: Arithmetic;
   readonly keys: EpochKeys;
   readonly transcript: Uint8Array;
   /** Books coefficients this tenant helps to open. @throws when the epoch has none left */
@@ -77,12 +68,20 @@ export function tenantRound(parts: RoundParts): TenantRound {
 
     async contribute(values, heard) {
       if (contributed !== 'nothing') throw new RangeError('a round takes one contribution');
-      const slots = onLane(values, shape.dimension);
+      const slots = onLanes(values, parts);
       const nonces = readNonces(heard, keys, shape.threshold);
       if (!same(nonces.get(me), nonce)) throw new ProtocolBroken('I am not in the cohort as I said', me);
       contributed = 'under way';
       const occasion = occasionOf(keys.identity, parts.transcript, nonces);
-      const vector = await encrypted(slots, [...nonces.keys()], occasion, parts);
+      const over = {
+        me,
+        set: [...nonces.keys()],
+        secrets: keys.secrets,
+        purpose: 'values',
+        binding: occasion,
+      } as const;
+      const sealing = { key: keys.own, occasion, masks: masksOver(over) };
+      const vector = await contributionVector(parts.arithmetic, slots, sealing);
       contributed = { hash: hashOnce(vector) };
       return { open: Buffer.concat([nonce, occasion]), sealed: new Map(), vector } as Said as Sealed;
     },
@@ -106,7 +105,7 @@ export function tenantRound(parts: RoundParts): TenantRound {
       const said = shares.get(asked);
       if (said) return said; // asked again by the same openers: the same bytes, nothing to average over
       if (shares.size === MOST_OPENINGS) throw new ProtocolBroken(`this sum was opened ${MOST_OPENINGS} times`);
-      parts.spend(DEGREE * polynomials(shape.dimension));
+      parts.spend(DEGREE * layoutOf(shape).polynomials);
       answered = sumHash;
       const share = openingShare(sum, sumHash, openers, parts);
       shares.set(asked, share);
@@ -128,15 +127,15 @@ function readContributions(contributions: HeardAll, { context, keys, transcript 
   return sum;
 }
 
-/** Values as slots: modulo t, negative ones above the middle. */
-function onLane(values: Float64Array, dimension: number): Float64Array {
-  if (values.length !== dimension) throw new RangeError(`expected ${dimension} coordinates, got ${values.length}`);
-  return values.map((value, i) => {
-    if (!Number.isInteger(value) || Math.abs(value) > LANE) {
-      throw new RangeError(`coordinate ${i} is not an integer within ±${LANE}`); // never the value itself
-    }
-    return value < 0 ? value + PLAIN_MODULUS : value;
-  });
+/** @throws RangeError when a value is no integer within its lane; it does not name the value */
+function onLanes(values: Float64Array, { context: { shape }, arithmetic }: RoundParts): Float64Array {
+  if (values.length !== shape.dimension) {
+    throw new RangeError(`expected ${shape.dimension} coordinates, got ${values.length}`);
+  }
+  const { bits, slots: count } = layoutOf(shape);
+  const slots = new Float64Array(count);
+  arithmetic.slots.encode(values, bits, slots);
+  return slots;
 }
 
 function readNonces(ready: HeardAll, keys: EpochKeys, threshold: number): Map<TenantId, Uint8Array> {
@@ -149,18 +148,6 @@ function readNonces(ready: HeardAll, keys: EpochKeys, threshold: number): Map<Te
     nonces.set(name, open);
   }
   return nonces;
-}
-
-async function encrypted(slots: Float64Array, cohort: readonly TenantId[], occasion: Uint8Array, parts: RoundParts) {
-  const { context, keys } = parts;
-  maskValues(slots, { me: context.me, set: cohort, secrets: keys.secrets, purpose: 'values', binding: occasion });
-  const vector = new Uint8Array(packedVectorBytes(slots.length));
-  for (let k = 0; k < polynomials(slots.length); k++) {
-    const ciphertext = keys.own.encrypt(slots.subarray(k * DEGREE, (k + 1) * DEGREE), commonPolynomial(occasion, k));
-    pack(ciphertext, vector, k * PACKED_BYTES);
-    await breathe(k);
-  }
-  return vector;
 }
 
 function checkOpeners(openers: readonly TenantId[], { context, keys }: RoundParts): void {
@@ -178,46 +165,32 @@ async function openingShare(
   { cohort, occasion }: Gathered,
   sumHash: Uint8Array,
   openers: readonly TenantId[],
-  { context, bgv, keys }: RoundParts,
+  parts: RoundParts,
 ): Promise<Said> {
-  const { me, shape } = context;
-  const random = secureRandom();
-  const key = keyShare(cohort, openers, me, keys, bgv);
-  const shares: Residues[] = [];
-  for (let k = 0; k < polynomials(shape.dimension); k++) {
-    const share = bgv.multiply(commonPolynomial(occasion, k), key);
-    addInto(share, bgv.multiply(bgv.toNtt(flooding(random)), TIMES_T));
-    shares.push(share);
-    await breathe(k);
-  }
-  key.fill(0);
+  const { context, keys, arithmetic } = parts;
   const binding = digest('parley/threshold-he/openers/v1', sumHash, ...openers);
-  maskShares(shares, { me, set: openers, secrets: keys.secrets, purpose: 'shares', binding });
-  const vector = new Uint8Array(packedVectorBytes(shape.dimension));
-  shares.forEach((share, k) => {
-    pack(share, vector, k * PACKED_BYTES);
-  });
+  const over = { me: context.me, set: openers, secrets: keys.secrets, purpose: 'shares', binding } as const;
+  const opening = { share: keyShare(cohort, openers, parts), occasion, masks: masksOver(over) };
+  const vector = await openingVector(arithmetic, layoutOf(context.shape).polynomials, opening);
   return { open: new Uint8Array(0), sealed: new Map(), vector };
 }
 
-const TIMES_T: Residues = constant([BigInt(PLAIN_MODULUS) % PRIMES[0].value, BigInt(PLAIN_MODULUS) % PRIMES[1].value]);
-
 /** λ·Σ s_i(my x): the openers' sum to Σ s_i. λ comes before any noise, or it would multiply the noise (ePrint 2022/780). */
-function keyShare(cohort: readonly TenantId[], openers: readonly TenantId[], me: TenantId, keys: EpochKeys, bgv: Bgv) {
-  const sum = noResidues();
-  for (const name of cohort) addInto(sum, keys.dealt.get(name)!);
+function keyShare(
+  cohort: readonly TenantId[],
+  openers: readonly TenantId[],
+  { context, keys, arithmetic: { ring } }: RoundParts,
+): Polynomial {
+  const sum = zero();
+  for (const name of cohort) ring.add(sum, keys.dealt.get(name)!);
   const lambda = lagrangeAtZero(
-    keys.x.get(me)!,
+    keys.x.get(context.me)!,
     openers.map((name) => keys.x.get(name)!),
   );
-  const share = bgv.multiply(sum, constant(lambda));
+  const share = zero();
+  ring.multiplyAdd(share, sum, constant(lambda));
   sum.fill(0);
   return share;
-}
-
-/** Long vectors let the event loop turn: the connection answers its heartbeat meanwhile. */
-async function breathe(done: number): Promise<void> {
-  if (done % 16 === 15) await setImmediate();
 }
 
 const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>

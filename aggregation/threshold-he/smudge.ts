@@ -1,7 +1,7 @@
 import { discreteGaussian } from '../../privacy/discrete-gaussian.ts';
 import type { RandomSource } from '../../privacy/random.ts';
-import { DEGREE, PRIMES } from './parameters.ts';
-import { noResidues, type Residues } from './residues.ts';
+import { DEGREE, HE_RING } from '../kernels/rings.ts';
+import { type Polynomial, zero } from './polynomial.ts';
 
 /**
  * The flooding noise E of one opening share, 4096 coefficients of D_Z(0, σ²) with σ² = 2^96 + 2^44.
@@ -13,30 +13,29 @@ import { noResidues, type Residues } from './residues.ts';
  *
  * @returns coefficients, not NTT values
  */
-export function flooding(random: RandomSource): Residues {
+export function flooding(random: RandomSource): Polynomial {
   const coarse = new Float64Array(DEGREE);
   const fine = new Float64Array(DEGREE);
   discreteGaussian(2 ** 30, coarse, random);
   discreteGaussian(2 ** 22, fine, random);
   for (let i = 0; i < DEGREE; i++) fine[i] = coarse[i]! * 2 ** 18 + fine[i]!;
-  const residues = fromIntegers(fine);
+  const polynomial = fromIntegers(fine);
   coarse.fill(0);
   fine.fill(0);
-  return residues;
+  return polynomial;
 }
 
 /** Residues of integers below 2^53 in magnitude; 2^53 is 32 σ of the noise above. Exact in doubles throughout. */
-export function fromIntegers(integers: Float64Array): Residues {
-  const out = noResidues();
-  for (let prime = 0; prime < PRIMES.length; prime++) {
-    const q = PRIMES[prime]!.value;
+export function fromIntegers(integers: Float64Array): Polynomial {
+  const out = zero();
+  for (const [prime, { value: q }] of HE_RING.primes.entries()) {
     if (q < 2n ** 53n) reduceSmall(integers, Number(q), out, 2 * prime * DEGREE);
     else reduceLarge(integers, q, out, 2 * prime * DEGREE);
   }
   return out;
 }
 
-function reduceSmall(integers: Float64Array, q: number, out: Residues, at: number): void {
+function reduceSmall(integers: Float64Array, q: number, out: Polynomial, at: number): void {
   for (let i = 0; i < integers.length; i++) {
     // towards zero, so that |quotient·q| ≤ 64·q < 2^53 is exact; the quotient is off by one at most
     let value = integers[i]! - Math.trunc(integers[i]! / q) * q;
@@ -49,7 +48,7 @@ function reduceSmall(integers: Float64Array, q: number, out: Residues, at: numbe
 }
 
 /** q above every |integer|: a negative one is q plus it, in two words. */
-function reduceLarge(integers: Float64Array, q: bigint, out: Residues, at: number): void {
+function reduceLarge(integers: Float64Array, q: bigint, out: Polynomial, at: number): void {
   const qLow = Number(q & 0xffffffffn);
   const qHigh = Number(q >> 32n);
   for (let i = 0; i < integers.length; i++) {

@@ -1,16 +1,20 @@
 import { type EpochContext, ProtocolBroken, type TenantEpoch } from '../secure-sum.ts';
+import type { Arithmetic } from './arithmetic.ts';
 import { type EpochKeys, type Keying, keying } from './keying.ts';
 import { MOST_OPENED } from './parameters.ts';
 import { tenantRound } from './round.ts';
-import type { Bgv } from './seal.ts';
 
 /**
  * A tenant's side of one epoch: its keys, in order, and the rounds under them.
  *
  * @param mostOpened - coefficients this tenant helps to open before it wants new keys
  */
-export function tenantEpoch(context: EpochContext, bgv: Bgv, mostOpened: number = MOST_OPENED): TenantEpoch {
-  const stages: Keying = keying(context, bgv);
+export function tenantEpoch(
+  context: EpochContext,
+  arithmetic: Arithmetic,
+  mostOpened: number = MOST_OPENED,
+): TenantEpoch {
+  const stages: Keying = keying(context, arithmetic);
   const answers = [stages.announce, stages.deal, stages.confirm] as const;
   let answered = 0;
   let keys: EpochKeys | undefined;
@@ -38,7 +42,7 @@ export function tenantEpoch(context: EpochContext, bgv: Bgv, mostOpened: number 
     },
     round(transcript) {
       if (forgotten || keys === undefined) throw new RangeError('this epoch has no keys');
-      return tenantRound({ context, bgv, keys, transcript, spend });
+      return tenantRound({ context, arithmetic, keys, transcript, spend });
     },
     forget() {
       if (!forgotten) stages.forget();

@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest';
+import { largestInLane } from '../../aggregation/kernels/lanes.ts';
 import { masking } from '../../aggregation/masking/protocol.ts';
 import { laneOf } from '../../aggregation/masking/ring.ts';
 import { plain } from '../../aggregation/plain.ts';
 import { protocolNamed } from '../../aggregation/protocols.ts';
 import { inMemory } from '../../aggregation/stored-vector.ts';
-import { LANE } from '../../aggregation/threshold-he/parameters.ts';
 import { thresholdHe } from '../../aggregation/threshold-he/protocol.ts';
 import { secureSumContract } from '../contracts/secure-sum.contract.ts';
 import { driveContributions, driveKeying, noised } from '../contracts/secure-sum-driver.ts';
 
 secureSumContract(plain, Number.MAX_SAFE_INTEGER);
-secureSumContract(thresholdHe, LANE);
+for (const bits of [24, 48] as const) secureSumContract(thresholdHe, largestInLane(bits), largestInLane(48));
 for (const bits of [32, 48, 64] as const) secureSumContract(masking, laneOf(bits), laneOf(64));
 
 test('protocols are found by name', () => {

@@ -1,17 +1,14 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { largestInLane } from '../../aggregation/kernels/lanes.ts';
+import { loadKernels } from '../../aggregation/kernels/load-kernels.ts';
+import { DEGREE, HE_RING, SLOT_MODULUS } from '../../aggregation/kernels/rings.ts';
 import { ProtocolBroken, type Received, type TenantId, type TenantRound } from '../../aggregation/secure-sum.ts';
 import { asHeard, inMemory } from '../../aggregation/stored-vector.ts';
 import { commonPolynomial, HEADER_BYTES, NONCE_BYTES } from '../../aggregation/threshold-he/contribution.ts';
-import { maskShares, maskValues } from '../../aggregation/threshold-he/masks.ts';
-import { DEGREE, LANE, PACKED_BYTES, PLAIN_MODULUS, PRIMES } from '../../aggregation/threshold-he/parameters.ts';
-import {
-  addInto,
-  constant,
-  noResidues,
-  pack,
-  type Residues,
-  subtractFrom,
-} from '../../aggregation/threshold-he/residues.ts';
+import { masksOver } from '../../aggregation/threshold-he/masks.ts';
+import { PACKED_BYTES } from '../../aggregation/threshold-he/parameters.ts';
+import { constant, integer, type Polynomial, zero } from '../../aggregation/threshold-he/polynomial.ts';
+import { startSeal } from '../../aggregation/threshold-he/seal.ts';
 import { lagrangeAtZero } from '../../aggregation/threshold-he/shamir.ts';
 import { digest } from '../../aggregation/transcript.ts';
 import {
@@ -20,8 +17,11 @@ import {
   insiders,
   noiseOf,
   polynomialOf,
+  product,
   readyOf,
+  ring,
   sharesOf,
+  total,
 } from '../aggregation/threshold-he/insiders.ts';
 import { NO_RECORD, names, noised, receivedFrom } from '../contracts/secure-sum-driver.ts';
 
@@ -29,6 +29,9 @@ import { NO_RECORD, names, noised, receivedFrom } from '../contracts/secure-sum-
  * BGV ciphertexts add up, whoever adds them. These attackers use that: a coordinator and tenants that work with it,
  * holding everything they rightfully can, against honest tenants that run the real code.
  */
+const LANE = largestInLane(48);
+const kernels = await loadKernels();
+const seal = await startSeal();
 const DIMENSION = 4096;
 const members = names(5);
 const [victim, honest] = [members[0]!, members[1]!];
@@ -38,28 +41,24 @@ type Contributions = Map<TenantId, Received>;
 const occasionOf = (contributions: Contributions) =>
   contributions.get(victim)!.open.subarray(NONCE_BYTES, HEADER_BYTES);
 /** An attacker's contribution: a proper header, and whatever polynomial it likes. */
-const withPolynomial = ({ open, sealed }: Received, polynomial: Residues): Received => {
+const withPolynomial = ({ open, sealed }: Received, polynomial: Polynomial): Received => {
   const bytes = new Uint8Array(PACKED_BYTES);
-  pack(polynomial, bytes, 0);
+  ring.pack(polynomial, bytes, 0);
   return { open, sealed, vector: inMemory(bytes) };
 };
-const times = (inside: Insiders, polynomial: Residues, factor: bigint): Residues =>
-  inside.bgv.multiply(polynomial, constant([factor % PRIMES[0].value, factor % PRIMES[1].value]));
-const sumOf = (polynomials: Iterable<Residues>): Residues => {
-  const sum = noResidues();
-  for (const one of polynomials) addInto(sum, one);
-  return sum;
-};
+const times = (polynomial: Polynomial, factor: bigint): Polynomial => product(polynomial, integer(factor));
 const centred = (value: number) => {
-  const positive = ((value % PLAIN_MODULUS) + PLAIN_MODULUS) % PLAIN_MODULUS;
-  return positive > LANE ? positive - PLAIN_MODULUS : positive;
+  const positive = ((value % SLOT_MODULUS) + SLOT_MODULUS) % SLOT_MODULUS;
+  return positive > LANE ? positive - SLOT_MODULUS : positive;
 };
+/** What the slots of a phase hold, two-sided. */
+const decoded48 = (phase: Polynomial): Float64Array => seal.decode(phase).map(centred);
 const matches = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Array.from(a).filter((value, i) => value === b[i]).length;
 /** Would a statistician see anything in it? 15 degrees of freedom: above 60 once in 3·10⁶. */
 const chiSquare = (values: ArrayLike<number>) => {
   const bins = new Array<number>(16).fill(0);
-  for (const value of Array.from(values)) bins[Math.floor(((value + LANE) / PLAIN_MODULUS) * 16)]!++;
+  for (const value of Array.from(values)) bins[Math.floor(((value + LANE) / SLOT_MODULUS) * 16)]!++;
   return bins.reduce((sum, n) => sum + (n - values.length / 16) ** 2 / (values.length / 16), 0);
 };
 
@@ -79,12 +78,12 @@ describe('a colluder and the coordinator, below the threshold', () => {
   /** What the attackers compute from the honest openers’ shares, without the coordinator’s checks. */
   async function decoded(forged: Contributions, opening = rounds): Promise<Float64Array> {
     const shares = await sharesOf(opening, forged, members.slice(0, 3));
-    const phase = sumOf([...forged.values()].map((one) => polynomialOf(one)));
-    addInto(phase, sumOf([...shares.values()].map((one) => polynomialOf(one))));
-    return inside.bgv.decode(phase);
+    const phase = total([...forged.values()].map((one) => polynomialOf(one)));
+    ring.add(phase, total([...shares.values()].map((one) => polynomialOf(one))));
+    return decoded48(phase);
   }
   /** Same epoch, a round of its own, in which the colluder’s ciphertext is chosen after seeing the others’. */
-  async function newRound(choose: (others: Contributions) => Residues) {
+  async function newRound(choose: (others: Contributions) => Polynomial) {
     const fresh = inside.rounds();
     const seen = await contributionsOf(fresh, new Map([...x].map(([name, values]) => [name, noised(values)])));
     const forged = new Map(seen).set(colluder, withPolynomial(seen.get(colluder)!, choose(seen)));
@@ -103,7 +102,7 @@ describe('a colluder and the coordinator, below the threshold', () => {
   test('get nothing by subtracting the others: Enc(0) − c₁ − c₂ − c₃ beside the victim’s c₀', async () => {
     const { fresh, forged } = await newRound((others) => {
       const polynomial = polynomialOf(others.get(colluder)!); // an honest encryption of 0, masks included
-      for (const name of members.slice(1, 4)) subtractFrom(polynomial, polynomialOf(others.get(name)!));
+      for (const name of members.slice(1, 4)) ring.subtract(polynomial, polynomialOf(others.get(name)!));
       return polynomial;
     });
     const opened = await decoded(forged, fresh);
@@ -114,8 +113,8 @@ describe('a colluder and the coordinator, below the threshold', () => {
   });
 
   test('get nothing by adding 2¹² times an older ciphertext of the victim', async () => {
-    const old = times(inside, polynomialOf(contributions.get(victim)!), 4096n);
-    const { fresh, forged } = await newRound((others) => sumOf([polynomialOf(others.get(colluder)!), old]));
+    const old = times(polynomialOf(contributions.get(victim)!), 4096n);
+    const { fresh, forged } = await newRound((others) => total([polynomialOf(others.get(colluder)!), old]));
     const opened = await decoded(forged, fresh);
     const guess = opened.map((value) => Math.round(value / 4096));
     expect(matches(guess, x.get(victim)!)).toBe(0);
@@ -124,7 +123,7 @@ describe('a colluder and the coordinator, below the threshold', () => {
 
   test('get nothing by doubling the victim’s ciphertext in its own round', async () => {
     const { fresh, forged } = await newRound((others) =>
-      sumOf([polynomialOf(others.get(colluder)!), polynomialOf(others.get(victim)!)]),
+      total([polynomialOf(others.get(colluder)!), polynomialOf(others.get(victim)!)]),
     );
     expect(chiSquare(await decoded(forged, fresh))).toBeLessThan(60);
   });
@@ -132,37 +131,37 @@ describe('a colluder and the coordinator, below the threshold', () => {
   test('get nothing even where every mask is known: the keys alone bind the sum', async () => {
     // the same combination over ciphertexts that carry no masks at all, under the round’s own polynomial
     const occasion = occasionOf(contributions);
-    const a = commonPolynomial(occasion, 0);
+    const a = commonPolynomial(ring, occasion, 0);
     const bare = new Map(
       members.map((name) => {
-        const slots = x.get(name)!.map((value) => (value < 0 ? value + PLAIN_MODULUS : value));
+        const slots = x.get(name)!.map((value) => (value < 0 ? value + SLOT_MODULUS : value));
         return [name, inside.keys.get(name)!.own.encrypt(slots, a)];
       }),
     );
     const shares = await sharesOf(rounds, contributions, members.slice(0, 3));
-    const opening = sumOf([...shares.values()].map((one) => polynomialOf(one)));
-    const everyone = sumOf([...bare.values(), opening]);
-    const alone = sumOf([bare.get(victim)!, bare.get(colluder)!, opening]);
-    expect(matches(inside.bgv.decode(everyone), x.get(victim)!)).toBe(0);
-    expect(inside.bgv.decode(everyone).every((value) => Math.abs(value) < 5 * 2 ** 31)).toBe(true); // control: it opens
-    expect(matches(inside.bgv.decode(alone), x.get(victim)!)).toBe(0);
-    expect(chiSquare(inside.bgv.decode(alone))).toBeLessThan(60);
+    const opening = total([...shares.values()].map((one) => polynomialOf(one)));
+    const everyone = total([...bare.values(), opening]);
+    const alone = total([bare.get(victim)!, bare.get(colluder)!, opening]);
+    expect(matches(decoded48(everyone), x.get(victim)!)).toBe(0);
+    expect(decoded48(everyone).every((value) => Math.abs(value) < 5 * 2 ** 31)).toBe(true); // control: it opens
+    expect(matches(decoded48(alone), x.get(victim)!)).toBe(0);
+    expect(chiSquare(decoded48(alone))).toBeLessThan(60);
   });
 
   test('cannot make a share depend on a ciphertext of theirs, and so read a key from it', async () => {
     // against a joint public key, (0, q/32) reads the whole key in one opening; here it is a shift and no more
-    const shift = (PRIMES[0].value * PRIMES[1].value) / 32n;
-    const shifted = constant([shift % PRIMES[0].value, shift % PRIMES[1].value]);
-    const { fresh, forged } = await newRound((others) => sumOf([polynomialOf(others.get(colluder)!), shifted]));
+    const shift = HE_RING.primes.reduce((q, { value }) => q * value, 1n) / 32n;
+    const shifted = integer(shift);
+    const { fresh, forged } = await newRound((others) => total([polynomialOf(others.get(colluder)!), shifted]));
     const sum = members.reduce(
       (all, name) => all.map((value, i) => value + x.get(name)![i]!),
       new Float64Array(DIMENSION),
     );
     const shares = await sharesOf(fresh, forged, members.slice(0, 3));
-    const phase = sumOf([...forged.values()].map((one) => polynomialOf(one)));
-    addInto(phase, sumOf([...shares.values()].map((one) => polynomialOf(one))));
-    subtractFrom(phase, shifted);
-    expect(inside.bgv.decode(phase)).toEqual(sum);
+    const phase = total([...forged.values()].map((one) => polynomialOf(one)));
+    ring.add(phase, total([...shares.values()].map((one) => polynomialOf(one))));
+    ring.subtract(phase, shifted);
+    expect(decoded48(phase)).toEqual(sum);
   });
 
   test('cannot tell tenants different cohorts and combine what they send', async () => {
@@ -194,23 +193,24 @@ describe('coordinator and colluders that hold every key: threshold and more of t
       new Map([...x].map(([name, values]) => [name, noised(values)])),
     );
     // three of them rebuild the victim’s key from what it dealt, and decrypt its contribution alone
-    const key = noResidues();
+    const key = zero();
     const xs = colluders.map((name) => inside.keys.get(name)!.x.get(name)!);
     for (const name of colluders) {
       const { dealt, x: positions } = inside.keys.get(name)!;
-      addInto(key, inside.bgv.multiply(dealt.get(victim)!, constant(lagrangeAtZero(positions.get(name)!, xs))));
+      ring.add(key, product(dealt.get(victim)!, constant(lagrangeAtZero(positions.get(name)!, xs))));
     }
-    const phase = inside.bgv.multiply(commonPolynomial(occasionOf(contributions), 0), key);
-    addInto(phase, polynomialOf(contributions.get(victim)!));
-    expect(noiseOf(phase, inside.bgv).every((e) => e > -100n && e < 100n)).toBe(true); // the key is the right one
-    decrypted = inside.bgv.decode(phase);
+    const phase = product(commonPolynomial(ring, occasionOf(contributions), 0), key);
+    ring.add(phase, polynomialOf(contributions.get(victim)!));
+    expect(noiseOf(phase).every((e) => e > -100n && e < 100n)).toBe(true); // the key is the right one
+    decrypted = decoded48(phase);
   });
 
   /** `decrypted` without the masks the victim shares with `known`. */
   const stripped = (known: readonly TenantId[]) => {
     const masks = new Float64Array(DIMENSION);
     const secrets = new Map(known.map((name) => [name, inside.keys.get(name)!.secrets.get(victim)!]));
-    maskValues(masks, { me: victim, set: known, secrets, purpose: 'values', binding: occasionOf(contributions) });
+    const over = { me: victim, set: known, secrets, purpose: 'values', binding: occasionOf(contributions) } as const;
+    kernels.slots.mask(masks, masksOver(over));
     return decrypted.map((value, i) => centred(value - masks[i]!));
   };
 
@@ -242,36 +242,36 @@ describe('threshold − 1 colluders and what one honest share shows', () => {
     const rounds = inside.rounds();
     const contributions = await contributionsOf(rounds, new Map(members.map((name) => [name, noised([0, 0, 0, 0])])));
     const shares = await sharesOf(rounds, contributions, openers);
-    const a = commonPolynomial(occasionOf(contributions), 0);
-    const keyAt = (holder: TenantId) => sumOf(inside.keys.get(holder)!.dealt.values());
-    const total = sumOf([...contributions.values()].map((one) => polynomialOf(one)));
+    const a = commonPolynomial(ring, occasionOf(contributions), 0);
+    const keyAt = (holder: TenantId) => total(inside.keys.get(holder)!.dealt.values());
+    const ciphertexts = total([...contributions.values()].map((one) => polynomialOf(one)));
 
     // the truth, which only the test can compute
-    const wholeKey = noResidues();
+    const wholeKey = zero();
     for (const [i, name] of openers.entries()) {
       const lambda = lagrangeAtZero([1, 2, 4, 5][i]!, [1, 2, 4, 5]);
-      addInto(wholeKey, inside.bgv.multiply(keyAt(name), constant(lambda)));
+      ring.add(wholeKey, product(keyAt(name), constant(lambda)));
     }
-    const truth = noiseOf(sumOf([total, inside.bgv.multiply(a, wholeKey)]), inside.bgv);
+    const truth = noiseOf(total([ciphertexts, product(a, wholeKey)]));
 
     // what the colluders compute
-    const known = sumOf(
+    const known = total(
       [1, 2, 3].map((x) => {
-        const share = inside.bgv.multiply(keyAt(members[x - 1]!), constant(lagrangeAtZero(x, [1, 2, 3, 4])));
-        return inside.bgv.multiply(a, share);
+        const share = product(keyAt(members[x - 1]!), constant(lagrangeAtZero(x, [1, 2, 3, 4])));
+        return product(a, share);
       }),
     );
     const sumHash = await inside.coordinator.sumHash(contributions);
     const binding = digest('parley/threshold-he/openers/v1', sumHash, ...openers);
     const learned = (partners: readonly TenantId[]) => {
-      const masks = noResidues();
+      const masks = zero();
       const secrets = new Map(partners.map((name) => [name, inside.keys.get(name)!.secrets.get(sharer)!]));
-      maskShares([masks], { me: sharer, set: partners, secrets, purpose: 'shares', binding });
+      ring.mask(masks, masksOver({ me: sharer, set: partners, secrets, purpose: 'shares', binding }));
       const share = polynomialOf(shares.get(sharer)!);
-      subtractFrom(share, masks);
-      const combined = times(inside, share, 3n);
-      subtractFrom(combined, times(inside, sumOf([total, known]), 5n));
-      return noiseOf(combined, inside.bgv);
+      ring.subtract(share, masks);
+      const combined = times(share, 3n);
+      ring.subtract(combined, times(total([ciphertexts, known]), 5n));
+      return noiseOf(combined);
     };
     const modulo3 = (values: bigint[]) => values.map((value) => Number(((value % 3n) + 3n) % 3n));
     const hits = (values: bigint[]) => matches(modulo3(values), modulo3(truth));

@@ -2,8 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { largestInLane } from '../../../aggregation/kernels/lanes.ts';
 import { SLOT_MODULUS } from '../../../aggregation/kernels/rings.ts';
-import { hkdf } from '../../../aggregation/key-agreement.ts';
-import { keyStream as keyStreamToday, maskValues } from '../../../aggregation/threshold-he/masks.ts';
 import { BOTH, bytesOf, bytesThen, keyStream } from './both.ts';
 
 const T = SLOT_MODULUS;
@@ -28,26 +26,21 @@ function sixBytes(words: readonly number[]): Uint8Array {
 }
 
 describe('masking slots', () => {
-  test.each([0, 1, 2, 5, 4097, 8192, 8193, 20_003])('%i of them: the same as threshold-he does, in both', (length) => {
-    const secrets = new Map([
-      ['a', bytesOf(32, 'secret a')],
-      ['c', bytesOf(32, 'secret c')],
-    ]);
-    const binding = bytesOf(32, 'binding');
-    const expected = slotsOf(length, 'slots');
-    maskValues(expected, { me: 'b', set: ['a', 'b', 'c'], secrets, purpose: 'values', binding });
+  test.each([0, 1, 2, 5, 4097, 8192, 8193, 20_003])('%i of them: six bytes of each stream a slot', (length) => {
+    const words = (seed: string): bigint[] => {
+      const view = new DataView(bytesOf(6 * length + 2, seed).buffer); // a word not below t comes once in 10^10
+      return Array.from({ length }, (_, i) => BigInt.asUintN(48, view.getBigUint64(6 * i, true)));
+    };
+    const [a, c] = [words('a'), words('c')];
+    const before = slotsOf(length, 'slots');
+    const expected = [...before].map((slot, i) => Number((BigInt(slot) + a[i]! + BigInt(T) - c[i]!) % BigInt(T)));
     for (const { slots } of BOTH) {
-      const sum = slotsOf(length, 'slots');
-      slots.mask(
-        sum,
-        ['a', 'c'].map((other) => {
-          const stream = keyStreamToday(
-            hkdf(secrets.get(other)!, binding, Buffer.from('parley/threshold-he/mask/v1/values'), 16),
-          );
-          return { stream: whole(stream), adds: 'b' < other };
-        }),
-      );
-      expect(sum).toEqual(expected);
+      const sum = before.slice();
+      slots.mask(sum, [
+        { stream: keyStream('a'), adds: true },
+        { stream: keyStream('c'), adds: false },
+      ]);
+      expect([...sum]).toEqual(expected);
     }
   });
 
@@ -110,17 +103,6 @@ describe('masking slots', () => {
 function indexOfNth(drawn: readonly number[], n: number): number {
   let found = 0;
   return drawn.findIndex((one) => one < T && ++found === n);
-}
-
-/** Today's stream hands out words of 32 bits; the vector asks for whole pairs of six bytes but at its very end. */
-function whole(stream: ReturnType<typeof keyStreamToday>): { fill(bytes: Uint8Array): void } {
-  return {
-    fill(bytes) {
-      const words = new Uint32Array(Math.ceil(bytes.length / 4));
-      stream.fill(words);
-      bytes.set(new Uint8Array(words.buffer, 0, bytes.length));
-    },
-  };
 }
 
 /** What each value of a sum is made of: `n` integers within ±most, as even as they can be. */

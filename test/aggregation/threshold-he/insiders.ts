@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { loadKernels } from '../../../aggregation/kernels/load-kernels.ts';
+import { DEGREE, HE_RING, SLOT_MODULUS } from '../../../aggregation/kernels/rings.ts';
 import type {
   CoordinatorEpoch,
   EpochContext,
@@ -11,12 +13,12 @@ import type {
   TenantRound,
 } from '../../../aggregation/secure-sum.ts';
 import { asHeard } from '../../../aggregation/stored-vector.ts';
+import { type Arithmetic, arithmetic } from '../../../aggregation/threshold-he/arithmetic.ts';
 import { coordinatorEpoch } from '../../../aggregation/threshold-he/coordinator.ts';
 import { type EpochKeys, keying } from '../../../aggregation/threshold-he/keying.ts';
-import { DEGREE, PACKED_BYTES, PLAIN_MODULUS, PRIMES } from '../../../aggregation/threshold-he/parameters.ts';
-import { type Residues, unpack } from '../../../aggregation/threshold-he/residues.ts';
+import { PACKED_BYTES } from '../../../aggregation/threshold-he/parameters.ts';
+import { type Polynomial, zero } from '../../../aggregation/threshold-he/polynomial.ts';
 import { tenantRound } from '../../../aggregation/threshold-he/round.ts';
-import { type Bgv, bgv } from '../../../aggregation/threshold-he/seal.ts';
 import type { Noised } from '../../../privacy/steps.ts';
 import { type AllSaid, askEach, heardBy, names, received } from '../../contracts/secure-sum-driver.ts';
 
@@ -29,7 +31,6 @@ export interface Insiders {
   readonly members: readonly TenantId[];
   readonly keys: ReadonlyMap<TenantId, EpochKeys>;
   readonly coordinator: CoordinatorEpoch;
-  readonly bgv: Bgv;
   rounds(transcript?: Uint8Array): Map<TenantId, TenantRound>;
 }
 
@@ -45,8 +46,8 @@ export async function insiders(
   const members = names(tenants);
   const transcript = new Uint8Array(randomBytes(32));
   const context = (me: TenantId): EpochContext => ({ shape, members, me, transcript });
-  const ring = await bgv();
-  const each = new Map(members.map((me) => [me, keying(context(me), ring)]));
+  const tools: Arithmetic = await arithmetic();
+  const each = new Map(members.map((me) => [me, keying(context(me), tools)]));
 
   const answer = (said: (name: TenantId) => Said) => askEach(members, async (name) => said(name));
   const announced = await answer((name) => each.get(name)!.announce(new Map()));
@@ -56,16 +57,15 @@ export async function insiders(
   const confirmed = await answer((name) => each.get(name)!.confirm(hears('deal', dealt, name)));
   const keys = new Map(members.map((name) => [name, each.get(name)!.finish(hears('confirm', confirmed, name))]));
 
-  const coordinator = coordinatorEpoch({ shape, members, transcript }, ring);
+  const coordinator = coordinatorEpoch({ shape, members, transcript }, tools);
   await coordinator.keyed(received(confirmed));
   return {
     shape,
     members,
     keys,
     coordinator,
-    bgv: ring,
     rounds(roundTranscript = new Uint8Array(randomBytes(32))) {
-      const parts = { bgv: ring, transcript: roundTranscript, spend: () => {} };
+      const parts = { arithmetic: tools, transcript: roundTranscript, spend: () => {} };
       return new Map(members.map((me) => [me, tenantRound({ ...parts, context: context(me), keys: keys.get(me)! })]));
     },
   };
@@ -102,13 +102,31 @@ export async function sharesOf(
 export const bytesOf = ({ vector }: Received): Uint8Array => Uint8Array.from(vector!.read(0, vector!.length));
 
 /** The `index`-th polynomial of it. */
-export const polynomialOf = ({ vector }: Received, index = 0): Residues =>
-  unpack(vector!.read(index * PACKED_BYTES, (index + 1) * PACKED_BYTES))!;
+export const polynomialOf = ({ vector }: Received, index = 0): Polynomial =>
+  ring.unpack(vector!.read(index * PACKED_BYTES, (index + 1) * PACKED_BYTES))!;
+
+/** The ring itself, and sums and products as values. */
+export const { heRing: ring } = await loadKernels();
+export function product(a: Polynomial, b: Polynomial): Polynomial {
+  const out = zero();
+  ring.multiplyAdd(out, a, b);
+  return out;
+}
+export function total(polynomials: Iterable<Polynomial>): Polynomial {
+  const out = zero();
+  for (const one of polynomials) ring.add(out, one);
+  return out;
+}
+export function coefficientsOf(values: Polynomial): Polynomial {
+  const out = values.slice();
+  ring.fromNtt(out);
+  return out;
+}
 
 /** For a phase of the message 0, what it holds beside it: phase / t in every coefficient. */
-export function noiseOf(phase: Residues, ring: Bgv): bigint[] {
-  const coefficients = ring.fromNtt(phase);
-  const [q0, q1] = [PRIMES[0].value, PRIMES[1].value];
+export function noiseOf(phase: Polynomial): bigint[] {
+  const coefficients = coefficientsOf(phase);
+  const [q0, q1] = HE_RING.primes.map(({ value }) => value) as [bigint, bigint];
   const inverse = power(q0 % q1, q1 - 2n, q1);
   const at = (prime: number, i: number): bigint => {
     const word = 2 * (prime * DEGREE + i);
@@ -116,7 +134,7 @@ export function noiseOf(phase: Residues, ring: Bgv): bigint[] {
   };
   return Array.from({ length: DEGREE }, (_, i) => {
     const value = at(0, i) + q0 * (((at(1, i) - at(0, i) + q1) * inverse) % q1);
-    return (value > (q0 * q1) / 2n ? value - q0 * q1 : value) / BigInt(PLAIN_MODULUS);
+    return (value > (q0 * q1) / 2n ? value - q0 * q1 : value) / BigInt(SLOT_MODULUS);
   });
 }
 

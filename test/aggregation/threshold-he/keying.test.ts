@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { ProtocolBroken, type Said, type TenantId } from '../../../aggregation/secure-sum.ts';
 import { asHeard } from '../../../aggregation/stored-vector.ts';
+import { arithmetic } from '../../../aggregation/threshold-he/arithmetic.ts';
+import { constant } from '../../../aggregation/threshold-he/polynomial.ts';
 import { thresholdHe } from '../../../aggregation/threshold-he/protocol.ts';
-import { addInto, constant, noResidues } from '../../../aggregation/threshold-he/residues.ts';
-import { bgv } from '../../../aggregation/threshold-he/seal.ts';
 import { lagrangeAtZero } from '../../../aggregation/threshold-he/shamir.ts';
 import { tenantEpoch } from '../../../aggregation/threshold-he/tenant.ts';
 import {
@@ -16,7 +16,7 @@ import {
   noised,
   received,
 } from '../../contracts/secure-sum-driver.ts';
-import { insiders, type Tamper } from './insiders.ts';
+import { coefficientsOf, insiders, product, type Tamper, total } from './insiders.ts';
 
 /** One tenant's words replaced, in one stage. */
 const replaced =
@@ -39,19 +39,18 @@ const broken = (tenant: TenantId, words: RegExp) =>
 
 describe('keying', () => {
   test('leaves every member with a share of every key, and no key with anyone', async () => {
-    const { keys, members, bgv: ring } = await insiders(4, 3);
+    const { keys, members } = await insiders(4, 3);
     const set = members.slice(1);
     for (const owner of members) {
-      const sum = noResidues();
-      for (const holder of set) {
+      const parts = set.map((holder) => {
         const { dealt, x } = keys.get(holder)!;
         const lambda = lagrangeAtZero(
           x.get(holder)!,
           set.map((name) => x.get(name)!),
         );
-        addInto(sum, ring.multiply(dealt.get(owner)!, constant(lambda)));
-      }
-      const coefficients = ring.fromNtt(sum);
+        return product(dealt.get(owner)!, constant(lambda));
+      });
+      const coefficients = coefficientsOf(total(parts));
       const [one, minusOne] = [1, Number(140_737_488_273_408n & 0xffffffffn)];
       expect(coefficients.subarray(0, 8192).every((word, i) => i % 2 === 1 || [0, one, minusOne].includes(word))).toBe(
         true,
@@ -214,7 +213,7 @@ describe('keying stops, and names the tenant, when', () => {
     const { sealWith, hkdf } = await import('../../../aggregation/key-agreement.ts');
     const { digest } = await import('../../../aggregation/transcript.ts');
     const { keying } = await import('../../../aggregation/threshold-he/keying.ts');
-    const ring = await bgv();
+    const ring = await arithmetic();
     const members = names(2);
     const shape = { dimension: 1, tenants: 2, threshold: 2, minCohort: 2, colluders: 0, maxMagnitude: 1 };
     const transcript = new Uint8Array(32);
@@ -246,7 +245,7 @@ describe('an epoch', () => {
   };
 
   test('answers its stages in order, each once', async () => {
-    const epoch = tenantEpoch(context, await bgv());
+    const epoch = tenantEpoch(context, await arithmetic());
     await expect(epoch.key(1, new Map())).rejects.toThrow(RangeError);
     await epoch.key(0, new Map());
     await expect(epoch.key(0, new Map())).rejects.toThrow(RangeError);

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { DEGREE } from '../../../aggregation/kernels/rings.ts';
 import {
   type HeardAll,
   ProtocolBroken,
@@ -8,11 +9,10 @@ import {
   type TenantId,
 } from '../../../aggregation/secure-sum.ts';
 import { inMemory } from '../../../aggregation/stored-vector.ts';
+import { arithmetic } from '../../../aggregation/threshold-he/arithmetic.ts';
 import { commonPolynomial, NONCE_BYTES, occasionOf } from '../../../aggregation/threshold-he/contribution.ts';
-import { DEGREE, PACKED_BYTES } from '../../../aggregation/threshold-he/parameters.ts';
+import { PACKED_BYTES } from '../../../aggregation/threshold-he/parameters.ts';
 import { thresholdHe } from '../../../aggregation/threshold-he/protocol.ts';
-import { addInto, noResidues, pack, subtractFrom, unpack } from '../../../aggregation/threshold-he/residues.ts';
-import { bgv } from '../../../aggregation/threshold-he/seal.ts';
 import { tenantEpoch } from '../../../aggregation/threshold-he/tenant.ts';
 import { sha256 } from '../../../aggregation/transcript.ts';
 import {
@@ -36,7 +36,9 @@ import {
   noiseOf,
   polynomialOf,
   readyOf,
+  ring,
   sharesOf,
+  total,
 } from './insiders.ts';
 
 const members = names(5);
@@ -120,7 +122,7 @@ describe('a round', () => {
         const ready = await readyOf(rounds, members);
         vectorsSaid.push((await rounds.get(members[0]!)!.contribute(noised([1, 2, 3, 4]), ready)).vector!);
       }
-      const [first, second] = vectorsSaid.map((vector) => unpack(vector)!);
+      const [first, second] = vectorsSaid.map((vector) => ring.unpack(vector)!);
       expect(first!.filter((word, i) => word === second![i]).length).toBeLessThan(20);
     });
   });
@@ -288,9 +290,9 @@ test('keys that have opened their share of coefficients open no more', async () 
   const shape = { dimension: 4, tenants: 3, threshold: 2, minCohort: 2, colluders: 0, maxMagnitude: 1000 };
   const roster = names(3);
   const transcript = new Uint8Array(32);
-  const ring = await bgv();
+  const tools = await arithmetic();
   const tenants = new Map(
-    roster.map((me) => [me, tenantEpoch({ shape, members: roster, me, transcript }, ring, 2 * DEGREE)]),
+    roster.map((me) => [me, tenantEpoch({ shape, members: roster, me, transcript }, tools, 2 * DEGREE)]),
   );
   let said = await askEach(roster, (name) => tenants.get(name)!.key(0, new Map()));
   for (const stage of [1, 2]) {
@@ -318,9 +320,8 @@ describe('what an opening shows', () => {
     const rounds = inside.rounds();
     const contributions = await contributionsOf(rounds, vectors());
     const shares = await sharesOf(rounds, contributions, set);
-    const phase = noResidues();
-    for (const one of [...contributions.values(), ...shares.values()]) addInto(phase, polynomialOf(one));
-    const noise = noiseOf(phase, inside.bgv).map(Number);
+    const all = [...contributions.values(), ...shares.values()];
+    const noise = noiseOf(total(all.map((one) => polynomialOf(one)))).map(Number);
     const deviation = Math.sqrt(noise.reduce((sum, e) => sum + e * e, 0) / DEGREE);
     expect(deviation / (2 ** 48 * Math.sqrt(3))).toBeGreaterThan(0.93);
     expect(deviation / (2 ** 48 * Math.sqrt(3))).toBeLessThan(1.07);
@@ -332,9 +333,9 @@ describe('the common polynomials', () => {
 
   test('differ within an occasion and between occasions: one used twice shows a difference of vectors', () => {
     const different = [
-      commonPolynomial(occasion, 0),
-      commonPolynomial(occasion, 1),
-      commonPolynomial(new Uint8Array(32).fill(1), 0),
+      commonPolynomial(ring, occasion, 0),
+      commonPolynomial(ring, occasion, 1),
+      commonPolynomial(ring, new Uint8Array(32).fill(1), 0),
     ];
     for (const [i, a] of different.entries()) {
       for (const b of different.slice(i + 1)) expect(a.filter((word, at) => word === b[at]).length).toBeLessThan(20);
@@ -344,7 +345,7 @@ describe('the common polynomials', () => {
   // computed once more with Python's hashlib: shake_128, 47 and 58 bits a residue, low bits first
   test('are what they were: tenants of different versions must draw the same', () => {
     const bytes = new Uint8Array(PACKED_BYTES);
-    pack(commonPolynomial(occasion, 7), bytes, 0);
+    ring.pack(commonPolynomial(ring, occasion, 7), bytes, 0);
     expect(Buffer.from(sha256(bytes)).toString('hex')).toBe(
       '86519452d742d9348eef96899420623c66ee0bbce6b758904104c6a5f6b1d43a',
     );
@@ -355,13 +356,10 @@ describe('the common polynomials', () => {
     const rounds = inside.rounds();
     const zeros = new Map(names(3).map((name) => [name, noised(new Float64Array(2 * DEGREE))]));
     const contributions = await contributionsOf(rounds, zeros);
-    const difference = noResidues();
-    for (const one of contributions.values()) {
-      addInto(difference, polynomialOf(one, 0));
-      subtractFrom(difference, polynomialOf(one, 1));
-    }
+    const difference = total([...contributions.values()].map((one) => polynomialOf(one, 0)));
+    ring.subtract(difference, total([...contributions.values()].map((one) => polynomialOf(one, 1))));
     // of sums of zero, under one polynomial: errors of a few units. Under two: anything modulo q
-    const small = noiseOf(difference, inside.bgv).filter((e) => e > -1000n && e < 1000n);
+    const small = noiseOf(difference).filter((e) => e > -1000n && e < 1000n);
     expect(small.length).toBeLessThan(5);
   });
 });

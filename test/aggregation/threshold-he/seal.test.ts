@@ -1,129 +1,90 @@
+import { randomFillSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { DEGREE, LANE, PLAIN_MODULUS } from '../../../aggregation/threshold-he/parameters.ts';
-import { addInto, constant, noResidues, subtractFrom, uniform } from '../../../aggregation/threshold-he/residues.ts';
-import { bgv } from '../../../aggregation/threshold-he/seal.ts';
-import { secureRandom } from '../../../privacy/random.ts';
+import { DEGREE, SLOT_MODULUS } from '../../../aggregation/kernels/rings.ts';
+import { arithmetic } from '../../../aggregation/threshold-he/arithmetic.ts';
+import { ownKey } from '../../../aggregation/threshold-he/own-key.ts';
+import { startSeal } from '../../../aggregation/threshold-he/seal.ts';
+import { coefficientsOf, noiseOf, product, ring, total } from './insiders.ts';
 
-const random = secureRandom();
-const slots = Float64Array.from({ length: DEGREE }, (_, i) => (i * 68_719_476_767) % PLAIN_MODULUS);
-const centred = slots.map((value) => (value > LANE ? value - PLAIN_MODULUS : value));
+const tools = await arithmetic();
+const { seal } = tools;
+const slots = Float64Array.from({ length: DEGREE }, (_, i) => (i * 68_719_476_767) % SLOT_MODULUS);
+const ZEROS = new Float64Array(DEGREE);
+const uniform = () => ring.uniform({ fill: (bytes) => void randomFillSync(bytes) });
+const deviation = (values: readonly bigint[]) =>
+  Math.sqrt(values.reduce((sum, e) => sum + Number(e) ** 2, 0) / values.length);
 
-describe('the ring', () => {
-  test('is one per process, and has the parameters stated', async () => {
-    expect(await bgv()).toBe(await bgv());
+describe('SEAL', () => {
+  test('is started once per process', async () => {
+    expect(await startSeal()).toBe(seal);
   });
 
-  test('multiplies: by one, by a sum, in either order', async () => {
-    const { multiply } = await bgv();
-    const [a, b, c] = [uniform(random), uniform(random), uniform(random)];
-    expect(multiply(a, constant([1n, 1n]))).toEqual(a);
-    expect(multiply(a, b)).toEqual(multiply(b, a));
-    const sum = b.slice();
-    addInto(sum, c);
-    const parts = multiply(a, b);
-    addInto(parts, multiply(a, c));
-    expect(multiply(a, sum)).toEqual(parts);
+  test('decodes what it encoded, at both ends of a slot, and fewer slots than there are', () => {
+    const edges = Float64Array.from([0, 1, SLOT_MODULUS - 1, (SLOT_MODULUS - 1) / 2, 2 ** 32, 2 ** 32 - 1]);
+    expect(seal.decode(seal.withError(slots))).toEqual(slots);
+    expect(seal.decode(seal.withError(edges)).subarray(0, 6)).toEqual(edges);
+    expect(seal.decode(seal.withError(edges)).subarray(6)).toEqual(new Float64Array(DEGREE - 6));
   });
 
-  test('transforms there and back, and a constant to itself', async () => {
-    const { toNtt, fromNtt } = await bgv();
-    const a = uniform(random);
-    expect(fromNtt(toNtt(a))).toEqual(a);
-    expect(toNtt(a)).not.toEqual(a);
-    const seven = noResidues();
-    seven[0] = 7;
-    seven[2 * DEGREE] = 7;
-    expect(toNtt(seven)).toEqual(constant([7n, 7n]));
-  });
-
-  test('multiplies as polynomials: X^4095 · X = −1', async () => {
-    const { multiply, toNtt, fromNtt } = await bgv();
-    const power = (n: number) => {
-      const out = noResidues();
-      out[2 * n] = 1;
-      out[2 * (DEGREE + n)] = 1;
-      return toNtt(out);
-    };
-    const minusOne = noResidues();
-    subtractFrom(minusOne, constant([1n, 1n]));
-    expect(multiply(power(4095), power(1))).toEqual(minusOne);
-    expect(fromNtt(multiply(power(2), power(3)))).toEqual(fromNtt(power(5)));
-  });
-});
-
-describe('a tenant’s own key', () => {
-  test('encrypts so that a times the key brings the slots back', async () => {
-    const { ownKey, multiply, decode } = await bgv();
-    const key = ownKey();
-    const a = uniform(random);
-    const phase = key.encrypt(slots, a);
-    expect(decode(phase)).not.toEqual(centred);
-    addInto(phase, multiply(a, key.secret));
-    expect(decode(phase)).toEqual(centred);
-    key.forget();
-  });
-
-  test('adds up: ciphertexts under one a decrypt under the sum of keys', async () => {
-    const { ownKey, multiply, decode } = await bgv();
-    const keys = [ownKey(), ownKey(), ownKey()];
-    const a = uniform(random);
-    const phase = noResidues();
-    for (const key of keys) {
-      addInto(phase, key.encrypt(new Float64Array(DEGREE).fill(PLAIN_MODULUS - 2), a));
-      addInto(phase, multiply(a, key.secret));
-    }
-    expect(decode(phase).every((value) => value === -6)).toBe(true);
-    for (const key of keys) key.forget();
-  });
-
-  test('draws fresh errors of σ ≈ 3.24 each time', async () => {
-    const { ownKey, multiply, fromNtt } = await bgv();
-    const key = ownKey();
-    const a = uniform(random);
-    const errors = () => {
-      const phase = key.encrypt(new Float64Array(DEGREE), a);
-      addInto(phase, multiply(a, key.secret));
-      const coefficients = fromNtt(phase); // −t·e; its second residue is t·e modulo q₁ exactly, as |t·e| < q₁/2
-      return Array.from({ length: DEGREE }, (_, i) => {
-        const word = 2 * (DEGREE + i);
-        const value = BigInt(coefficients[word]!) | (BigInt(coefficients[word + 1]!) << 32n);
-        const q = 288_230_376_151_130_113n;
-        return Number((value > q / 2n ? value - q : value) / BigInt(PLAIN_MODULUS));
-      });
-    };
-    const [first, second] = [errors(), errors()];
-    const deviation = (values: number[]) => Math.sqrt(values.reduce((sum, e) => sum + e * e, 0) / values.length);
+  test('draws fresh errors of σ ≈ 3.24 each time', () => {
+    const [first, second] = [noiseOf(seal.withError(ZEROS)), noiseOf(seal.withError(ZEROS))];
     for (const values of [first, second]) {
       expect(deviation(values)).toBeGreaterThan(3);
       expect(deviation(values)).toBeLessThan(3.5);
     }
     const differences = first.map((e, i) => e - second[i]!);
     expect(deviation(differences)).toBeGreaterThan(4.2); // √2 · 3.24 when independent
-    key.forget();
   });
 
-  test('has a ternary secret', async () => {
-    const { ownKey, fromNtt } = await bgv();
-    const key = ownKey();
-    const secret = fromNtt(key.secret);
+  test('draws ternary secrets, each time another', () => {
+    const secret = coefficientsOf(seal.secretKey());
     const counts = new Map<number, number>();
     for (let i = 0; i < DEGREE; i++) counts.set(secret[2 * i]!, (counts.get(secret[2 * i]!) ?? 0) + 1);
     expect(counts.size).toBe(3);
     for (const count of counts.values()) expect(Math.abs(count - DEGREE / 3)).toBeLessThan(200);
-    key.forget();
+    expect(coefficientsOf(seal.secretKey())).not.toEqual(secret);
   });
 
-  test('made and forgotten many times leaves no memory behind', async () => {
-    const { ownKey } = await bgv();
+  test('leaves no memory behind, however often it is used', () => {
     const use = (times: number) => {
       for (let i = 0; i < times; i++) {
-        const key = ownKey();
-        key.encrypt(slots, key.secret);
-        key.forget();
+        seal.secretKey();
+        seal.decode(seal.withError(slots));
       }
       return process.memoryUsage().rss;
     };
     const before = use(30);
-    expect(use(300) - before).toBeLessThan(90e6); // 300 keys kept would be ≥ 180 MB
+    expect(use(300) - before).toBeLessThan(60e6); // 300 keys and generators kept would be ≥ 60 MB
+  });
+});
+
+describe('a tenant’s own key', () => {
+  test('encrypts so that a times the key brings the slots back, and nothing else does', () => {
+    const key = ownKey(tools);
+    const a = uniform();
+    const ciphertext = key.encrypt(slots, a);
+    expect(seal.decode(ciphertext)).not.toEqual(slots);
+    expect(seal.decode(total([ciphertext, product(a, ownKey(tools).secret)]))).not.toEqual(slots);
+    const phase = total([ciphertext, product(a, key.secret)]);
+    expect(seal.decode(phase)).toEqual(slots);
+    expect(deviation(noiseOf(total([key.encrypt(ZEROS, a), product(a, key.secret)])))).toBeGreaterThan(3);
+  });
+
+  test('adds up: ciphertexts under one a decrypt under the sum of keys', () => {
+    const keys = [ownKey(tools), ownKey(tools), ownKey(tools)];
+    const a = uniform();
+    const twos = new Float64Array(DEGREE).fill(SLOT_MODULUS - 2);
+    const phase = total(keys.flatMap((key) => [key.encrypt(twos, a), product(a, key.secret)]));
+    expect(seal.decode(phase).every((value) => value === SLOT_MODULUS - 6)).toBe(true);
+  });
+
+  test('encrypts though its secret was dealt and overwritten, and no more once it is forgotten', () => {
+    const key = ownKey(tools);
+    const secret = key.secret.slice();
+    key.secret.fill(0);
+    const a = uniform();
+    expect(seal.decode(total([key.encrypt(slots, a), product(a, secret)]))).toEqual(slots);
+    key.forget();
+    expect(() => key.encrypt(slots, a)).toThrow('forgotten');
   });
 });

@@ -1,14 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { DEGREE, PRIMES } from '../../../aggregation/threshold-he/parameters.ts';
-import type { Residues } from '../../../aggregation/threshold-he/residues.ts';
+import { DEGREE, HE_RING } from '../../../aggregation/kernels/rings.ts';
+import type { Polynomial } from '../../../aggregation/threshold-he/polynomial.ts';
 import { flooding, fromIntegers } from '../../../aggregation/threshold-he/smudge.ts';
 import { secureRandom } from '../../../privacy/random.ts';
 
-const at = (residues: Residues, prime: number, i: number): bigint => {
+const PRIMES = HE_RING.primes as [(typeof HE_RING.primes)[number], (typeof HE_RING.primes)[number]];
+const at = (residues: Polynomial, prime: number, i: number): bigint => {
   const word = 2 * (prime * DEGREE + i);
   return BigInt(residues[word]!) | (BigInt(residues[word + 1]!) << 32n);
 };
-const centred = (residues: Residues, prime: number, i: number): bigint => {
+const centred = (residues: Polynomial, prime: number, i: number): bigint => {
   const value = at(residues, prime, i);
   return value > PRIMES[prime]!.value / 2n ? value - PRIMES[prime]!.value : value;
 };
