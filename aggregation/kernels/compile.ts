@@ -3,16 +3,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
-/** What is used of `assemblyscript/asc`: it reads and writes through us. */
-export interface Compiler {
-  main(flags: string[], files: CompilerFiles): Promise<{ readonly error: Error | null; readonly stderr: object }>;
-}
-
-export interface CompilerFiles {
-  readFile(name: string): string | null;
-  writeFile(name: string, contents: Uint8Array | string): void;
-  listFiles(): string[];
-}
+/** It reads and writes through us. */
+export type Compiler = Pick<typeof import('assemblyscript/asc'), 'main'>;
 
 /** Where compiled kernels are kept, and who compiles them. */
 export interface Workshop {
@@ -22,10 +14,7 @@ export interface Workshop {
 }
 
 /** No binary is in the repository and no script runs at install time: the first use compiles, later ones find it. */
-export const WORKSHOP: Workshop = { compiler: () => import(COMPILER) };
-
-/** By name, so that its types stay out: they declare a global `console` that is not Node's. */
-const COMPILER: string = 'assemblyscript/asc';
+export const WORKSHOP: Workshop = { compiler: () => import('assemblyscript/asc') };
 
 /** No garbage collector, no imports; 2 MiB of memory that never grows. */
 const FLAGS = '-O3 --enable simd --runtime stub --noAssert --initialMemory 32 --maximumMemory 32'.split(' ');
