@@ -4,7 +4,7 @@ import canonicalize from 'canonicalize';
 import { z } from 'zod';
 import { fingerprint } from '../aggregation/identity.ts';
 import { coalitionShares, type Plan, poolOf } from '../aggregation/plan.ts';
-import { KEY_AGREEMENTS, SECURE_SUMS, type TenantId } from '../aggregation/secure-sum.ts';
+import { KEY_AGREEING_SUMS, KEY_AGREEMENTS, SECURE_SUMS, type TenantId } from '../aggregation/secure-sum.ts';
 import { type FeatureSchema, featureSchema } from '../models/schema.ts';
 import { limits } from '../privacy/budget.ts';
 
@@ -109,7 +109,7 @@ export function objection(policy: Policy, plan: Plan): string | undefined {
   if (!accept.work.includes(work.kind)) return `tasks of kind "${work.kind}" are not accepted`;
   if (!accept.secureSum.includes(secureSum.protocol)) return `the secure sum "${secureSum.protocol}" is not accepted`;
   const { keyAgreement = 'x25519' } = secureSum;
-  if (secureSum.protocol === 'masking' && accept.keyAgreement?.includes(keyAgreement) === false)
+  if (KEY_AGREEING_SUMS.includes(secureSum.protocol) && accept.keyAgreement?.includes(keyAgreement) === false)
     return `masks with keys agreed by "${keyAgreement}" are not accepted`;
   if (!accept.mode.includes(privacy.mode)) return `the mode "${privacy.mode}" is not accepted`;
   if (plan.derived.epsilon.coalition > accept.maxEpsilon)

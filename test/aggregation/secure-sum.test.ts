@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { largestInLane } from '../../aggregation/kernels/lanes.ts';
+import { latticeMask } from '../../aggregation/lattice-mask/protocol.ts';
 import { masking } from '../../aggregation/masking/protocol.ts';
 import { laneOf } from '../../aggregation/masking/ring.ts';
 import { plain } from '../../aggregation/plain.ts';
@@ -12,11 +13,13 @@ import { driveContributions, driveKeying, noised } from '../contracts/secure-sum
 secureSumContract(plain, Number.MAX_SAFE_INTEGER);
 for (const bits of [24, 48] as const) secureSumContract(thresholdHe, largestInLane(bits), largestInLane(48));
 for (const bits of [32, 48, 64] as const) secureSumContract(masking, laneOf(bits), laneOf(64));
+for (const bits of [23, 46] as const) secureSumContract(latticeMask, largestInLane(bits), largestInLane(46));
 
 test('protocols are found by name', () => {
   expect(protocolNamed('plain')).toBe(plain);
   expect(protocolNamed('threshold-he')).toBe(thresholdHe);
   expect(protocolNamed('masking')).toBe(masking);
+  expect(protocolNamed('lattice-mask')).toBe(latticeMask);
 });
 
 test('plain sends little-endian doubles, and refuses a double that is no integer', async () => {

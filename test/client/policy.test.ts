@@ -61,20 +61,23 @@ describe('a plan', () => {
     expect(objection(by as Policy, planned())).toMatch(reason as string);
   });
 
-  test('under masks is held to the ways of agreeing on keys that are accepted, where any are named', () => {
-    const masked = (keyAgreement?: 'x25519' | 'x25519-ml-kem-768') => {
-      const settings = toySettings({ protocol: 'masking' });
-      return planned({ ...settings, secureSum: { ...settings.secureSum, ...(keyAgreement && { keyAgreement }) } });
-    };
-    const both = accepting({ secureSum: ['masking'] });
-    const lasting = accepting({ secureSum: ['masking', 'threshold-he'], keyAgreement: ['x25519-ml-kem-768'] });
-    for (const plan of [masked(), masked('x25519'), masked('x25519-ml-kem-768')])
-      expect(objection(both, plan)).toBeUndefined();
-    expect(objection(lasting, masked('x25519-ml-kem-768'))).toBeUndefined();
-    for (const plan of [masked(), masked('x25519')])
-      expect(objection(lasting, plan)).toBe('masks with keys agreed by "x25519" are not accepted');
-    expect(objection(lasting, planned())).toBeUndefined(); // threshold-he has no such choice
-  });
+  test.each(['masking', 'lattice-mask'] as const)(
+    'under %s is held to the ways of agreeing on keys that are accepted, where any are named',
+    (protocol) => {
+      const masked = (keyAgreement?: 'x25519' | 'x25519-ml-kem-768') => {
+        const settings = toySettings({ protocol });
+        return planned({ ...settings, secureSum: { ...settings.secureSum, ...(keyAgreement && { keyAgreement }) } });
+      };
+      const both = accepting({ secureSum: [protocol] });
+      const lasting = accepting({ secureSum: [protocol, 'threshold-he'], keyAgreement: ['x25519-ml-kem-768'] });
+      for (const plan of [masked(), masked('x25519'), masked('x25519-ml-kem-768')])
+        expect(objection(both, plan)).toBeUndefined();
+      expect(objection(lasting, masked('x25519-ml-kem-768'))).toBeUndefined();
+      for (const plan of [masked(), masked('x25519')])
+        expect(objection(lasting, plan)).toBe('masks with keys agreed by "x25519" are not accepted');
+      expect(objection(lasting, planned())).toBeUndefined(); // threshold-he has no such choice
+    },
+  );
 
   test('of an evaluation is held to the budget of customers held out', () => {
     const plan = planned(toyEvaluation('a'.repeat(64), 'b'.repeat(64), 'threshold-he'));

@@ -179,7 +179,7 @@ describe('parley client init', () => {
 });
 
 describe('parley simulate', () => {
-  test.each(['threshold-he', 'masking'])(
+  test.each(['threshold-he', 'masking', 'lattice-mask'])(
     'says what a plan gives, in one process: %s on the toy, as JSON',
     async (sum) => {
       const settings = file('toy.json', toySettings({ rounds: 2 }));
