@@ -23,6 +23,6 @@ export const AT_ONCE: number = Math.floor(2 ** 20 / PACKED_BYTES);
 
 /**
  * Coefficients one key may open in an epoch. The flooding noise (`smudge.ts`) hides the honest errors of each to
- * 2^−87 bits of divergence, so 2^40 of them keep 2^−47 (SECURITY.md, "What an opening gives away").
+ * 2^−89 of squared Hellinger distance, so 2^40 of them keep 2^−49 (SECURITY.md, "What an opening gives away").
  */
 export const MOST_OPENED: number = 2 ** 40;

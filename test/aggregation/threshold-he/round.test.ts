@@ -8,13 +8,16 @@ import {
   type ReceivedAll,
   type TenantId,
 } from '../../../aggregation/secure-sum.ts';
-import { inMemory } from '../../../aggregation/stored-vector.ts';
+import { asHeard, inMemory } from '../../../aggregation/stored-vector.ts';
 import { arithmetic } from '../../../aggregation/threshold-he/arithmetic.ts';
-import { commonPolynomial, NONCE_BYTES, occasionOf } from '../../../aggregation/threshold-he/contribution.ts';
+import { commonPolynomial, gather, NONCE_BYTES, occasionOf } from '../../../aggregation/threshold-he/contribution.ts';
+import { masksOver } from '../../../aggregation/threshold-he/masks.ts';
 import { PACKED_BYTES } from '../../../aggregation/threshold-he/parameters.ts';
+import { constant, type Polynomial, zero } from '../../../aggregation/threshold-he/polynomial.ts';
 import { thresholdHe } from '../../../aggregation/threshold-he/protocol.ts';
+import { lagrangeAtZero } from '../../../aggregation/threshold-he/shamir.ts';
 import { tenantEpoch } from '../../../aggregation/threshold-he/tenant.ts';
-import { sha256 } from '../../../aggregation/transcript.ts';
+import { digest, sha256 } from '../../../aggregation/transcript.ts';
 import {
   askEach,
   type DrivenEpoch,
@@ -28,13 +31,14 @@ import {
   noised,
   receivedFrom,
 } from '../../contracts/secure-sum-driver.ts';
+import { chiSquareOfFlooding } from './flooding-statistics.ts';
 import {
   bytesOf,
   contributionsOf,
-  type Insiders,
   insiders,
   noiseOf,
   polynomialOf,
+  product,
   readyOf,
   ring,
   sharesOf,
@@ -91,6 +95,25 @@ describe('a round', () => {
       const { rounds, ready } = await begin();
       await rounds.get(members[0]!)!.contribute(noised([0, 0, 0, 0]), ready);
       await expect(rounds.get(members[0]!)!.contribute(noised([0, 0, 0, 0]), ready)).rejects.toThrow(RangeError);
+    });
+
+    test('of whole numbers within its lane: which one is not, nobody is told, and another may come', async () => {
+      const { rounds, ready } = await begin();
+      const me = rounds.get(members[0]!)!;
+      for (const bad of [8_388_608, -8_388_608, 0.25, Number.NaN]) {
+        const refused = await me.contribute(noised([1, bad, 2, 3]), ready).catch((thrown: unknown) => thrown);
+        expect(refused).toBeInstanceOf(RangeError);
+        expect(String(refused)).not.toContain(String(Math.abs(bad)));
+      }
+      await expect(me.contribute(noised([8_388_607, -8_388_607, 0, 0]), ready)).resolves.toBeDefined();
+    });
+
+    test('from nobody whose epoch was forgotten meanwhile', async () => {
+      const inside = await insiders(3, 2);
+      const [me, rounds] = [members[0]!, inside.rounds()];
+      const ready = await readyOf(rounds, members.slice(0, 3));
+      inside.keys.get(me)!.own.forget();
+      await expect(rounds.get(me)!.contribute(noised([1, 2, 3, 4]), ready)).rejects.toThrow(/forgotten/);
     });
 
     test('from one who is in the cohort with the nonce it said', async () => {
@@ -310,13 +333,10 @@ test('keys that have opened their share of coefficients open no more', async () 
 });
 
 describe('what an opening shows', () => {
-  let inside: Insiders;
-  beforeAll(async () => {
-    inside = await insiders(5, 3);
-  });
+  const set = [members[0]!, members[3]!, members[4]!];
 
   test('flooding of every opener and nothing else of that size: σ·√3, however large λ is', async () => {
-    const set = [members[0]!, members[3]!, members[4]!];
+    const inside = await insiders(5, 3);
     const rounds = inside.rounds();
     const contributions = await contributionsOf(rounds, vectors());
     const shares = await sharesOf(rounds, contributions, set);
@@ -325,6 +345,43 @@ describe('what an opening shows', () => {
     const deviation = Math.sqrt(noise.reduce((sum, e) => sum + e * e, 0) / DEGREE);
     expect(deviation / (2 ** 48 * Math.sqrt(3))).toBeGreaterThan(0.93);
     expect(deviation / (2 ** 48 * Math.sqrt(3))).toBeLessThan(1.07);
+  });
+
+  test('of each share flooding as stated, fresh for every set of openers; a share without is told apart', async () => {
+    const inside = await insiders(5, 3);
+    const rounds = inside.rounds();
+    const contributions = await contributionsOf(rounds, vectors());
+    const { occasion } = gather(asHeard(contributions), members);
+    const sumHash = await inside.coordinator.sumHash(contributions);
+    const a = commonPolynomial(ring, occasion, 0);
+    /** What is left of a share after all that its owner knows of it. */
+    const left = (share: Polynomial, owner: TenantId, openers: readonly TenantId[]): bigint[] => {
+      const { dealt, x, secrets } = inside.keys.get(owner)!;
+      const binding = digest('parley/threshold-he/openers/v1', sumHash, ...openers);
+      const known = zero();
+      ring.mask(known, masksOver({ me: owner, set: openers, secrets, purpose: 'shares', binding }));
+      const lambda = lagrangeAtZero(
+        x.get(owner)!,
+        openers.map((name) => x.get(name)!),
+      );
+      ring.add(known, product(a, product(total(dealt.values()), constant(lambda))));
+      const rest = share.slice();
+      ring.subtract(rest, known);
+      return noiseOf(rest);
+    };
+    const seen: bigint[][] = [];
+    for (const openers of [set, [members[0]!, members[1]!, members[4]!]]) {
+      for (const [owner, share] of await sharesOf(rounds, contributions, openers)) {
+        seen.push(left(polynomialOf(share), owner, openers));
+        expect(chiSquareOfFlooding(seen.at(-1)!)).toBeLessThan(80);
+      }
+    }
+    for (const [i, one] of seen.entries()) {
+      for (const other of seen.slice(i + 1)) expect(one.filter((e, at) => e === other[at]).length).toBeLessThan(5);
+    }
+    expect(chiSquareOfFlooding(new Array<bigint>(DEGREE).fill(0n))).toBeGreaterThan(1000);
+    const joined = new Array<bigint>(DEGREE).fill(0n).map((_, i) => (seen[0]![i]! + seen[1]![i]!) / 2n);
+    expect(chiSquareOfFlooding(joined)).toBeGreaterThan(80); // nor is too little of it taken for enough
   });
 });
 

@@ -2,71 +2,104 @@ import { describe, expect, test } from 'vitest';
 import { DEGREE, HE_RING } from '../../../aggregation/kernels/rings.ts';
 import type { Polynomial } from '../../../aggregation/threshold-he/polynomial.ts';
 import { flooding, fromIntegers } from '../../../aggregation/threshold-he/smudge.ts';
+import type { RandomSource } from '../../../privacy/random.ts';
 import { secureRandom } from '../../../privacy/random.ts';
+import { chiSquareOfFlooding } from './flooding-statistics.ts';
 
-const PRIMES = HE_RING.primes as [(typeof HE_RING.primes)[number], (typeof HE_RING.primes)[number]];
-const at = (residues: Polynomial, prime: number, i: number): bigint => {
+const at = (polynomial: Polynomial, prime: number, i: number): bigint => {
   const word = 2 * (prime * DEGREE + i);
-  return BigInt(residues[word]!) | (BigInt(residues[word + 1]!) << 32n);
+  return BigInt(polynomial[word]!) | (BigInt(polynomial[word + 1]!) << 32n);
 };
-const centred = (residues: Polynomial, prime: number, i: number): bigint => {
-  const value = at(residues, prime, i);
-  return value > PRIMES[prime]!.value / 2n ? value - PRIMES[prime]!.value : value;
-};
+const q1 = HE_RING.primes[1]!.value;
+/** The larger prime holds every one of them whole. */
+const integersOf = (polynomial: Polynomial): bigint[] =>
+  Array.from({ length: DEGREE }, (_, i) => {
+    const value = at(polynomial, 1, i);
+    return value > q1 / 2n ? value - q1 : value;
+  });
+const replay = (next: () => number): RandomSource => ({
+  kind: 'replay',
+  fill(words) {
+    for (const i of words.keys()) words[i] = next();
+  },
+});
 
 describe('integers as residues', () => {
-  test('are exact up to 2^53, both signs, and at every multiple of a prime', () => {
-    const q0 = Number(PRIMES[0].value);
-    const edges = [
-      0,
-      1,
-      2 ** 32,
-      2 ** 47,
-      2 ** 53,
-      ...[1, 2, 3, 63, 64].flatMap((k) => [k * q0 - 1, k * q0, k * q0 + 1]),
-    ]
-      .filter((value) => value <= 2 ** 53)
+  test('are exact up to 2^52, both signs, and at every multiple of a prime', () => {
+    const q0 = Number(HE_RING.primes[0]!.value);
+    const multiples = Array.from({ length: 33 }, (_, k) => k * q0).flatMap((one) => [one - 1, one, one + 1]);
+    const edges = [0, 1, 2 ** 32 - 1, 2 ** 32, 2 ** 47, 2 ** 52 - 1, ...multiples]
+      .filter((value) => Math.abs(value) < 2 ** 52)
       .flatMap((value) => [value, -value]);
-    const random = Array.from({ length: 1000 }, () => Math.round((Math.random() - 0.5) * 2 ** 54));
-    const integers = Float64Array.from([...edges, ...random]);
+    const integers = new Float64Array(DEGREE).map(
+      (_, i) => edges[i] ?? Math.round((Math.random() - 0.5) * (2 ** 53 - 2)),
+    );
     const residues = fromIntegers(integers);
     integers.forEach((value, i) => {
-      PRIMES.forEach(({ value: q }, prime) => {
-        expect(at(residues, prime, i)).toBe(((BigInt(value) % q) + q) % q);
+      HE_RING.primes.forEach(({ value: q }, prime) => {
+        if (at(residues, prime, i) !== ((BigInt(value) % q) + q) % q) throw new Error(`${value} modulo ${q}`);
       });
     });
   });
 });
 
 describe('flooding noise', () => {
-  const noise = Array.from({ length: 8 }, () => flooding(secureRandom()));
-  const values = noise.flatMap((one) => Array.from({ length: DEGREE }, (_, i) => Number(centred(one, 1, i))));
+  test('is three numbers of 49 bits each, less 3·2^48, in either prime', () => {
+    let word = 0;
+    const drawn: number[] = [];
+    const noise = flooding(
+      replay(() => {
+        word = (Math.imul(word, 1_664_525) + 1_013_904_223) >>> 0;
+        drawn.push(word);
+        return word;
+      }),
+    );
+    const values = integersOf(noise);
+    for (let i = 0; i < DEGREE; i++) {
+      const [a, b, c, d, e, f] = drawn.slice(6 * i, 6 * i + 6).map(BigInt) as [
+        bigint,
+        bigint,
+        bigint,
+        bigint,
+        bigint,
+        bigint,
+      ];
+      const three = [((d >> 15n) << 32n) + a, ((e >> 15n) << 32n) + b, ((f >> 15n) << 32n) + c];
+      const expected = three.reduce((sum, one) => sum + one) - 3n * 2n ** 48n;
+      if (values[i] !== expected) throw new Error(`coefficient ${i}`);
+      const q0 = HE_RING.primes[0]!.value;
+      if (at(noise, 0, i) !== ((expected % q0) + q0) % q0) throw new Error(`coefficient ${i} modulo q₀`);
+    }
+  });
 
-  test('has σ = 2^48, centre 0 and the tails of a Gaussian', () => {
-    const sigma = 2 ** 48;
-    const n = values.length;
-    const mean = values.reduce((sum, value) => sum + value, 0) / n;
-    const variance = values.reduce((sum, value) => sum + value * value, 0) / n;
-    expect(Math.abs(mean)).toBeLessThan((5 * sigma) / Math.sqrt(n));
-    expect(Math.abs(Math.sqrt(variance) / sigma - 1)).toBeLessThan(5 / Math.sqrt(2 * n));
-    const beyond = (k: number) => values.filter((value) => Math.abs(value) > k * sigma).length / n;
-    expect(beyond(1)).toBeCloseTo(0.3173, 1);
-    expect(Math.abs(beyond(2) - 0.0455)).toBeLessThan(0.006);
-    expect(beyond(6)).toBe(0);
+  test('never goes beyond ±3·2^48: 64 of them, and 64 vectors with their errors, still decode', () => {
+    const most = 3n * 2n ** 48n;
+    expect(new Set(integersOf(flooding(replay(() => 0))))).toEqual(new Set([-most]));
+    expect(new Set(integersOf(flooding(replay(() => 0xffff_ffff))))).toEqual(new Set([most - 3n]));
+    const t = 2n ** 48n - 16_383n;
+    const q = HE_RING.primes.reduce((product, { value }) => product * value, 1n);
+    expect(t / 2n + t * (64n * most + 64n * 21n) < q / 2n).toBe(true);
+  });
+
+  test('has the distribution stated: σ = 2^48, no other and no narrower one', () => {
+    const values = Array.from({ length: 8 }, () => integersOf(flooding(secureRandom()))).flat();
+    expect(chiSquareOfFlooding(values)).toBeLessThan(80);
+    const variance = values.reduce((sum, value) => sum + Number(value) ** 2, 0) / values.length;
+    expect(Math.abs(Math.sqrt(variance) / 2 ** 48 - 1)).toBeLessThan(0.02);
+    expect(chiSquareOfFlooding(values.map((value) => (value * 15n) / 16n))).toBeGreaterThan(200); // control
   });
 
   test('has no gaps: the low bits are as uniform as those of an integer that wide', () => {
+    const values = Array.from({ length: 8 }, () => integersOf(flooding(secureRandom()))).flat();
     for (const [modulus, count] of [
       [3n, 3],
       [16n, 8],
       [2n ** 18n, 8],
     ] as const) {
       const bins = new Array<number>(count).fill(0);
-      for (const one of noise) {
-        for (let i = 0; i < DEGREE; i++) {
-          const low = ((centred(one, 1, i) % modulus) + modulus) % modulus;
-          bins[Number((low * BigInt(count)) / modulus)]!++;
-        }
+      for (const value of values) {
+        const low = ((value % modulus) + modulus) % modulus;
+        bins[Number((low * BigInt(count)) / modulus)]!++;
       }
       const expected = values.length / count;
       const chi = bins.reduce((sum, n) => sum + (n - expected) ** 2 / expected, 0);
@@ -74,12 +107,33 @@ describe('flooding noise', () => {
     }
   });
 
-  test('is the same integer modulo both primes', () => {
-    for (const one of noise) {
-      for (let i = 0; i < DEGREE; i += 5) {
-        const q = PRIMES[0].value;
-        expect(at(one, 0, i)).toBe(((centred(one, 1, i) % q) + q) % q);
+  // the bound that its docstring and SECURITY.md count with, in full for widths that can be written out
+  test('moves by s and stays within s²·J/2 of itself, J → 1.1405/w²', () => {
+    const constants = [64, 128].map((width) => {
+      const p = probabilities(width);
+      const root = (x: number) => Math.sqrt(p[x] ?? 0);
+      const distance = (shift: number) => {
+        let sum = 0;
+        for (let x = 0; x < p.length + shift; x++) sum += (root(x) - root(x - shift)) ** 2;
+        return sum / 2;
+      };
+      const j = 2 * distance(1);
+      for (const shift of [2, 3, width / 8, width / 2, width]) {
+        expect(distance(shift)).toBeLessThanOrEqual((shift ** 2 * j) / 2);
+        expect(distance(shift)).toBeGreaterThan((shift ** 2 * j) / 5); // and it is no idle bound
       }
-    }
+      return j * width ** 2;
+    });
+    const [narrow, wide] = constants as [number, number];
+    expect(2 * wide - narrow).toBeCloseTo(1.1405, 3); // without the term in 1/w³
+    expect(1.1405 / 2 / 4).toBeLessThan(0.143); // as w = 2σ
   });
 });
+
+/** Of a sum of three numbers uniform below `width`. */
+function probabilities(width: number): number[] {
+  const p = new Array<number>(3 * width - 2).fill(0);
+  for (let a = 0; a < width; a++)
+    for (let b = 0; b < width; b++) for (let c = 0; c < width; c++) p[a + b + c]! += width ** -3;
+  return p;
+}
