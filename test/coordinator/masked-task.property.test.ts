@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TenantId } from '../../aggregation/secure-sum.ts';
 import type { Statement } from '../../aggregation/transcript.ts';
-import { MaskedTask } from '../support/masked-task.ts';
+import { MASKED, MaskedTask } from '../support/masked-task.ts';
 
 /*
  * Tenants that vanish, return, restart, repeat themselves or are late, in any order, against what must hold whatever they
@@ -153,100 +153,103 @@ const commands = [
   ),
 ];
 
-/** Two tasks by turns: n_min above the threshold, and at it. */
-const tasks = [
-  { roster: ROSTER, minCohort: 5, colluders: 1 }, // t = 4
-  { roster: ROSTER.slice(0, 5), minCohort: 4, colluders: 1 }, // t = 4
-];
+/** n_min above the threshold, and at it. */
+const tasks = MASKED.flatMap((under) => [
+  { under, roster: ROSTER, minCohort: 5, colluders: 1 }, // t = 4
+  { under, roster: ROSTER.slice(0, 5), minCohort: 4, colluders: 1 }, // t = 4
+]);
 
-describe.each(tasks)('with $minCohort of $roster.length tenants needed', ({ roster, minCohort, colluders }) => {
-  const setup = async () => {
-    const real: Real = { task: new MaskedTask(roster, minCohort, colluders), late: [], opened: 0 };
-    await real.task.ready();
-    return { model: { heard: new Map() } as Model, real };
-  };
+describe.each(tasks)(
+  'under $under.protocol.name, with $minCohort of $roster.length tenants needed',
+  ({ under, roster, minCohort, colluders }) => {
+    const setup = async () => {
+      const real: Real = { task: new MaskedTask(roster, minCohort, colluders, under), late: [], opened: 0 };
+      await real.task.ready();
+      return { model: { heard: new Map() } as Model, real };
+    };
 
-  test('whatever tenants do, only exact sums over enough of them are opened', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.commands(commands, { maxCommands: 40, size: 'max' }), async (run) => {
-        const started = await setup();
-        await fc.asyncModelRun(() => started, run);
-        const { model, real } = started;
-        // and when they all come back, the task goes on, or has been stopped
-        for (const name of roster) real.task.play.present.add(name);
-        for (let turns = 0; turns < 60 && real.task.play.state.phase === 'running'; turns++) {
-          const before = real.opened;
-          real.task.play.settle();
-          await settle(model, real);
-          for (const name of roster) await answers(model, real, name);
-          if (real.opened > before) return;
-          if (turns % 10 === 9) real.task.play.tick(1001);
-          await settle(model, real);
-        }
-        expect(real.task.play.state.phase).toBe('stopped');
-      }),
-      { numRuns: 40 },
-    );
-  }, 120_000);
+    test('whatever tenants do, only exact sums over enough of them are opened', async () => {
+      await fc.assert(
+        fc.asyncProperty(fc.commands(commands, { maxCommands: 40, size: 'max' }), async (run) => {
+          const started = await setup();
+          await fc.asyncModelRun(() => started, run);
+          const { model, real } = started;
+          // and when they all come back, the task goes on, or has been stopped
+          for (const name of roster) real.task.play.present.add(name);
+          for (let turns = 0; turns < 60 && real.task.play.state.phase === 'running'; turns++) {
+            const before = real.opened;
+            real.task.play.settle();
+            await settle(model, real);
+            for (const name of roster) await answers(model, real, name);
+            if (real.opened > before) return;
+            if (turns % 10 === 9) real.task.play.tick(1001);
+            await settle(model, real);
+          }
+          expect(real.task.play.state.phase).toBe('stopped');
+        }),
+        { numRuns: 40 },
+      );
+    }, 120_000);
 
-  const { threshold } = new MaskedTask(roster, minCohort, colluders).shape;
-  const needed = [minCohort, minCohort, minCohort, threshold, threshold];
+    const { threshold } = new MaskedTask(roster, minCohort, colluders, under).shape;
+    const needed = [minCohort, minCohort, minCohort, threshold, threshold];
 
-  const some = fc.subarray([...roster], { maxLength: 2 });
-  const losses = fc.array(fc.record({ vanish: some, comeBack: some }), { minLength: 5, maxLength: 5 });
-  test('any may vanish at any boundary, and come back too late: the round opens while enough are left, and not else', async () => {
-    await fc.assert(
-      fc.asyncProperty(losses, async (boundaries) => {
-        const { model, real } = await setup();
-        const { present } = real.task.play;
-        let asked = [...roster];
-        let reached = 0;
-        for (const { vanish, comeBack } of boundaries) {
-          for (const name of comeBack) present.add(name); // who was left out is not asked again
-          for (const name of vanish) present.delete(name);
-          const { stage } = real.task.asking!;
-          for (const name of roster) await answers(model, real, name);
-          asked = asked.filter((name) => present.has(name));
-          if (real.task.asking?.stage === stage) real.task.play.tick(1001);
-          await settle(model, real);
-          if (asked.length < needed[reached]!) break;
-          reached++;
-        }
-        expect(real.opened).toBe(reached === 5 ? 1 : 0);
-      }),
-      { numRuns: 60 },
-    );
-  }, 120_000);
+    const some = fc.subarray([...roster], { maxLength: 2 });
+    const losses = fc.array(fc.record({ vanish: some, comeBack: some }), { minLength: 5, maxLength: 5 });
+    test('any may vanish at any boundary, and come back too late: the round opens while enough are left, and not else', async () => {
+      await fc.assert(
+        fc.asyncProperty(losses, async (boundaries) => {
+          const { model, real } = await setup();
+          const { present } = real.task.play;
+          let asked = [...roster];
+          let reached = 0;
+          for (const { vanish, comeBack } of boundaries) {
+            for (const name of comeBack) present.add(name); // who was left out is not asked again
+            for (const name of vanish) present.delete(name);
+            const { stage } = real.task.asking!;
+            for (const name of roster) await answers(model, real, name);
+            asked = asked.filter((name) => present.has(name));
+            if (real.task.asking?.stage === stage) real.task.play.tick(1001);
+            await settle(model, real);
+            if (asked.length < needed[reached]!) break;
+            reached++;
+          }
+          expect(real.opened).toBe(reached === 5 ? 1 : 0);
+        }),
+        { numRuns: 60 },
+      );
+    }, 120_000);
 
-  /** How many are heard at each stage, and what comes of it. */
-  test.each([
-    ['everyone stays', [6, 6, 6, 6, 6], 'opened'],
-    ['n_min announce keys', [minCohort, 6, 6, 6, 6], 'opened'],
-    ['n_min − 1 announce keys', [minCohort - 1, 6, 6, 6, 6], 'too-few-tenants'],
-    ['n_min deal', [6, minCohort, 6, 6, 6], 'opened'],
-    ['n_min − 1 deal', [6, minCohort - 1, 6, 6, 6], 'too-few-tenants'],
-    ['n_min contribute', [6, 6, minCohort, 6, 6], 'opened'],
-    ['n_min − 1 contribute', [6, 6, minCohort - 1, 6, 6], 'too-few-tenants'],
-    ['t agree', [6, 6, 6, threshold, 6], 'opened'],
-    ['t − 1 agree', [6, 6, 6, threshold - 1, 6], 'too-few-tenants'],
-    ['t reveal', [6, 6, 6, 6, threshold], 'opened'],
-    ['t − 1 reveal', [6, 6, 6, 6, threshold - 1], 'openers-lost'],
-    ['it is as few as it may be at every stage', [minCohort, minCohort, minCohort, threshold, threshold], 'opened'],
-  ] as const)('%s', async (_, counts, outcome) => {
-    const { model, real } = await setup();
-    for (const count of counts) {
-      for (const name of roster.slice(0, count)) await answers(model, real, name);
-      for (const name of roster.slice(count)) real.task.play.present.delete(name);
-      real.task.play.tick(101); // the grace of those whose connection is gone
-      await settle(model, real);
-      if (real.task.asking === undefined) break;
-    }
-    const ended = [...real.task.rounds()].find(
-      ({ fact }) => fact.type === 'opened' || (fact.type === 'in-round' && fact.fact.type === 'abandoned'),
-    )!;
-    expect(ended.fact).toMatchObject(
-      outcome === 'opened' ? { type: 'opened' } : { fact: { type: 'abandoned', reason: outcome } },
-    );
-    expect(real.opened).toBe(outcome === 'opened' ? 1 : 0);
-  });
-});
+    /** How many are heard at each stage, and what comes of it. */
+    test.each([
+      ['everyone stays', [6, 6, 6, 6, 6], 'opened'],
+      ['n_min announce keys', [minCohort, 6, 6, 6, 6], 'opened'],
+      ['n_min − 1 announce keys', [minCohort - 1, 6, 6, 6, 6], 'too-few-tenants'],
+      ['n_min deal', [6, minCohort, 6, 6, 6], 'opened'],
+      ['n_min − 1 deal', [6, minCohort - 1, 6, 6, 6], 'too-few-tenants'],
+      ['n_min contribute', [6, 6, minCohort, 6, 6], 'opened'],
+      ['n_min − 1 contribute', [6, 6, minCohort - 1, 6, 6], 'too-few-tenants'],
+      ['t agree', [6, 6, 6, threshold, 6], 'opened'],
+      ['t − 1 agree', [6, 6, 6, threshold - 1, 6], 'too-few-tenants'],
+      ['t reveal', [6, 6, 6, 6, threshold], 'opened'],
+      ['t − 1 reveal', [6, 6, 6, 6, threshold - 1], 'openers-lost'],
+      ['it is as few as it may be at every stage', [minCohort, minCohort, minCohort, threshold, threshold], 'opened'],
+    ] as const)('%s', async (_, counts, outcome) => {
+      const { model, real } = await setup();
+      for (const count of counts) {
+        for (const name of roster.slice(0, count)) await answers(model, real, name);
+        for (const name of roster.slice(count)) real.task.play.present.delete(name);
+        real.task.play.tick(101); // the grace of those whose connection is gone
+        await settle(model, real);
+        if (real.task.asking === undefined) break;
+      }
+      const ended = [...real.task.rounds()].find(
+        ({ fact }) => fact.type === 'opened' || (fact.type === 'in-round' && fact.fact.type === 'abandoned'),
+      )!;
+      expect(ended.fact).toMatchObject(
+        outcome === 'opened' ? { type: 'opened' } : { fact: { type: 'abandoned', reason: outcome } },
+      );
+      expect(real.opened).toBe(outcome === 'opened' ? 1 : 0);
+    });
+  },
+);

@@ -1,10 +1,15 @@
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
+import { loadKernels } from '../../aggregation/kernels/load-kernels.ts';
+import { latticeCover } from '../../aggregation/lattice-mask/cover.ts';
+import { latticeMask } from '../../aggregation/lattice-mask/protocol.ts';
+import type { Cover } from '../../aggregation/masking/cover.ts';
 import { masking } from '../../aggregation/masking/protocol.ts';
 import { tenantEpoch } from '../../aggregation/masking/tenant.ts';
 import type {
   CoordinatorEpoch,
   Heard,
   HeardAll,
+  SecureSum,
   SumShape,
   TenantId,
   TenantRound,
@@ -24,16 +29,29 @@ import {
 } from '../../aggregation/transcript.ts';
 import type { RoundState } from '../../coordinator/round.ts';
 import type { Running, TaskFact } from '../../coordinator/task.ts';
+import { secureRandom } from '../../privacy/random.ts';
 import { ring } from '../aggregation/masking/masked-round.ts';
 import { noised, receivedFrom } from '../contracts/secure-sum-driver.ts';
 import { RULES, TaskPlay } from './task-play.ts';
 
+/** A protocol of pairwise masks, and what its masks are put on. */
+export interface Masked {
+  readonly protocol: SecureSum;
+  readonly cover: Cover;
+}
+
+export const MASKED: readonly Masked[] = [
+  { protocol: masking, cover: ring },
+  { protocol: latticeMask, cover: latticeCover(await loadKernels(), secureRandom()) },
+];
+
 /**
- * A task under `masking`: the coordinator's real decisions, the real protocol, every statement signed and checked. Only
+ * A task under pairwise masks: the coordinator's real decisions, the real protocol, every statement signed and checked. Only
  * the wire is missing: what a tenant says arrives when the test says so, or never.
  */
 export class MaskedTask {
   readonly shape: SumShape;
+  readonly under: Masked;
   readonly play: TaskPlay;
   readonly tenants: ReadonlyMap<TenantId, MaskedTenant>;
   /** what each tenant put into each round it contributed to */
@@ -41,11 +59,12 @@ export class MaskedTask {
   readonly #said = new Map<string, Map<TenantId, Statement>>();
   readonly #sides = new Map<number, CoordinatorEpoch>();
 
-  constructor(roster: readonly TenantId[], minCohort: number, colluders: number) {
+  constructor(roster: readonly TenantId[], minCohort: number, colluders: number, under: Masked) {
+    this.under = under;
     const tenants = roster.length;
     const threshold = Math.floor((tenants + colluders) / 2) + 1;
     this.shape = { dimension: 3, tenants, threshold, minCohort, colluders, maxMagnitude: 2 ** 40 };
-    const rules = { ...RULES, protocol: masking, roster, minCohort, threshold, openings: 1000, steps: 1000 };
+    const rules = { ...RULES, protocol: under.protocol, roster, minCohort, threshold, openings: 1000, steps: 1000 };
     this.play = new TaskPlay(rules, (present) => (present.length < threshold ? [] : [...present].sort()));
     this.play.present.clear();
     for (const name of roster) this.play.present.add(name);
@@ -56,7 +75,7 @@ export class MaskedTask {
   get asking(): { state: Running; asking: Extract<RoundState, { phase: 'asking' }>; stage: string } | undefined {
     const { state } = this.play;
     if (state.phase !== 'running' || state.conversation?.phase !== 'asking') return undefined;
-    return { state, asking: state.conversation, stage: masking.summing[state.conversation.stage]!.name };
+    return { state, asking: state.conversation, stage: this.under.protocol.summing[state.conversation.stage]!.name };
   }
 
   /** What was said in a stage of this round. */
@@ -71,7 +90,12 @@ export class MaskedTask {
   }
 
   place(epoch: number, round: number, stage: number, heard: Uint8Array): Place {
-    return { transcript: this.transcript(epoch, round), stage: masking.summing[stage]!.name, attempt: 1, heard };
+    return {
+      transcript: this.transcript(epoch, round),
+      stage: this.under.protocol.summing[stage]!.name,
+      attempt: 1,
+      heard,
+    };
   }
 
   transcript = (epoch: number, round: number): Uint8Array => digest('a round', String(epoch), String(round));
@@ -79,7 +103,7 @@ export class MaskedTask {
   /** What whoever is asked now is shown of the stage before. */
   shown({ epoch, round }: Running, stage: number, tenant: TenantId): Relayed[] {
     if (stage === 0) return [];
-    const { name } = masking.summing[stage - 1]!;
+    const { name } = this.under.protocol.summing[stage - 1]!;
     return [...this.said(epoch, round, name).values()].map((statement) => relayTo(tenant, statement));
   }
 
@@ -105,7 +129,7 @@ export class MaskedTask {
     const heard = heardHash(this.shown(now.state, now.asking.stage, ''));
     const place = this.place(epoch, round, now.asking.stage, heard);
     if (!isStatement(this.tenants.get(tenant)!.identity.publicKey, place, statement)) return 'bad-signature';
-    return this.#sides.get(epoch)!.malformed(masking.summing[now.asking.stage]!, statement);
+    return this.#sides.get(epoch)!.malformed(this.under.protocol.summing[now.asking.stage]!, statement);
   }
 
   /** The coordinator’s side of the epoch under way. */
@@ -114,7 +138,7 @@ export class MaskedTask {
     if (state.phase !== 'running' || state.epoch === 0 || this.#sides.has(state.epoch)) return;
     const { shape } = this;
     const transcript = this.transcript(state.epoch, 0);
-    this.#sides.set(state.epoch, await masking.coordinator({ shape, members: state.parties, transcript }));
+    this.#sides.set(state.epoch, await this.under.protocol.coordinator({ shape, members: state.parties, transcript }));
   }
 
   /** Opens a round that the coordinator decided to open. */
@@ -179,9 +203,9 @@ export class MaskedTenant {
   }
 
   #begin(epoch: number, round: number, members: readonly TenantId[]): void {
-    const { shape } = this.#task;
+    const { shape, under } = this.#task;
     const transcript = this.#task.transcript(epoch, 0);
-    const side = tenantEpoch(ring, { shape, members, me: this.#name, transcript });
+    const side = tenantEpoch(under.cover, { shape, members, me: this.#name, transcript });
     const protocol = side.round(this.#task.transcript(epoch, round));
     this.#round = { key: `${epoch}/${round}`, protocol, heard: new Map(), agreed: new Map() };
   }
@@ -200,7 +224,7 @@ export class MaskedTenant {
 
   #say(index: number, heard: HeardAll) {
     const { protocol, key } = this.#round!;
-    switch (masking.summing[index]!.gate) {
+    switch (this.#task.under.protocol.summing[index]!.gate) {
       case 'prepare':
         return protocol.prepare(index, heard);
       case 'contribute': {
