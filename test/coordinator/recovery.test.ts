@@ -135,16 +135,19 @@ describe.each([
   ['when all shares are there', 'closed', 5],
   ['when the first sum is open', 'opened', 1],
 ] as const)('a coordinator of masked sums that crashes %s', (_, fact, nth) => {
-  test('goes on where it was, and charges no round for the crash', async () => {
-    const story = begin();
-    const task = await runUntil(story, 'masking', fact, nth);
-    const life = await nextLife(story);
-    const conductor = life.coordinator.task(task)!;
-    life.connect(story.tenants);
-    await life.until(() => conductor.isOver && allTold(story));
-    expectTheWholeStory(life, conductor, story);
-    expect(conductor.state).toMatchObject({ charges: ROUNDS });
-  });
+  test.each(['masking', 'lattice-mask'] as const)(
+    'under %s goes on where it was, and charges no round for the crash',
+    async (protocol) => {
+      const story = begin();
+      const task = await runUntil(story, protocol, fact, nth);
+      const life = await nextLife(story);
+      const conductor = life.coordinator.task(task)!;
+      life.connect(story.tenants);
+      await life.until(() => conductor.isOver && allTold(story));
+      expectTheWholeStory(life, conductor, story);
+      expect(conductor.state).toMatchObject({ charges: ROUNDS });
+    },
+  );
 });
 
 test('a coordinator that crashes again and again gets there, and every charge is in the ledger', async () => {
