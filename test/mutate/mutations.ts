@@ -8,6 +8,7 @@ import { noise } from './mistakes/noise.ts';
 import { plan } from './mistakes/plan.ts';
 import { round } from './mistakes/round.ts';
 import { secrets } from './mistakes/secrets.ts';
+import { thresholdHe } from './mistakes/threshold-he.ts';
 import type { Mutation } from './mutation.ts';
 
 /**
@@ -23,6 +24,7 @@ export const mutations: readonly Mutation[] = [
   ...plan,
   ...round,
   ...masking,
+  ...thresholdHe,
   ...budget,
   ...ledger,
   ...secrets,

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { DEGREE, SLOT_MODULUS } from '../../../aggregation/kernels/rings.ts';
 import { arithmetic } from '../../../aggregation/threshold-he/arithmetic.ts';
 import { ownKey } from '../../../aggregation/threshold-he/own-key.ts';
+import { type Polynomial, zero } from '../../../aggregation/threshold-he/polynomial.ts';
 import { startSeal } from '../../../aggregation/threshold-he/seal.ts';
 import { coefficientsOf, noiseOf, product, ring, total } from './insiders.ts';
 
@@ -86,5 +87,17 @@ describe('a tenant’s own key', () => {
     expect(seal.decode(total([key.encrypt(slots, a), product(a, secret)]))).toEqual(slots);
     key.forget();
     expect(() => key.encrypt(slots, a)).toThrow('forgotten');
+  });
+
+  test('overwrites all there is of it when it is forgotten', () => {
+    const kept: Polynomial[] = [];
+    const subtract = (sum: Polynomial, term: Polynomial): void => {
+      kept.push(sum);
+      ring.subtract(sum, term);
+    };
+    const key = ownKey({ seal, ring: { ...ring, subtract } });
+    expect(kept).not.toEqual([zero()]);
+    key.forget();
+    expect([...kept, key.secret]).toEqual([zero(), zero()]);
   });
 });

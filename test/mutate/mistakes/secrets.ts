@@ -31,8 +31,8 @@ export const secrets: readonly Mutation[] = [
   {
     name: 'no-masks-under-the-encryption',
     why: 'a colluder that subtracts the others’ ciphertexts reads one tenant’s contribution',
-    file: 'aggregation/threshold-he/round.ts',
-    find: "  maskValues(slots, { me: context.me, set: cohort, secrets: keys.secrets, purpose: 'values', binding: occasion });\n",
+    file: 'aggregation/threshold-he/vectors.ts',
+    find: '      arithmetic.slots.mask(block, masks);\n',
     replace: '',
     caughtBy: [inTests('test/attacks/malleability.test.ts')],
   },
@@ -47,10 +47,13 @@ export const secrets: readonly Mutation[] = [
   {
     name: 'no-smudging',
     why: 'a share without flooding tells about the key it was made with',
-    file: 'aggregation/threshold-he/round.ts',
-    find: '    addInto(share, bgv.multiply(bgv.toNtt(flooding(random)), TIMES_T));\n',
+    file: 'aggregation/threshold-he/vectors.ts',
+    find: '      ring.multiplyAdd(opening, noise, TIMES_T);\n',
     replace: '',
-    caughtBy: [inTests('test/aggregation/threshold-he/round.test.ts', 'flooding of every opener')],
+    caughtBy: [
+      inTests('test/aggregation/threshold-he/round.test.ts', 'flooding of every opener'),
+      inTests('test/aggregation/threshold-he/round.test.ts', 'a share without is told apart'),
+    ],
   },
   {
     name: 'at-rest-tag-not-checked',
