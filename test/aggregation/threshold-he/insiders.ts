@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Kernels } from '../../../aggregation/kernels/kernels.ts';
 import { loadKernels } from '../../../aggregation/kernels/load-kernels.ts';
 import { DEGREE, HE_RING, SLOT_MODULUS } from '../../../aggregation/kernels/rings.ts';
 import type {
@@ -37,17 +38,29 @@ export interface Insiders {
 /** Changes what was said on its way; the recipient is undefined for what everyone reads. */
 export type Tamper = (stage: 'announce' | 'deal' | 'confirm', said: AllSaid, recipient: TenantId) => AllSaid;
 
+export interface Options {
+  readonly dimension?: number;
+  readonly maxMagnitude?: number;
+  readonly tamper?: Tamper;
+  /** for members that compute with other kernels than the process's */
+  readonly kernelsOf?: (me: TenantId) => Kernels | undefined;
+}
+
 export async function insiders(
   tenants: number,
   threshold: number,
-  { dimension = 4, tamper = (_, said) => said }: { dimension?: number; tamper?: Tamper } = {},
+  { dimension = 4, maxMagnitude = 2 ** 46, tamper = (_, said) => said, kernelsOf }: Options = {},
 ): Promise<Insiders> {
-  const shape: SumShape = { dimension, tenants, threshold, minCohort: threshold, colluders: 0, maxMagnitude: 2 ** 46 };
+  const shape: SumShape = { dimension, tenants, threshold, minCohort: threshold, colluders: 0, maxMagnitude };
   const members = names(tenants);
   const transcript = new Uint8Array(randomBytes(32));
   const context = (me: TenantId): EpochContext => ({ shape, members, me, transcript });
-  const tools: Arithmetic = await arithmetic();
-  const each = new Map(members.map((me) => [me, keying(context(me), tools)]));
+  const tools = await arithmetic();
+  const toolsOf = (me: TenantId): Arithmetic => {
+    const kernels = kernelsOf?.(me);
+    return kernels ? { seal: tools.seal, ring: kernels.heRing, slots: kernels.slots } : tools;
+  };
+  const each = new Map(members.map((me) => [me, keying(context(me), toolsOf(me))]));
 
   const answer = (said: (name: TenantId) => Said) => askEach(members, async (name) => said(name));
   const announced = await answer((name) => each.get(name)!.announce(new Map()));
@@ -65,8 +78,9 @@ export async function insiders(
     keys,
     coordinator,
     rounds(roundTranscript = new Uint8Array(randomBytes(32))) {
-      const parts = { arithmetic: tools, transcript: roundTranscript, spend: () => {} };
-      return new Map(members.map((me) => [me, tenantRound({ ...parts, context: context(me), keys: keys.get(me)! })]));
+      const parts = (me: TenantId) => ({ context: context(me), arithmetic: toolsOf(me), keys: keys.get(me)! });
+      const rest = { transcript: roundTranscript, spend: () => {} };
+      return new Map(members.map((me) => [me, tenantRound({ ...parts(me), ...rest })]));
     },
   };
 }

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { largestInLane } from '../../../aggregation/kernels/lanes.ts';
 import { DEGREE } from '../../../aggregation/kernels/rings.ts';
+import { typescriptKernels } from '../../../aggregation/kernels/typescript/kernels.ts';
 import {
   type HeardAll,
   ProtocolBroken,
@@ -331,6 +333,25 @@ test('keys that have opened their share of coefficients open no more', async () 
   await open(2);
   await expect(open(3)).rejects.toThrow(/have opened 8192 coefficients; start a new epoch/);
 });
+
+test.each([24, 48] as const)(
+  'members with WebAssembly and members without it open one sum, in lanes of %i bits',
+  async (bits) => {
+    const most = largestInLane(bits);
+    const half = Math.floor(most / 2);
+    const plain = typescriptKernels();
+    const inside = await insiders(4, 3, {
+      maxMagnitude: most,
+      kernelsOf: (me) => (me === members[1] || me === members[2] ? plain : undefined),
+    });
+    const rounds = inside.rounds();
+    const values = inside.members.map((_, i) => noised([i, -7, i < 2 ? half : 0, i < 2 ? -half : 0]));
+    const contributions = await contributionsOf(rounds, new Map(inside.members.map((name, i) => [name, values[i]!])));
+    const shares = await sharesOf(rounds, contributions, openers);
+    const sum = await inside.coordinator.open(contributions, shares, NO_RECORD);
+    expect([...sum]).toEqual([6, -28, 2 * half, -2 * half]);
+  },
+);
 
 describe('what an opening shows', () => {
   const set = [members[0]!, members[3]!, members[4]!];
