@@ -1,4 +1,5 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
+import { gcm } from '@noble/ciphers/aes.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decrypt, encrypt, NONCE_BYTES, TAG_BYTES } from '../../aggregation/aes-gcm.ts';
@@ -47,6 +48,19 @@ describe.each([
 describe('what is encrypted', () => {
   const key = createSecretKey(randomBytes(32));
   const text = fc.uint8Array({ maxLength: 100 });
+
+  test('is what noble encrypts, and decrypts', () => {
+    fc.assert(
+      fc.property(text, text, (plain, associated) => {
+        const [secret, nonce] = [randomBytes(32), randomBytes(NONCE_BYTES)];
+        const encrypted = encrypt(createSecretKey(secret), nonce, plain, associated);
+        const noble = gcm(secret, nonce, associated);
+        expect(Buffer.from(encrypted)).toEqual(Buffer.from(noble.encrypt(plain)));
+        expect(Buffer.from(noble.decrypt(encrypted))).toEqual(Buffer.from(plain));
+      }),
+      { numRuns: 50 },
+    );
+  });
 
   test('is decrypted to itself, and is longer by the tag', () => {
     fc.assert(

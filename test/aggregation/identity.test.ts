@@ -2,6 +2,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createIdentity, fingerprint, isSignedBy, readIdentity } from '../../aggregation/identity.ts';
+import { vectors } from '../privacy/vectors.ts';
 
 const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));
 
@@ -11,23 +12,13 @@ const pemOf = (secret: string): string => {
   return `-----BEGIN PRIVATE KEY-----\n${der}\n-----END PRIVATE KEY-----\n`;
 };
 
-// RFC 8032 §7.1, tests 1 and 2
-describe.each([
-  {
-    secret: '9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60',
-    publicKey: 'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a',
-    message: '',
-    signature:
-      'e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b',
-  },
-  {
-    secret: '4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb',
-    publicKey: '3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c',
-    message: '72',
-    signature:
-      '92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00',
-  },
-])('the key of RFC 8032 with secret $secret', ({ secret, publicKey, message, signature }) => {
+interface Published {
+  readonly source: string;
+  readonly vectors: readonly Record<'name' | 'secret' | 'publicKey' | 'message' | 'signature', string>[];
+}
+const published = vectors<Published>('ed25519-rfc8032');
+
+describe.each(published.vectors)(`$name of ${published.source}`, ({ secret, publicKey, message, signature }) => {
   const identity = readIdentity(pemOf(secret));
   test('has the public key of the RFC', () => expect(Buffer.from(identity.publicKey).toString('hex')).toBe(publicKey));
   test('signs as in the RFC', () => expect(Buffer.from(identity.sign(bytes(message))).toString('hex')).toBe(signature));
@@ -63,6 +54,15 @@ describe('a signature', () => {
       expect(isSignedBy(flipped(identity.publicKey, bit), message, signature)).toBe(false);
     expect(isSignedBy(identity.publicKey, message, signature)).toBe(true);
   });
+  // RFC 8032 §5.1.7: S is in [0, L), or whoever sees a signature makes a second one of it
+  test('does not verify with S + L in place of S', () => {
+    const identity = createIdentity();
+    const message = Buffer.from('what was said');
+    const signature = identity.sign(message);
+    const raised = littleEndian(ed25519.Point.Fn.ORDER + bigOf(signature.subarray(32)));
+    expect(isSignedBy(identity.publicKey, message, Buffer.concat([signature.subarray(0, 32), raised]))).toBe(false);
+    expect(isSignedBy(identity.publicKey, message, signature)).toBe(true);
+  });
   test('made of hostile bytes is false, never an exception', () => {
     fc.assert(
       fc.property(
@@ -77,6 +77,9 @@ describe('a signature', () => {
     expect(isSignedBy(new Uint8Array(32).fill(255), new Uint8Array(1), new Uint8Array(64))).toBe(false);
   });
 });
+
+const bigOf = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
+const littleEndian = (value: bigint): Uint8Array => Buffer.from(value.toString(16).padStart(64, '0'), 'hex').reverse();
 
 describe('a key file', () => {
   test('gives back the same identity', () => {

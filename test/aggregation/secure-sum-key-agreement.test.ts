@@ -47,8 +47,10 @@ describe('X25519', () => {
     }
   });
 
-  // the eight u of small order modulo p, and those not reduced (Bernstein, cr.yp.to/ecdh.html, "validate")
-  test.each([
+  // Every u of small order (Bernstein, cr.yp.to/ecdh.html, "validate"): 0, 1, two of order 8, −1; 0 and 1 not reduced
+  // modulo p. Its other five need more than 255 bits, of which X25519 masks the top one (RFC 7748 §5): what is left of
+  // them is of large order, and these seven with that bit set are these seven again.
+  const LOW_ORDER = [
     '0000000000000000000000000000000000000000000000000000000000000000',
     '0100000000000000000000000000000000000000000000000000000000000000',
     'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800',
@@ -56,8 +58,19 @@ describe('X25519', () => {
     'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
     'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
     'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  ])('refuses the low-order point %s', (point) => {
-    expect(ephemeralKey().agree(hex(point))).toBeUndefined();
+  ];
+  test.each(LOW_ORDER)('refuses the low-order point %s, and with its top bit set', (point) => {
+    const [u, masked] = [hex(point), hex(point)];
+    masked[31]! |= 0x80;
+    for (const peer of [u, masked]) expect(ephemeralKey().agree(peer)).toBeUndefined();
+    expect(() => x25519.getSharedSecret(bytes(32), u)).toThrow(); // and so does noble
+  });
+
+  test('takes what only looks like one: a masked top bit is not there', () => {
+    for (const point of ['d9', 'da', 'db'].map((low) => `${low}${'ff'.repeat(31)}`)) {
+      const [me, u] = [bytes(32), hex(point)]; // 2p − 1, 2p, 2p + 1 where nothing is masked
+      expect(Uint8Array.from(agreementKey(me).agree(u)!)).toEqual(x25519.getSharedSecret(me, u));
+    }
   });
 
   test('refuses what is not 32 bytes', () => {
