@@ -1,3 +1,4 @@
+import { randomFillSync } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { largestInLane } from '../../aggregation/kernels/lanes.ts';
 import { loadKernels } from '../../aggregation/kernels/load-kernels.ts';
@@ -164,6 +165,69 @@ describe('a colluder and the coordinator, below the threshold', () => {
     expect(decoded48(phase)).toEqual(sum);
   });
 
+  // a share depends on no ciphertext, so whoever has the openers' shares may add what it likes to them
+  const combinations: readonly [
+    what: string,
+    combine: (c: (name: TenantId) => Polynomial, d: Polynomial) => Polynomial[],
+  ][] = [
+    ['one ciphertext alone', (c, d) => [c(victim), d]],
+    ['one ciphertext twice', (c, d) => [times(c(victim), 2n), d]],
+    ['the difference of two', (c, d) => [c(victim), times(c(honest), -1n), d]],
+    ['all but one', (c, d) => [...members.slice(1).map(c), d]],
+    ['all, and one once more', (c, d) => [...members.map(c), c(victim), d]],
+    ['all twice', (c, d) => [...members.map((name) => times(c(name), 2n)), d]],
+    ['all, and the shares twice', (c, d) => [...members.map(c), times(d, 2n)]],
+    ['one ciphertext and no share', (c) => [c(victim)]],
+  ];
+  test.each(combinations)('get noise from %s, with all shares of the round', async (_, combine) => {
+    const shares = await sharesOf(rounds, contributions, members.slice(0, 3));
+    const opening = total([...shares.values()].map((one) => polynomialOf(one)));
+    const read = decoded48(total(combine((name) => polynomialOf(contributions.get(name)!), opening)));
+    for (const values of x.values()) {
+      expect(matches(read, values)).toBe(0);
+      expect(
+        matches(
+          read.map((value) => centred(2 * value)),
+          values,
+        ),
+      ).toBe(0);
+    }
+    expect(chiSquare(read)).toBeLessThan(60);
+  });
+
+  test('get noise from last round’s aggregate under this round’s shares, and the other way round', async () => {
+    const later = inside.rounds();
+    const sent = await contributionsOf(later, new Map([...x].map(([name, values]) => [name, noised(values)])));
+    const [old, now] = [contributions, sent].map((one) => total([...one.values()].map((c) => polynomialOf(c))));
+    const [oldShares, nowShares] = [
+      await sharesOf(rounds, contributions, members.slice(0, 3)),
+      await sharesOf(later, sent, members.slice(0, 3)),
+    ].map((one) => total([...one.values()].map((d) => polynomialOf(d))));
+    expect(decoded48(total([now!, nowShares!]))).toEqual(decoded48(total([old!, oldShares!]))); // control: both open
+    for (const mixed of [total([old!, nowShares!]), total([now!, oldShares!])]) {
+      expect(chiSquare(decoded48(mixed))).toBeLessThan(60);
+    }
+  });
+
+  test('cannot tell openers different contributions and combine their shares', async () => {
+    const fresh = inside.rounds();
+    const sent = await contributionsOf(fresh, new Map([...x].map(([name, values]) => [name, noised(values)])));
+    const other = withPolynomial(sent.get(colluder)!, polynomialOf(contributions.get(colluder)!));
+    const forged = new Map(sent).set(colluder, other);
+    const openers = members.slice(0, 3);
+    const shares: Contributions = new Map();
+    for (const name of openers) {
+      const told = name === honest ? forged : sent;
+      shares.set(name, receivedFrom(await fresh.get(name)!.open(asHeard(told), openers)));
+    }
+    const opening = total([...shares.values()].map((one) => polynomialOf(one)));
+    for (const one of [sent, forged]) {
+      const phase = total([...one.values()].map((c) => polynomialOf(c)));
+      expect(chiSquare(decoded48(total([phase, opening])))).toBeLessThan(60);
+      await expect(inside.coordinator.open(one, shares, NO_RECORD)).rejects.toThrow(ProtocolBroken);
+    }
+  });
+
   test('cannot tell tenants different cohorts and combine what they send', async () => {
     const split = inside.rounds();
     const ready = await readyOf(split, members);
@@ -176,6 +240,38 @@ describe('a colluder and the coordinator, below the threshold', () => {
     for (const name of members.slice(0, 3)) {
       await expect(split.get(name)!.open(asHeard(sent), members.slice(0, 3))).rejects.toThrow(ProtocolBroken);
     }
+  });
+});
+
+describe('a dealer whose shares of its key fit no polynomial', () => {
+  const [dealer, holder] = [members[4]!, members[1]!];
+  const openers = members.slice(0, 3);
+
+  test('keeps sums it is part of from opening, learns nothing more than the sum, and is gone with the next cohort', async () => {
+    const inside = await insiders(5, 3);
+    // as if it had dealt this honest holder another share, properly sealed
+    const bend = ring.uniform({ fill: (bytes) => void randomFillSync(bytes) });
+    ring.add(inside.keys.get(holder)!.dealt.get(dealer)!, bend);
+    const vectors = new Map(members.map((name, i) => [name, noised([i, 10, -7, 2 ** 40])]));
+    const rounds = inside.rounds();
+    const contributions = await contributionsOf(rounds, vectors);
+    const shares = await sharesOf(rounds, contributions, openers);
+    const refused = inside.coordinator.open(contributions, shares, NO_RECORD);
+    await expect(refused).rejects.toThrow(/the shares do not open this sum/);
+    await expect(refused).rejects.not.toHaveProperty('tenant', expect.anything()); // whose fault it is does not show
+
+    // the dealer knows its bend: what it sees is the sum, and a multiple of what it made itself
+    const known = product(commonPolynomial(ring, occasionOf(contributions), 0), bend);
+    const lambda = lagrangeAtZero(2, [1, 2, 3]);
+    const phase = total([...contributions.values(), ...shares.values()].map((one) => polynomialOf(one)));
+    ring.subtract(phase, product(known, constant(lambda)));
+    expect([...decoded48(phase).slice(0, 4)]).toEqual([10, 50, -35, 5 * 2 ** 40]);
+
+    const without = new Map([...vectors].filter(([name]) => name !== dealer));
+    const next = inside.rounds();
+    const sent = await contributionsOf(next, without);
+    const sum = await inside.coordinator.open(sent, await sharesOf(next, sent, openers), NO_RECORD);
+    expect([...sum]).toEqual([6, 40, -28, 4 * 2 ** 40]);
   });
 });
 

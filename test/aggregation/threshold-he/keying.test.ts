@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ProtocolBroken, type Said, type TenantId } from '../../../aggregation/secure-sum.ts';
 import { asHeard } from '../../../aggregation/stored-vector.ts';
 import { arithmetic } from '../../../aggregation/threshold-he/arithmetic.ts';
+import { keying } from '../../../aggregation/threshold-he/keying.ts';
 import { constant } from '../../../aggregation/threshold-he/polynomial.ts';
 import { thresholdHe } from '../../../aggregation/threshold-he/protocol.ts';
 import { lagrangeAtZero } from '../../../aggregation/threshold-he/shamir.ts';
@@ -194,6 +195,42 @@ describe('keying stops, and names the tenant, when', () => {
     await expect(attempt(split)).rejects.toThrow(ProtocolBroken);
   });
 
+  test('a dealt share, or all that was announced, is of another epoch of the same members', async () => {
+    const before: Partial<Record<Parameters<Tamper>[0], AllSaid>> = {};
+    await insiders(4, 3, { tamper: (stage, said) => (before[stage] ??= said) });
+    const replayed =
+      (at: Parameters<Tamper>[0]): Tamper =>
+      (stage, said, recipient) =>
+        stage === at && recipient === 'tenant-00'
+          ? new Map(said).set('tenant-03', before[at]!.get('tenant-03')!)
+          : said;
+    await expect(attempt(replayed('deal'))).rejects.toEqual(broken('tenant-03', /does not open/));
+    await expect(attempt(replayed('confirm'))).rejects.toEqual(broken('tenant-03', /other keys/));
+    await expect(attempt((stage, said) => (stage === 'announce' ? before.announce! : said))).rejects.toEqual(
+      broken('tenant-00', /dropped or changed/),
+    );
+    await expect(attempt(replayed('announce'))).rejects.toThrow(ProtocolBroken); // its pair secret is another now
+  });
+
+  test.each<[string, { members?: TenantId[]; threshold?: number; transcript?: Uint8Array }]>([
+    ['other members, who number the parties otherwise', { members: ['a', ...names(3)] }],
+    ['another threshold', { threshold: 3 }],
+    ['another transcript', { transcript: new Uint8Array(32).fill(1) }],
+  ])('one was told %s', async (_, told) => {
+    const tools = await arithmetic();
+    const each = names(3).map((me, i) => {
+      const { members = names(3), threshold = 2, transcript = new Uint8Array(32) }: typeof told = i === 0 ? told : {};
+      const shape = { dimension: 1, tenants: 3, threshold, minCohort: 2, colluders: 0, maxMagnitude: 1 };
+      return keying({ shape, members, me, transcript }, tools);
+    });
+    const all = (answer: (one: (typeof each)[number], name: TenantId) => Said): AllSaid =>
+      new Map(names(3).map((name, i) => [name, answer(each[i]!, name)]));
+    const announced = all((one) => one.announce(new Map()));
+    const dealt = all((one, name) => one.deal(heardBy(name, announced)));
+    expect(() => each[0]!.confirm(heardBy('tenant-00', dealt))).toThrow(/does not open/);
+    expect(() => each[1]!.confirm(heardBy('tenant-01', dealt))).toThrow(/does not open.*tenant-00/);
+  });
+
   test('a stranger announces a key', async () => {
     const stranger: Tamper = (stage, said) =>
       stage === 'announce'
@@ -212,7 +249,6 @@ describe('keying stops, and names the tenant, when', () => {
     // the dealer seals correctly, so only the check of residues is left to notice
     const { sealWith, hkdf } = await import('../../../aggregation/key-agreement.ts');
     const { digest } = await import('../../../aggregation/transcript.ts');
-    const { keying } = await import('../../../aggregation/threshold-he/keying.ts');
     const ring = await arithmetic();
     const members = names(2);
     const shape = { dimension: 1, tenants: 2, threshold: 2, minCohort: 2, colluders: 0, maxMagnitude: 1 };
