@@ -5,7 +5,8 @@ import type { Link } from './link.ts';
 const PING_EVERY_MS = 5_000;
 
 /**
- * A WebSocket as a link. Half-open connections are found by pings; text frames are not part of the protocol and close it.
+ * A WebSocket as a link. Half-open connections are found by pings; whatever arrives is a sign of life, for an answer may wait
+ * behind a long vector. Text frames are not part of the protocol and close it.
  */
 export function webSocketLink(socket: WebSocket): Link {
   let unanswered = 0;
@@ -15,9 +16,12 @@ export function webSocketLink(socket: WebSocket): Link {
     if (socket.readyState === socket.OPEN) socket.ping(); // while it connects there is nobody to ask, and ws throws
   }, PING_EVERY_MS);
   timer.unref();
-  socket.on('pong', () => {
+  const isAlive = (): void => {
     unanswered = 0;
-  });
+  };
+  socket.on('pong', isAlive);
+  socket.on('ping', isAlive);
+  socket.on('message', isAlive);
   socket.on('close', () => clearInterval(timer));
   socket.on('error', () => socket.terminate()); // oversized frame, broken handshake: the connection is over, the process is not
 

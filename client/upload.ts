@@ -3,7 +3,7 @@ import { encodeFromClient, PART_BYTES } from '../aggregation/wire.ts';
 import type { Answer } from './task-session.ts';
 
 /** Parts under way that the coordinator has not on disk yet; a slow one is waited for, not buried. */
-const WINDOW = 4;
+const WINDOW = 2;
 
 /**
  * One answer on its way: the parts of its vector, then the statement. Begins where the coordinator says that its disk ends, so

@@ -13,6 +13,8 @@ import type { TaskFact } from './task.ts';
 export interface EventStore {
   /** Runs `work` in one transaction: all of it is on disk, or none. Not reentrant. */
   commit<T>(work: () => T): T;
+  /** The same, but a power cut may take it back, whole, until the next `commit`; a crash of the process may not. */
+  commitSoon<T>(work: () => T): T;
 
   addTask(task: StoredTask): void;
   tasks(): StoredTask[];
@@ -189,16 +191,26 @@ export function openEventStore(path: string): EventStore {
   const putParameters = sql('insert or ignore into parameters values (?, ?)');
   const parameters = sql('select bytes from parameters where hash = ?');
 
+  const commit = <T>(work: () => T): T => {
+    db.exec('begin immediate');
+    try {
+      const result = work();
+      db.exec('commit');
+      return result;
+    } catch (error) {
+      if (db.isTransaction) db.exec('rollback'); // on a full disk SQLite has rolled back itself
+      throw error;
+    }
+  };
+
   return {
-    commit(work) {
-      db.exec('begin immediate');
+    commit,
+    commitSoon(work) {
+      db.exec('pragma synchronous = normal');
       try {
-        const result = work();
-        db.exec('commit');
-        return result;
-      } catch (error) {
-        if (db.isTransaction) db.exec('rollback'); // on a full disk SQLite has rolled back itself
-        throw error;
+        return commit(work);
+      } finally {
+        db.exec('pragma synchronous = full');
       }
     },
     addTask: ({ id, plan, signature }) => void addTask.run(id, plan, signature),

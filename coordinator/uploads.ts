@@ -9,8 +9,8 @@ import type { BodyPlace, EventStore } from './event-store.ts';
  *   part ─▶ the next one, of the right length? ─▶ on disk, hashed on the way
  *   last part ─▶ kept until the statement comes ─▶ on disk with it
  *
- * A vector counts only when the statement that its tenant signed holds its hash (`hearing.ts`). What was on disk before a
- * crash, or before a connection was lost, is not sent again.
+ * A vector counts only when the statement that its tenant signed holds its hash (`hearing.ts`), and is then as durable as the
+ * statement. What was on disk before a crash, or before a connection was lost, is not sent again.
  */
 export class Uploads {
   readonly #store: EventStore;
@@ -37,7 +37,7 @@ export class Uploads {
     if (!isNext || at >= total || bytes.length !== Math.min(PART_BYTES, total - at)) return false;
     if (at + bytes.length === total) upload.last = Uint8Array.from(bytes);
     else {
-      this.#store.commit(() => this.#store.putPart(this.#task, place, tenant, at, bytes));
+      this.#store.commitSoon(() => this.#store.putPart(this.#task, place, tenant, at, bytes));
       upload.stored += bytes.length;
     }
     upload.hash.update(bytes);

@@ -37,13 +37,15 @@ describe('an answer on its way', () => {
     expect(bytes()).toEqual(vector.subarray(0, 500));
   });
 
-  test('keeps at most four parts under way, and says the statement once, after the last', () => {
+  test('keeps at most two parts under way, and says the statement once, after the last', () => {
     const { link, bytes, kinds } = wire();
     const sending = upload(link, { say, vector }, 0);
-    expect(kinds()).toBe('pppp');
+    expect(kinds()).toBe('pp');
     sending.heard({ ...where, length: PART_BYTES });
+    expect(kinds()).toBe('ppp');
+    sending.heard({ ...where, length: 3 * PART_BYTES });
     expect(kinds()).toBe('ppppp');
-    sending.heard({ ...where, length: 4 * PART_BYTES });
+    sending.heard({ ...where, length: 5 * PART_BYTES });
     expect(kinds()).toBe('ppppppps');
     sending.heard({ ...where, length: 6 * PART_BYTES });
     expect(kinds()).toBe('ppppppps');
@@ -62,6 +64,6 @@ describe('an answer on its way', () => {
     const sending = upload(link, { say, vector }, 0);
     for (const other of [{ round: 1 }, { stage: 'share' }, { attempt: 2 }])
       sending.heard({ ...where, ...other, length: 4 * PART_BYTES });
-    expect(kinds()).toBe('pppp');
+    expect(kinds()).toBe('pp');
   });
 });

@@ -114,8 +114,8 @@ export const round: readonly Mutation[] = [
     name: 'statements-not-verified',
     why: 'the coordinator says in the name of others what it likes',
     file: 'aggregation/transcript.ts',
-    find: '  return isSignedBy(publicKey, message, relayed.signature);',
-    replace: '  return message.length > 0;',
+    find: '  return isSignedBy(publicKey, statementDigest(place, relayed), relayed.signature);',
+    replace: '  return statementDigest(place, relayed).length > 0;',
     caughtBy: [inLies('who takes part')],
   },
 ];
