@@ -2,6 +2,7 @@ import { accounting } from './mistakes/accounting.ts';
 import { audit } from './mistakes/audit.ts';
 import { bounding } from './mistakes/bounding.ts';
 import { budget } from './mistakes/budget.ts';
+import { latticeMask } from './mistakes/lattice-mask.ts';
 import { ledger } from './mistakes/ledger.ts';
 import { masking } from './mistakes/masking.ts';
 import { noise } from './mistakes/noise.ts';
@@ -24,6 +25,7 @@ export const mutations: readonly Mutation[] = [
   ...plan,
   ...round,
   ...masking,
+  ...latticeMask,
   ...thresholdHe,
   ...budget,
   ...ledger,
