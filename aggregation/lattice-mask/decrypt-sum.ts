@@ -23,7 +23,7 @@ export interface EncryptedSum {
 }
 
 /**
- * Σ m = Σ b − a·Σ s − t·Σ e. Holds 1 MiB of four vectors at a time.
+ * Σ m = Σ b − a·Σ s − t·Σ e. Holds 1 MiB of eight vectors at a time.
  *
  * @returns `dimension` integers: the sum, when it keeps to its lanes and the key is that of these ciphertexts
  * @throws ProtocolBroken for a ciphertext with a residue that is not below its prime
@@ -66,8 +66,8 @@ async function addAll({ maskRing }: Kernels, { ciphertexts, from }: EncryptedSum
   return sums;
 }
 
-/** Each sum is copied in and out once for so many: a fifth would save little. */
-const VECTORS_AT_ONCE = 4;
+/** Each sum is copied in and out once for so many: a ninth would save little. */
+const VECTORS_AT_ONCE = 8;
 
 /** Is every residue of these packed polynomials below its prime? */
 export function arePolynomials({ maskRing }: Kernels, ciphertext: StoredVector, from: number): boolean {
