@@ -2,8 +2,14 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { rosterHash, taskId } from '../../aggregation/plan.ts';
 import { begin, progressHash, takeIn } from '../../aggregation/progress.ts';
 import { inMemory } from '../../aggregation/stored-vector.ts';
-import { heardHash, type Relayed, relayTo, signStatement, transcriptOf } from '../../aggregation/transcript.ts';
-import { encodeFromCoordinator, type LedgerNews, vectorBytes, vectorFrom } from '../../aggregation/wire.ts';
+import { heardHash, type Relayed, relayTo, sha256, signStatement, transcriptOf } from '../../aggregation/transcript.ts';
+import {
+  encodeFromCoordinator,
+  type FromClient,
+  type LedgerNews,
+  vectorBytes,
+  vectorFrom,
+} from '../../aggregation/wire.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import { EMPTY_LEDGER, entryText, type LedgerBody, type LedgerHead, positionOf } from '../../privacy/ledger.ts';
 import { append } from '../../privacy/transparency/merkle.ts';
@@ -425,6 +431,30 @@ describe('opening', () => {
     expectRefused(three, /another cohort than the one joined/);
   });
 
+  test('after a cohort of its own for one tenant gets no share of it: the others’ contributions do not verify', async () => {
+    const told: { ask?: Ask } = {};
+    const outcome = await afterOneLie({
+      backend,
+      options: { lie: (to, message) => (to.name === VICTIM && asks('share', 1)(message) ? [] : undefined) },
+      instead: asks('contribute', 1),
+      lie: (ask: Ask, scene) => {
+        told.ask = { ...ask, heard: without(ask.heard, 'dan') };
+        void contributionsIn(scene, 1).then((heard) => {
+          const share = { ...told.ask!, stage: 'share', heard, openers: ['ada', 'bob', 'cleo'] };
+          const ledger = noNews(scene);
+          scene.victim.deliver(encodeFromCoordinator({ ...share, ledger }, scene.federation.identity));
+        });
+        return [told.ask];
+      },
+    });
+    expect(outcome.after.map((said) => ('stage' in said ? `${said.type} ${said.stage}` : said.type))).toEqual([
+      'part contribute',
+      'say contribute',
+      'decline',
+    ]);
+    expect(outcome.end.reason).toMatch(/in the name of (bob|cleo|dan) was not made by it, here and now/);
+  });
+
   test('last round’s contributions get no share', async () => {
     const outcome = await askInRound2('share', (_, scene) => ({ heard: earlier(scene, 'share', 1).heard }));
     expectRefused(outcome, /in the name of ada was not made by it, here and now/);
@@ -589,6 +619,19 @@ async function readyInRound2({ federation }: Scene): Promise<Relayed[]> {
   return names.map((from) => {
     const { open, signature } = ready(from) as Extract<ReturnType<typeof ready>, { type: 'say' }>;
     return { from, open, sealedHashes: [], signature };
+  });
+}
+
+/** What everybody contributed in a round, as it would be relayed. */
+async function contributionsIn({ federation }: Scene, round: number): Promise<Relayed[]> {
+  const names = [VICTIM, 'bob', 'cleo', 'dan'];
+  const saidBy = (name: string, type: 'say' | 'part') =>
+    federation.tenant(name).said.find((m) => m.type === type && m.stage === 'contribute' && m.round === round);
+  await federation.until(() => names.every((name) => saidBy(name, 'say')), 'everybody’s contribution');
+  return names.map((from) => {
+    const { open, signature } = saidBy(from, 'say') as Extract<FromClient, { type: 'say' }>;
+    const { bytes } = saidBy(from, 'part') as Extract<FromClient, { type: 'part' }>; // all of it: the task is small
+    return { from, open, vectorHash: sha256(bytes), sealedHashes: [], signature };
   });
 }
 

@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { type Plan, shapeOf } from '../../aggregation/plan.ts';
+import { PROTECTING_SUMS } from '../../aggregation/secure-sum.ts';
 import type { ClientWorld } from '../../client/participant.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
-import { isUnused, type NoiseShare } from '../../privacy/noise.ts';
+import { isUnused, type NoiseShare, shareOf } from '../../privacy/noise.ts';
 import { type NoiseSupply, threadedNoise } from '../../privacy/noise-supply.ts';
 import { startLying } from '../support-client/lying-coordinator.ts';
 import { toySettings } from '../support-client/toy-task.ts';
@@ -117,4 +119,62 @@ test('a tenant whose noise thread dies declines when the noise it has is used up
   });
   expect(ada.said.find(({ type }) => type === 'decline')).toMatchObject({ reason: 'the client met an error' });
   expect(task.state).toMatchObject({ phase: 'stopped' });
+});
+
+describe.each(PROTECTING_SUMS)('noise with a tail that nobody planned for, under %s,', (protocol) => {
+  /** All of ada's shares have this at their second coordinate. */
+  const withTail = (tail: (plan: Plan) => number) => {
+    const federation = startLying({
+      backend,
+      world: (world, name) =>
+        name !== 'ada'
+          ? world
+          : {
+              ...world,
+              noise: {
+                ...world.noise,
+                async draw(stdDev, length) {
+                  const { plan } = (await federation).coordinator.tasks()[0]!;
+                  return shareOf(
+                    stdDev,
+                    Float64Array.from({ length }, (_, i) => (i === 1 ? tail(plan) : 0)),
+                  );
+                },
+              },
+            },
+    });
+    return federation;
+  };
+
+  test('beyond a lane: nothing leaves, and nobody hears how large it was', async () => {
+    const federation = await withTail(() => 2 ** 60);
+    onTestFinished(() => federation.close());
+    const ada = federation.tenant('ada');
+    const task = federation.run(toySettings({ protocol, minCohort: 4 }));
+    await federation.until(() => ada.events.some(({ type }) => type === 'declined'), 'a decline');
+    await federation.over(task);
+    expect(ada.said.filter((m) => m.type === 'part' || (m.type === 'say' && m.stage === 'contribute'))).toEqual([]);
+    expect(ada.said.find(({ type }) => type === 'decline')).toMatchObject({ reason: 'the client met an error' });
+    expect(ada.events.find(({ type }) => type === 'declined')).toMatchObject({
+      reason: expect.stringMatching(/RangeError/),
+    });
+    expect(JSON.stringify(ada.events.filter(({ type }) => type === 'declined'))).not.toContain(String(2 ** 60));
+    expect(ada.store.round(task.id, 1)).toBeUndefined();
+    expect(task.state).toMatchObject({ phase: 'stopped', charges: 0 });
+  });
+
+  test('beyond the plan and within its lane: the sum is charged, and never opened', async () => {
+    const federation = await withTail((plan) => shapeOf(plan).maxMagnitude + 10_000);
+    onTestFinished(() => federation.close());
+    const task = federation.run(toySettings({ protocol, minCohort: 4 }));
+    await federation.over(task);
+    expect(task.state).toMatchObject({ phase: 'stopped', reason: 'openings-exhausted' });
+    expect(task.progress.steps).toBe(0);
+    const kinds = federation
+      .tenant('bob')
+      .store.ledger()
+      .map((entry) => ('reason' in entry ? entry.reason : entry.kind));
+    expect(kinds).toContain('does-not-open');
+    expect(kinds).not.toContain('release');
+  });
 });
