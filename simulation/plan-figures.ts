@@ -1,5 +1,6 @@
 import type { Settings } from '../aggregation/plan.ts';
 import type { SecureSumName } from '../aggregation/secure-sum.ts';
+import type { SumCost } from '../aggregation/sum-cost.ts';
 import type { Guarantees } from '../privacy/guarantee.ts';
 import type { AttackGain, DropOut, ForEach, OneMoreRound, RenyiComparison } from './adversaries.ts';
 import type { NoiseToSignal } from './noise-to-signal.ts';
@@ -87,6 +88,8 @@ export interface Wire {
   readonly bits: { readonly needed: number; readonly available: number };
   /** sent by one tenant in a round, signatures not included */
   readonly bytesPerRound: number;
+  /** what this sum would take in each protocol that protects; milliseconds of `COSTS_OF` */
+  readonly choices: readonly SumCost[];
 }
 
 export interface OtherSize {

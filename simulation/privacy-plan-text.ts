@@ -1,3 +1,4 @@
+import { COSTS_OF, type SumCost } from '../aggregation/sum-cost.ts';
 import { ADVERSARIES, type Adversary, type ForEach } from './adversaries.ts';
 import { whoIs } from './plan-charts.ts';
 import type { PrivacyPlan } from './plan-figures.ts';
@@ -13,6 +14,7 @@ export function planText(plan: PrivacyPlan): string {
     ...attacks(plan),
     ...mechanism(plan),
     ...wire(plan),
+    ...choices(plan),
     ...overTime(plan),
     ...ifOtherwise(plan),
     ...(plan.unit === 'tenant' ? [NOT_YET] : []),
@@ -137,6 +139,46 @@ function wire({ secureSum, tenants, rounds }: PrivacyPlan): string[] {
     ),
   ];
 }
+
+/** Why one, or another: what each takes, and what is lost with a tenant. */
+function choices({ secureSum }: PrivacyPlan): string[] {
+  const { protocol, choices, minCohort } = secureSum;
+  const fit = choices.filter(({ unfit }) => unfit === undefined);
+  const rows = choices.map((one) =>
+    line(
+      one.protocol,
+      one.unfit ??
+        `${ms(one.clientMs)} a tenant, ${ms(one.coordinatorMs)} the coordinator (${ms(one.coordinatorMsAtWorst)} with ${minCohort} left), ${bytes(one.bytesUp)} up${one.protocol === protocol ? '  ← this task' : ''}`,
+    ),
+  );
+  const least = (of: (one: SumCost) => number) => fit.reduce((a, b) => (of(b) < of(a) ? b : a)).protocol;
+  const summary =
+    fit.length === 0
+      ? []
+      : [
+          line(
+            'least',
+            `work for tenants: ${least(({ clientMs }) => clientMs)}; bytes: ${least(({ bytesUp }) => bytesUp)}`,
+          ),
+        ];
+  return [
+    section(`Secure sums that could serve this task, a round on ${COSTS_OF}`),
+    ...rows,
+    ...summary,
+    line(
+      'threshold-he',
+      'a second wall: vectors stay masked even if every key is lost; who is lost after it was ready costs the round',
+    ),
+    line(
+      'the others',
+      'rounds go on without who was lost; with enough tenants breached later, recorded rounds lie open',
+    ),
+  ];
+}
+
+const ms = (value: number): string => `${short(value, 2)} ms`;
+const bytes = (count: number): string =>
+  count < 1e4 ? `${count} B` : count < 1e6 ? `${short(count / 1e3)} kB` : `${short(count / 1e6)} MB`;
 
 function overTime({ epsilonAfter }: PrivacyPlan): string[] {
   const columns: readonly [string, (row: PrivacyPlan['epsilonAfter'][number]) => string][] = [

@@ -13,6 +13,7 @@ import {
 } from '../aggregation/plan.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
 import type { SumShape } from '../aggregation/secure-sum.ts';
+import { sumCosts } from '../aggregation/sum-cost.ts';
 import { ACCOUNTED_DELTA_FRACTION, planEvent, truncationDelta } from '../privacy/guarantee.ts';
 import { EVERYBODY } from '../privacy/poisson.ts';
 import { attackGains, byRenyi, dropOut, epsilonAfter, forEach, oneMoreRound, type Priced } from './adversaries.ts';
@@ -105,6 +106,7 @@ export function wireOf({ protocol, minCohort, colluders }: Settings['secureSum']
     ...{ protocol, threshold: shape.threshold, minCohort, colluders },
     bits: { needed, available },
     bytesPerRound: bytesPerRound(shape),
+    choices: sumCosts(shape),
   };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { makePlan, PlanRefused, type Settings, shapeOf } from '../../aggregation/plan.ts';
 import { protocolNamed } from '../../aggregation/protocols.ts';
+import { sumCosts } from '../../aggregation/sum-cost.ts';
 import { ACCOUNTED_DELTA_FRACTION, truncationDelta } from '../../privacy/guarantee.ts';
 import { noiseToSignal } from '../../simulation/noise-to-signal.ts';
 import { imaginedRoster, privacyPlan } from '../../simulation/privacy-plan.ts';
@@ -39,7 +40,8 @@ describe('the churn task of five tenants', () => {
     expect(plan.noise.share.gridSteps).toBe(shareStdDev);
     expect(plan.noise.multiplier).toBe(noiseMultiplier);
     const { needed, available } = protocolNamed('threshold-he').budget(shapeOf(signed));
-    expect(plan.secureSum).toEqual({
+    expect(plan.secureSum.choices).toEqual(sumCosts(shapeOf(signed)));
+    expect(plan.secureSum).toMatchObject({
       ...{ protocol: 'threshold-he', threshold: 4, minCohort: 4, colluders: 1, bits: { needed, available } },
       bytesPerRound: protocolNamed('threshold-he').bytesPerRound(shapeOf(signed)),
     });

@@ -1,0 +1,87 @@
+import { protocolNamed } from '../../../aggregation/protocols.ts';
+import { PROTECTING_SUMS, type SecureSumName } from '../../../aggregation/secure-sum.ts';
+import { type Federation, federation, type Round } from './conversation.ts';
+import { equal, expectedSum, shapeOf, vectorsOf } from './shapes.ts';
+
+/** A whole round: one client, and the coordinator without the network. */
+export interface RoundRow {
+  readonly protocol: SecureSumName;
+  readonly tenants: number;
+  /** lost when contributions were asked for */
+  readonly lost: number;
+  /** what a client computes, keys that last for many rounds not included; of both tries where a round had to be held again */
+  readonly clientMs: number;
+  readonly coordinatorMs: number;
+  readonly bytesUp: number;
+  /** without the opened sum, which is the same for all protocols */
+  readonly bytesDown: number;
+  /** once for many rounds */
+  readonly keyingMs: number;
+  readonly keyingBytes: number;
+}
+
+const DIMENSION = 100_000;
+
+export async function roundRows(options: { smoke: boolean; progress(text: string): void }): Promise<RoundRow[]> {
+  const sizes = options.smoke ? [5, 20] : [5, 20, 100, 200];
+  const dimension = options.smoke ? 500 : DIMENSION;
+  const rows: RoundRow[] = [];
+  for (const protocol of PROTECTING_SUMS) {
+    for (const tenants of sizes) {
+      const shape = shapeOf(tenants, dimension, '16 bits');
+      options.progress(`${protocol}, ${tenants} tenants: keys`);
+      const parties = await federation(protocolNamed(protocol), shape);
+      for (const share of [0, 0.1, 0.3]) {
+        const lost = Math.min(Math.round(share * tenants), tenants - shape.minCohort);
+        options.progress(`${protocol}, ${tenants} tenants, ${lost} lost`);
+        rows.push({ protocol, tenants, lost, ...(await measured(parties, lost, vectorsOf(shape, '16 bits'))) });
+      }
+    }
+  }
+  return rows;
+}
+
+async function measured(parties: Federation, lost: number, vectorOf: ReturnType<typeof vectorsOf>) {
+  const gone = lost === 0 ? [] : parties.members.slice(-lost);
+  const first = await parties.round(vectorOf, gone);
+  const rounds: Round[] = [first];
+  let opened = await first.open();
+  if (opened === undefined) {
+    // lost between ready and contribute: nothing can be opened, and the round is held again with those left
+    const again = await parties.round(vectorOf, gone, 'before the round');
+    rounds.push(again);
+    opened = await again.open();
+  }
+  if (opened === undefined || !equal(opened.sum, expectedSum(vectorOf, rounds.at(-1)!.contributions.keys())))
+    throw new Error('the sum is wrong');
+  const spent = rounds.map((round) => round.spent);
+  const checks = rounds.reduce((sum, { checkMs, contributions }) => sum + checkMs * contributions.size, 0);
+  return {
+    clientMs: total(spent.flatMap(({ ms }) => [...ms.values()])),
+    coordinatorMs: opened.openMs + checks,
+    bytesUp: total(spent.map(({ up }) => up)),
+    bytesDown: total(spent.map(({ down }) => down)),
+    keyingMs: total([...parties.keying.ms.values()]),
+    keyingBytes: parties.keying.up,
+  };
+}
+
+const total = (numbers: readonly number[]): number => numbers.reduce((sum, one) => sum + one, 0);
+
+export function roundTable(rows: readonly RoundRow[]): string {
+  const head = `A round of ${DIMENSION.toLocaleString('en')} values of 16 bits, n_min = 60 % of the tenants (4 of 5)`;
+  const lines = rows.map(({ protocol, tenants, lost, ...row }) =>
+    [
+      protocol.padEnd(13),
+      String(tenants).padStart(7),
+      String(lost).padStart(5),
+      row.clientMs.toFixed(0).padStart(10),
+      row.coordinatorMs.toFixed(0).padStart(15),
+      (row.bytesUp / 1e3).toFixed(0).padStart(9),
+      (row.bytesDown / 1e3).toFixed(0).padStart(9),
+      row.keyingMs === 0 ? '' : `${row.keyingMs.toFixed(0)} ms, ${(row.keyingBytes / 1e3).toFixed(0)} kB`.padStart(18),
+    ].join(' '),
+  );
+  const columns = `${'protocol'.padEnd(13)} tenants  lost  client ms  coordinator ms  kB up    kB down   keys, once for many`;
+  return [head, columns, ...lines].join('\n');
+}
