@@ -202,6 +202,14 @@ export class Conductor {
     });
   }
 
+  /** Erases a little of what rounds that are over have left on disk. Call as often as `tick`, when the task is over too. */
+  sweep(): void {
+    const state = this.#state;
+    if (state.phase === 'running')
+      this.#uploads.sweep(state.conversation === undefined ? state.round : state.round - 1);
+    else if (this.isOver) this.#uploads.sweep(Number.MAX_SAFE_INTEGER);
+  }
+
   stop(reason: StopReason): Promise<void> {
     return this.#enqueue(async () => this.#stop(reason));
   }

@@ -350,7 +350,10 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     tasks: () => [...conductors.values()],
     tick: async () => {
       for (const { link, since } of strangers) if (clock() - since >= GREETING_MS) link.close();
-      for (const conductor of conductors.values()) if (!conductor.isOver) await conductor.tick();
+      for (const conductor of conductors.values()) {
+        if (!conductor.isOver) await conductor.tick();
+        conductor.sweep();
+      }
       if (waitForWitnesses()) askWitnesses(); // other tasks may have made the ledger grow since
       witnessing.keep();
     },

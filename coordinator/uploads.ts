@@ -16,6 +16,8 @@ export class Uploads {
   readonly #store: EventStore;
   readonly #task: string;
   readonly #open = new Map<string, Upload>();
+  /** the last round that has left nothing */
+  #swept = -1;
 
   constructor(store: EventStore, task: string) {
     this.#store = store;
@@ -68,6 +70,12 @@ export class Uploads {
 
   forget(): void {
     this.#open.clear();
+  }
+
+  /** Erases some of what rounds up to `round` have left. Called again and again, it erases all of it. */
+  sweep(round: number): void {
+    if (round <= this.#swept) return;
+    if (!this.#store.commitSoon(() => this.#store.eraseParts(this.#task, round))) this.#swept = round;
   }
 
   #upload(place: BodyPlace, tenant: TenantId): Upload {

@@ -393,6 +393,17 @@ describe('an enrolled tenant', () => {
       expect(['already-said', 'round-over', 'wrong-round', 'task-over']).toContain(reason);
   });
 
+  test('leaves no vector behind when its task is over', async () => {
+    const played = await scene();
+    const { store } = played.server.coordinator;
+    const conductor = played.start('plain');
+    const last = { epoch: 1, round: 2, stage: 'contribute', attempt: 1 };
+    const held = (): boolean => store.part(conductor.id, last, 'amber', 0) !== undefined;
+    await until(held, 'a vector on disk');
+    await until(isOver(conductor), 'the end of the task');
+    await until(() => !held(), 'its erasure');
+  });
+
   const offences: readonly [what: string, offend: (tapped: TappedTenant, conductor: Conductor) => void][] = [
     ['introduces itself again', (tapped) => tapped.say(identification(helloOf(tapped), 'amber', tapped.identity))],
     [
