@@ -1,5 +1,6 @@
 import { Packr } from 'msgpackr';
 import { z } from 'zod';
+import { doubleBytes, doublesFrom } from '../models/doubles.ts';
 import { NO_TASK } from '../privacy/ledger.ts';
 import { type Identity, isSignedBy } from './identity.ts';
 import { digest } from './transcript.ts';
@@ -269,19 +270,12 @@ type Answer = Extract<FromClient, { type: 'accept' | 'decline' }>;
 /** Where a pool stands, as its tenant says. */
 export type Stated = Extract<FromClient, { type: 'standing' }>;
 
-/** Float64 vectors travel little-endian. */
-export function vectorBytes(values: Float64Array): Uint8Array {
-  const bytes = new Uint8Array(values.length * 8);
-  const view = new DataView(bytes.buffer);
-  values.forEach((value, i) => {
-    view.setFloat64(8 * i, value, true);
-  });
-  return bytes;
-}
+/** Float64 vectors travel little-endian. @returns perhaps the vector's own memory (`models/doubles.ts`) */
+export const vectorBytes: (values: Float64Array) => Uint8Array = doubleBytes;
 
 /** @throws WireRefused when the length is not that of `length` doubles */
 export function vectorFrom(bytes: Uint8Array, length: number): Float64Array {
-  if (bytes.length !== length * 8) throw new WireRefused(`expected ${length} doubles, got ${bytes.length} bytes`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return Float64Array.from({ length }, (_, i) => view.getFloat64(8 * i, true));
+  if (bytes.length !== length * 8 || !Number.isInteger(length))
+    throw new WireRefused(`expected ${Math.floor(length)} doubles, got ${bytes.length} bytes`);
+  return doublesFrom(bytes);
 }

@@ -1,5 +1,6 @@
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { z } from 'zod';
+import { doubleBytes } from './doubles.ts';
 import { cellsPerCluster } from './k-means.ts';
 import { dimensionOf, layersOf, type Network } from './layers.ts';
 import { type FeatureSchema, inputWidth } from './schema.ts';
@@ -98,23 +99,14 @@ export function initialParameters(spec: ModelSpec, width: number): Float64Array 
  * @throws RangeError when a parameter is not finite
  */
 export function parameterHash(parameters: Float64Array): string {
-  const prefix = new TextEncoder().encode('parley/parameters/v1\n');
-  const body = parameterBytes(parameters);
-  const bytes = new Uint8Array(prefix.length + body.length);
-  bytes.set(prefix);
-  bytes.set(body, prefix.length);
-  return hash('sha256', bytes, 'hex');
+  return createHash('sha256').update('parley/parameters/v1\n').update(parameterBytes(parameters)).digest('hex');
 }
 
-/** Parameters as little-endian doubles, 8 bytes each. @throws RangeError when one is not finite */
+/** Parameters as `doubleBytes`. @throws RangeError when one is not finite */
 export function parameterBytes(parameters: Float64Array): Uint8Array {
-  const bytes = new Uint8Array(parameters.length * 8);
-  const view = new DataView(bytes.buffer);
-  for (const [index, value] of parameters.entries()) {
-    if (!Number.isFinite(value)) throw new RangeError(`parameter ${index} must be finite, got ${value}`);
-    view.setFloat64(index * 8, value, true);
-  }
-  return bytes;
+  const bad = parameters.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) throw new RangeError(`parameter ${bad} must be finite, got ${parameters[bad]}`);
+  return doubleBytes(parameters);
 }
 
 /** Uniform doubles in [0, 1) from SHA-256 in counter mode: the same on every machine. Public, never for noise. */

@@ -55,17 +55,20 @@ export class SpeakingTenant {
       this.#queue = this.#queue
         .then(async () => {
           const message = decodeFromCoordinator(frame, this.#coordinatorKey);
+          if ('ledger' in message) this.#ledger += message.ledger.entries.length;
           if (message.type === 'ask') this.#upload = upload(link, { ...(await this.#answer(message)) }, message.have);
           else if (message.type === 'have') this.#upload?.heard(message);
           else await this.#hear(message, send);
         })
-        .catch((error: unknown) => this.#end(String(error)));
+        .catch((error: unknown) => {
+          this.#end(String(error));
+          link.close();
+        });
     });
     link.onClose(() => this.#end('the coordinator went away'));
   }
 
   async #hear(message: FromCoordinator, send: (message: FromClient) => void): Promise<void> {
-    if ('ledger' in message) this.#ledger += message.ledger.entries.length;
     switch (message.type) {
       case 'hello': {
         this.#coordinatorKey = Uint8Array.from(message.key);
