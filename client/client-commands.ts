@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import type { z } from 'zod';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { fingerprint } from '../aggregation/identity.ts';
+import { readyKernels } from '../aggregation/kernels/ready-kernels.ts';
 import { openLog } from '../aggregation/log.ts';
 import { type Plan, unitOf } from '../aggregation/plan.ts';
 import type { SecretOptions } from '../aggregation/secret.ts';
@@ -98,6 +99,7 @@ export async function runClient(options: ClientOptions, version: string): Promis
   const { identity, storeKey } = await openedKeys(options.folder, options);
   const log = openLog(options.logLevel, options.json === true);
   const snapshot = await customersOf(policy);
+  await readyKernels(log);
   const backend = await startBackend(options.backend);
   log.info(
     {

@@ -1,4 +1,5 @@
 import { protectionOf } from '../aggregation/folder-keys.ts';
+import { readyKernels } from '../aggregation/kernels/ready-kernels.ts';
 import { openLog } from '../aggregation/log.ts';
 import { type SecretOptions, secretFor } from '../aggregation/secret.ts';
 import { serve } from './serve.ts';
@@ -10,6 +11,7 @@ export async function runCoordinator(
 ): Promise<void> {
   const secret = await secretFor(protectionOf(options.folder), options);
   const log = openLog(options.logLevel, options.json === true);
+  await readyKernels(log);
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
   const serving = await serve({ ...options, secret, version, log, onFailure: failed.reject });
