@@ -43,6 +43,18 @@ export function neighbourhood(present: number, { threshold, minCohort, colluders
   return complete;
 }
 
+/**
+ * The least degree that keeps whoever is left connected: as `neighbourhood`'s, where no shares are handed to neighbours and
+ * so nothing is left to chance.
+ *
+ * @param present - tenants in the graph, n_min to N; g + c of them may be gone, unpinned or colluding
+ */
+export function connectedDegree(present: number, { minCohort, colluders }: SumShape): number {
+  if (present <= MOST_COMPLETE) return present - 1;
+  const out = Math.max(0, present - minCohort) + colluders;
+  return Math.min(present - 1, 2 * Math.floor(out / 2) + 2); // the next even number
+}
+
 /** Is it unlikely that, of any tenant's neighbours, fewer than `needed` are left? Exact: everyone must come to the same graph. */
 function survives(present: number, gone: number, degree: number, needed: number): boolean {
   const others = present - 1;
@@ -54,7 +66,8 @@ function survives(present: number, gone: number, degree: number, needed: number)
 
 const chosen = new Map<number, bigint>();
 
-function choose(n: number, k: number): bigint {
+/** Ways to choose k of n, both below 1024. */
+export function choose(n: number, k: number): bigint {
   if (k < 0 || k > n) return 0n;
   if (k === 0 || k === n) return 1n;
   const key = n * 1024 + k;
@@ -89,8 +102,12 @@ function around(circle: readonly TenantId[], at: number, degree: number): Tenant
   return near.sort();
 }
 
-/** Fisher and Yates. 64 bits a draw: what is left of a remainder's bias is below 2^−56. */
-function shuffled(names: readonly TenantId[], seed: Uint8Array): TenantId[] {
+/**
+ * An order that nobody chose. Fisher and Yates. 64 bits a draw: what is left of a remainder's bias is below 2^−56.
+ *
+ * @param seed - 32 bytes that everyone has
+ */
+export function shuffled(names: readonly TenantId[], seed: Uint8Array): TenantId[] {
   const order = [...names];
   const draws = createHash('shake128', { outputLength: 8 * order.length })
     .update(digest('parley/neighbours/v1', seed))

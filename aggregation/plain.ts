@@ -26,6 +26,7 @@ export const plain: SecureSum = {
     available: Math.log2(2 * Number.MAX_SAFE_INTEGER + 1),
     explanation: `sums up to ±${maxMagnitude} must be exact in doubles, up to ±${Number.MAX_SAFE_INTEGER}`,
   }),
+  opening: () => ({ needed: 0, among: 0 }),
   vectorBytes: (_stage, { dimension }) => 8 * dimension,
   bytesPerRound: ({ dimension }) => 8 * dimension,
   tenant: async (context) => tenantEpoch(context),

@@ -345,12 +345,19 @@ function thresholdFor(tenants: number, { minCohort, colluders }: Settings['secur
 }
 
 /** What the protocol would refuse when its first keys are made, refused before anything is signed. */
-function checkProtocol({ protocol, keyAgreement }: Settings['secureSum'], tenants: number, threshold: number): void {
-  const { summing, mostMembers } = protocolNamed(protocol);
+function checkProtocol(settings: Settings['secureSum'], tenants: number, threshold: number): void {
+  const { protocol, keyAgreement, minCohort, colluders } = settings;
+  const { summing, mostMembers, opening } = protocolNamed(protocol);
   if (summing.some(({ gate }) => gate === 'open') && threshold < 2)
     throw new PlanRefused('secureSum.protocol', `one opener alone would see everything; ${protocol} needs two tenants`);
   if (tenants > mostMembers)
     throw new PlanRefused('secureSum.protocol', `${protocol} serves ${mostMembers} tenants, ${tenants} are enrolled`);
+  const { needed, among } = opening({ tenants, threshold, minCohort, colluders });
+  if (needed > among)
+    throw new PlanRefused(
+      'secureSum.minCohort',
+      `${tenants - minCohort} tenants may be missing and ${colluders} collude: only ${needed} openers outnumber them, and ${protocol} has ${among}; raise it`,
+    );
   // settings that promise what the protocol does not do would be believed
   if (keyAgreement !== undefined && !KEY_AGREEING_SUMS.includes(protocol))
     throw new PlanRefused(

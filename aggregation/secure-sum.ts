@@ -33,6 +33,8 @@ export interface SecureSum {
   readonly summing: readonly Stage[];
   /** How many bits a coordinate needs and has. Refuse the task when `needed > available`. */
   budget(sum: SumShape): BitBudget;
+  /** How many tenants open a sum of this shape, and of how many that could. A task that needs more than there are is refused. */
+  opening(trust: SumTrust): Opening;
   /** Bytes of the vector that an answer in this stage brings; 0 where there is none. */
   vectorBytes(stage: string, sum: SumShape): number;
   /** Bytes one tenant sends per round, signatures not included. */
@@ -74,7 +76,7 @@ export interface SumShape {
   readonly dimension: number;
   /** tenants in the roster, N */
   readonly tenants: number;
-  /** openers needed, t */
+  /** the ledger's quorum, t: more than may be lost, unpinned or collude; fewest tenants that agree to a sum */
   readonly threshold: number;
   /** fewest tenants a sum may be opened over, n_min */
   readonly minCohort: number;
@@ -86,9 +88,20 @@ export interface SumShape {
   readonly maxMagnitude: number;
 }
 
+/** What follows from who may be missing and who may collude follows from these. */
+export type SumTrust = Pick<SumShape, 'tenants' | 'threshold' | 'minCohort' | 'colluders'>;
+
 export const KEY_AGREEMENTS = ['x25519', 'x25519-ml-kem-768'] as const;
 /** With ML-KEM beside it, secrets stay secret from who records today and has a quantum computer later. */
 export type KeyAgreement = (typeof KEY_AGREEMENTS)[number];
+
+/** Who opens: 0 of 0 where there is nothing to open. */
+export interface Opening {
+  /** tenants asked to open a sum, all of whom must answer, or a quorum of whom agree */
+  readonly needed: number;
+  /** tenants that can be asked: all, or a committee of them */
+  readonly among: number;
+}
 
 export interface BitBudget {
   /** bits the plan needs: log2 of the range [−maxMagnitude, maxMagnitude] */
@@ -190,7 +203,7 @@ export interface CoordinatorEpoch {
   keyed(received: ReceivedAll): Promise<void>;
   /** Is this a well-formed answer? Called before an answer counts. @returns a refusal, or undefined */
   malformed(stage: Stage, received: Received): string | undefined;
-  /** Whom to ask to open, given who is there; fewer than the threshold means nobody can. */
+  /** Whom to ask to open, given who is there: none when those that could are too few. */
   openers(present: readonly TenantId[]): readonly TenantId[];
   sumHash(contributions: ReceivedAll): Promise<Uint8Array>;
   /**

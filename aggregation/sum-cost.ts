@@ -1,9 +1,10 @@
 import { valuesPerPolynomial } from './kernels/lanes.ts';
 import { KEY_BYTES, lanesFor } from './lattice-mask/parameters.ts';
 import { ringBytes, ringFor } from './masking/ring.ts';
-import { neighbourhood } from './neighbours.ts';
+import { connectedDegree, neighbourhood } from './neighbours.ts';
 import { protocolNamed } from './protocols.ts';
 import { PROTECTING_SUMS, type SumShape } from './secure-sum.ts';
+import { committeeFor } from './threshold-he/committee.ts';
 import { layoutOf } from './threshold-he/layout.ts';
 
 /**
@@ -33,12 +34,15 @@ export function sumCosts(shape: SumShape): SumCost[] {
   return PROTECTING_SUMS.map((name) => {
     const protocol = protocolNamed(name);
     const { needed, available, explanation } = protocol.budget(shape);
+    const openers = protocol.opening(shape);
     const unfit =
       shape.tenants > protocol.mostMembers
         ? `serves at most ${protocol.mostMembers} tenants`
-        : needed > available
-          ? explanation
-          : undefined;
+        : openers.needed > openers.among
+          ? `needs ${openers.needed} openers, and has ${openers.among}`
+          : needed > available
+            ? explanation
+            : undefined;
     return {
       protocol: name,
       ...(unfit === undefined ? {} : { unfit }),
@@ -81,11 +85,12 @@ const MILLISECONDS: Readonly<Record<SumCost['protocol'], (shape: SumShape) => Mi
     return pairwise(shape, { masked: KEY_BYTES, ...each });
   },
   'threshold-he': (shape) => {
-    const { tenants, threshold } = shape;
+    const { tenants } = shape;
+    const { needed } = committeeFor(shape);
     const { polynomials } = layoutOf(shape);
-    const contribute = HE.client + HE.mask * (tenants - 1);
-    const share = HE.share + HE.shareMask * (threshold - 1);
-    const open = HE.add * (tenants + threshold) + HE.open;
+    const contribute = HE.client + HE.mask * connectedDegree(tenants, shape);
+    const share = HE.share + HE.shareMask * (needed - 1);
+    const open = HE.add * (tenants + needed) + HE.open;
     const coordinatorMs = 3 * tenants * VERIFY + polynomials * open;
     // who is lost after it was ready costs the round, which is held again
     return {

@@ -402,7 +402,8 @@ export class TaskSession {
   }
 
   #openersIn({ openers, round }: Ask): TenantId[] {
-    if (openers.length !== this.plan.derived.threshold || !openers.includes(this.#world.policy.tenant))
+    const { needed } = this.#protocol.opening(shapeOf(this.plan));
+    if (openers.length !== needed || !openers.includes(this.#world.policy.tenant))
       throw new Declined('broken-promise', `round ${round}: the set of openers is not the plan's`);
     return [...openers].sort();
   }

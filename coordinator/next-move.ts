@@ -53,7 +53,7 @@ export function nextMove(
 ): Move | undefined {
   if (state.phase !== 'running') return undefined;
   const { conversation } = state;
-  if (conversation === undefined) return between(state, rules, present, spent);
+  if (conversation === undefined) return between(state, rules, present, openers, spent);
   switch (conversation.phase) {
     case 'closed':
       return afterStage(state, conversation, rules, present, openers);
@@ -69,6 +69,7 @@ function between(
   state: Running,
   rules: TaskRules,
   present: ReadonlySet<TenantId>,
+  openers: Openers,
   spent: ReadonlySet<TenantId>,
 ): Move | undefined {
   if (state.steps === rules.steps) return state.end === undefined ? { type: 'complete' } : undefined;
@@ -80,10 +81,16 @@ function between(
   const here = paying.filter((tenant) => present.has(tenant));
   const holders = here.filter((tenant) => state.members.includes(tenant));
   const everyoneHasKeys = holders.length === here.length;
-  if (state.keyed && everyoneHasKeys && holders.length >= rules.minCohort)
+  if (state.keyed && everyoneHasKeys && holders.length >= rules.minCohort && finds(openers, holders, rules))
     return { type: 'begin-round', present: holders };
   if (here.length >= rules.minCohort) return { type: 'begin-epoch', members: here };
   return state.waitingSince === undefined ? { type: 'wait' } : undefined;
+}
+
+/** Where tenants are named to open, not all may be able to: without enough of those that can, a sum would be paid for and stay shut. */
+function finds(openers: Openers, cohort: readonly TenantId[], { protocol: { summing } }: TaskRules): boolean {
+  const named = summing.some(({ gate }) => gate === 'open') && !summing.some(({ gate }) => gate === 'agree');
+  return !named || openers(cohort).length > 0;
 }
 
 type Closed = Extract<RoundState, { phase: 'closed' }>;
@@ -97,6 +104,8 @@ function afterStage(
 ): Move {
   const stages = stagesOf(state, rules);
   const next = stages[stage + 1];
+  if (state.keyed && stage >= 0 && charge === undefined && !finds(openers, able(state, cohort), rules))
+    return { type: 'abandon', reason: 'openers-lost' };
   if (stage >= 0 && stages[stage]!.gate === 'contribute' && charge === undefined)
     return { type: 'charge', stage: stages[stage]! };
   const patient = present.size === 0;

@@ -6,6 +6,7 @@ import { CommandError, EXIT, exitOf } from '../aggregation/exit.ts';
 import { makePlan, type Plan, PlanRefused, type Roster, type Settings, shapeOf, unitOf } from '../aggregation/plan.ts';
 import { sumNoise } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
+import { whoOpens } from '../aggregation/who-opens.ts';
 import { readSettings } from './settings-file.ts';
 import { inThree, type TaskView, THREE } from './task-view.ts';
 
@@ -68,13 +69,14 @@ function describe(plan: Plan): string {
   const { derived, settings, roster } = plan;
   const { privacy, secureSum } = settings;
   const { bits, bytesPerRound, noiseOfSum } = costs(plan);
+  const opens = whoOpens(shapeOf(plan), protocolNamed(secureSum.protocol).opening(shapeOf(plan)));
   const { release, coalition, floor } = derived.epsilon;
   return `${settings.name}: ${settings.work.kind}, ${roster.length} tenants, ${derived.dimension} coordinates (${derived.path} path)
   unit            one customer (${unitOf(settings) === 'row-as-customer' ? 'one row is one customer' : 'all its rows'}), ${privacy.neighbouring}, in ${privacy.tenantsPerCustomer} tenant
   ε at δ ${privacy.delta}     release ${release.toFixed(3)} · coalition ${coalition.toFixed(3)} · floor ${floor.toFixed(3)}
   noise           z = ${derived.noiseMultiplier.toFixed(4)}, share σ = ${derived.shareStdDev} grid steps, ${noiseOfSum.toFixed(3)} per coordinate of a sum
   openings        ${derived.openings} calibrated, spare ones included
-  secure sum      ${secureSum.protocol}, ${derived.threshold} openers, cohort ≥ ${secureSum.minCohort}, withstands ${secureSum.colluders} colluders
+  secure sum      ${secureSum.protocol}, ${opens}, cohort ≥ ${secureSum.minCohort}, withstands ${secureSum.colluders} colluders
   bit budget      ${bits.needed.toFixed(2)} of ${bits.available.toFixed(2)} bits
   bytes up        ${bytesPerRound} per tenant and round`;
 }

@@ -413,7 +413,10 @@ const KEYS_SURVIVE: readonly round.AbandonReason[] = [
 ];
 
 function abandoned(state: Running, fact: round.RoundFact): Running {
-  const keyed = state.keyed && fact.type === 'abandoned' && KEYS_SURVIVE.includes(fact.reason);
+  // too few that could open were even ready: who makes keys next, opens
+  const unopened =
+    fact.type === 'abandoned' && fact.reason === 'openers-lost' && state.conversation?.charge === undefined;
+  const keyed = state.keyed && fact.type === 'abandoned' && KEYS_SURVIVE.includes(fact.reason) && !unopened;
   return { ...state, keyed, conversation: undefined, failures: state.failures + 1 };
 }
 

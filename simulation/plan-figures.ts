@@ -80,9 +80,11 @@ export interface Sampling {
 /** What crosses the wire, and who can open it. */
 export interface Wire {
   readonly protocol: SecureSumName;
-  /** tenants that open a sum together */
+  /** the ledger's quorum */
   readonly threshold: number;
   readonly minCohort: number;
+  /** who opens a sum, in words */
+  readonly opens: string;
   readonly colluders: number;
   /** for one coordinate of a sum */
   readonly bits: { readonly needed: number; readonly available: number };

@@ -125,13 +125,10 @@ function mechanism(plan: PrivacyPlan): string[] {
 }
 
 function wire({ secureSum, tenants, rounds }: PrivacyPlan): string[] {
-  const { protocol, threshold, minCohort, colluders, bits, bytesPerRound } = secureSum;
+  const { protocol, opens, minCohort, colluders, bits, bytesPerRound } = secureSum;
   return [
     section('Secure sum'),
-    line(
-      'protocol',
-      `${protocol}; ${threshold} tenants open, at least ${minCohort} take part, ${colluders} may collude`,
-    ),
+    line('protocol', `${protocol}; ${opens}; at least ${minCohort} take part, ${colluders} may collude`),
     line('bits', `${bits.needed.toFixed(2)} needed of ${bits.available.toFixed(2)}`),
     line(
       'bytes up',

@@ -100,10 +100,10 @@ export function pricesOf(
 
 /** @param shape - the sum's, its largest magnitude included */
 export function wireOf({ protocol, minCohort, colluders }: Settings['secureSum'], shape: SumShape): Wire {
-  const { budget, bytesPerRound } = protocolNamed(protocol);
+  const { budget, bytesPerRound, opening } = protocolNamed(protocol);
   const { needed, available } = budget(shape);
   return {
-    ...{ protocol, threshold: shape.threshold, minCohort, colluders },
+    ...{ protocol, threshold: shape.threshold, minCohort, colluders, opens: whoOpens(shape, opening(shape)) },
     bits: { needed, available },
     bytesPerRound: bytesPerRound(shape),
     choices: sumCosts(shape),

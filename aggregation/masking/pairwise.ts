@@ -38,6 +38,7 @@ export const pairwise = (cover: CoverFacts, load: () => Promise<Cover>): SecureS
     stage('reveal', 'open', 'quorum'),
   ],
   budget: (shape) => cover.budget(shape),
+  opening: ({ threshold, tenants }) => ({ needed: threshold, among: tenants }),
   vectorBytes: (name, shape) => (name === 'contribute' ? cover.vectorBytes(shape) : 0),
   bytesPerRound(shape) {
     const kind = keyAgreementOf(shape);

@@ -1,3 +1,4 @@
+import { keyAgreementOf, offerBytes, publicKeyBytes } from '../pair-key.ts';
 import {
   type CoordinatorEpoch,
   type EpochContext,
@@ -8,6 +9,7 @@ import {
 } from '../secure-sum.ts';
 import { asHeard, vectorOf } from '../stored-vector.ts';
 import type { Arithmetic } from './arithmetic.ts';
+import { committeeFor, committeeOf } from './committee.ts';
 import { gather, HEADER_BYTES, NONCE_BYTES, sumHashOf } from './contribution.ts';
 import { DEALT_BYTES } from './keying.ts';
 import { layoutOf } from './layout.ts';
@@ -17,7 +19,8 @@ import { arePolynomials, openedSum } from './opening.ts';
 export function coordinatorEpoch(context: Omit<EpochContext, 'me'>, arithmetic: Arithmetic): CoordinatorEpoch {
   const { shape } = context;
   const layout = layoutOf(shape);
-  let keyed: { readonly members: readonly TenantId[]; readonly identity: Uint8Array } | undefined;
+  const { needed } = committeeFor(shape);
+  let keyed: Keyed | undefined;
   const epoch = () => {
     if (keyed === undefined) throw new RangeError('this epoch has no keys');
     return keyed;
@@ -35,14 +38,14 @@ export function coordinatorEpoch(context: Omit<EpochContext, 'me'>, arithmetic: 
           throw new ProtocolBroken('confirmed other keys than the rest', from);
         }
       }
-      keyed = { members, identity };
+      keyed = { members, identity, committee: committeeOf(members, shape, identity) };
     },
 
     malformed: (stage, said) => malformed(stage, said, context, arithmetic),
 
     openers(present) {
-      const able = epoch().members.filter((name) => present.includes(name));
-      return able.length < shape.threshold ? [] : able.slice(0, shape.threshold);
+      const able = epoch().committee.filter((name) => present.includes(name));
+      return able.length < needed ? [] : able.slice(0, needed);
     },
 
     async sumHash(contributions) {
@@ -54,9 +57,7 @@ export function coordinatorEpoch(context: Omit<EpochContext, 'me'>, arithmetic: 
     async open(contributions, shares) {
       const { members } = epoch();
       gather(asHeard(contributions), members);
-      if (shares.size !== shape.threshold) {
-        throw new ProtocolBroken(`${shape.threshold} shares open the sum, got ${shares.size}`);
-      }
+      if (shares.size !== needed) throw new ProtocolBroken(`${needed} shares open the sum, got ${shares.size}`);
       const said = [...contributions, ...shares].map(
         ([name, one]) => [name, vectorOf(one, layout.bytes, name)] as const,
       );
@@ -73,23 +74,40 @@ export function coordinatorEpoch(context: Omit<EpochContext, 'me'>, arithmetic: 
   };
 }
 
+interface Keyed {
+  readonly members: readonly TenantId[];
+  readonly identity: Uint8Array;
+  readonly committee: readonly TenantId[];
+}
+
 function malformed(
   stage: Stage,
   said: Received,
   { shape, members }: Omit<EpochContext, 'me'>,
   { ring }: Arithmetic,
 ): string | undefined {
-  const expected = { announce: 32, deal: 0, confirm: 32, ready: NONCE_BYTES, contribute: HEADER_BYTES, share: 0 }[
-    stage.name
-  ];
+  const kind = keyAgreementOf(shape);
+  const announced = publicKeyBytes(kind);
+  const expected = {
+    announce: announced,
+    deal: 0,
+    confirm: 32,
+    ready: NONCE_BYTES,
+    contribute: HEADER_BYTES,
+    share: 0,
+  }[stage.name];
   if (expected === undefined) return `there is no stage ${stage.name}`;
   const { open, sealed, vector } = said;
   if (open.length !== expected) return `${stage.name} is ${expected} bytes, got ${open.length}`;
   if (stage.name !== 'deal' && sealed.size > 0) return `${stage.name} seals nothing`;
-  for (const [to, bytes] of sealed) {
+  const letters = [offerBytes(kind), offerBytes(kind) + DEALT_BYTES] as const;
+  for (const [to, { length }] of sealed) {
     if (!members.includes(to)) return `${to} is no member`;
-    if (bytes.length !== DEALT_BYTES) return `a dealt share is ${DEALT_BYTES} bytes, got ${bytes.length}`;
+    if (length === 0 || !letters.includes(length)) return `a dealt share is ${letters[1]} bytes, got ${length}`;
   }
+  const shares = [...sealed.values()].filter(({ length }) => length === letters[1]).length;
+  const { among } = committeeFor(shape);
+  if (shares > among) return `${shares} shares were dealt, ${among} tenants hold any`;
   const hasVector = stage.name === 'contribute' || stage.name === 'share';
   const length = hasVector ? layoutOf(shape).bytes : undefined;
   if (vector?.length !== length) return `expected a vector of ${length ?? 'no'} bytes, got ${vector?.length ?? 'none'}`;

@@ -15,8 +15,8 @@ import { HE_RING, packedBytes } from '../kernels/rings.ts';
 /** Bytes of one polynomial on the wire: every residue in exactly the bits of its prime. */
 export const PACKED_BYTES: number = packedBytes(HE_RING);
 
-/** Shamir's x-coordinates are the positions 1…64. */
-export const MOST_MEMBERS = 64;
+/** Shamir's x-coordinates are positions among the members, from 1. */
+export const MOST_MEMBERS = 200;
 
 /** Polynomials handled at a time: 1 MiB on the wire, a few milliseconds. Then connections may answer their heartbeat. */
 export const AT_ONCE: number = Math.floor(2 ** 20 / PACKED_BYTES);

@@ -1,6 +1,7 @@
 import { largestInLane } from '../kernels/lanes.ts';
 import type { BitBudget, EpochContext, SecureSum, Stage, SumShape } from '../secure-sum.ts';
 import { arithmetic } from './arithmetic.ts';
+import { committeeFor } from './committee.ts';
 import { HEADER_BYTES, NONCE_BYTES } from './contribution.ts';
 import { coordinatorEpoch } from './coordinator.ts';
 import { laneFor, layoutOf } from './layout.ts';
@@ -15,8 +16,8 @@ const stage = (name: string, gate: Stage['gate'], answers: Stage['answers'], att
 });
 
 /**
- * Sums under threshold BGV: each tenant encrypts under a key of its own that all members hold in shares; the sum of
- * ciphertexts is a ciphertext under the sum of keys; `threshold` members together open that one, and no other.
+ * Sums under threshold BGV: each tenant encrypts under a key of its own that a committee holds in shares; the sum of
+ * ciphertexts is a ciphertext under the sum of keys; enough of the committee together open that one, and no other.
  * Beneath the encryption, pairwise masks that cancel over exactly the cohort.
  *
  * What it promises against whom, and why: SECURITY.md.
@@ -31,6 +32,7 @@ export const thresholdHe: SecureSum = {
     stage('share', 'open', 'all', 2),
   ],
   budget,
+  opening: committeeFor,
   vectorBytes: (name, shape) => (name === 'contribute' || name === 'share' ? layoutOf(shape).bytes : 0),
   bytesPerRound: (shape) => NONCE_BYTES + HEADER_BYTES + 2 * layoutOf(shape).bytes,
   async tenant(context) {
@@ -65,6 +67,8 @@ function check({ shape, members, transcript }: Omit<EpochContext, 'me'>): void {
   if (!Number.isInteger(threshold) || threshold < 2 || threshold > members.length) {
     throw new RangeError(`threshold must be from 2 to the ${members.length} members, got ${threshold}`);
   }
+  const { needed, among } = committeeFor(shape);
+  if (needed > among) throw new RangeError(`${needed} tenants must open, a committee holds ${among}`);
   if (members.length > MOST_MEMBERS) throw new RangeError(`at most ${MOST_MEMBERS} members, got ${members.length}`);
   if (!(maxMagnitude >= 0 && laneFor(maxMagnitude))) throw new RangeError(budget(shape).explanation);
   if (members.some((name, i) => i > 0 && members[i - 1]! >= name)) throw new RangeError('members must be sorted');

@@ -11,6 +11,7 @@ import {
 } from '../secure-sum.ts';
 import { digest, hashOnce } from '../transcript.ts';
 import type { Arithmetic } from './arithmetic.ts';
+import { committeeFor } from './committee.ts';
 import { type Gathered, gather, NONCE_BYTES, occasionOf, sumHashOf } from './contribution.ts';
 import type { EpochKeys } from './keying.ts';
 import { layoutOf } from './layout.ts';
@@ -75,7 +76,8 @@ export function tenantRound(parts: RoundParts): TenantRound {
       const occasion = occasionOf(keys.identity, parts.transcript, nonces);
       const over = {
         me,
-        set: [...nonces.keys()],
+        // both ends of an edge are in the cohort, and both know all of it: what one adds the other subtracts
+        set: keys.neighbours.filter((name) => nonces.has(name)),
         secrets: keys.secrets,
         purpose: 'values',
         binding: occasion,
@@ -143,7 +145,7 @@ function readNonces(ready: HeardAll, keys: EpochKeys, threshold: number): Map<Te
     throw new ProtocolBroken(`a cohort of ${ready.size} is too small, ${threshold} are needed`);
   const nonces = new Map<TenantId, Uint8Array>();
   for (const [name, { open }] of ready) {
-    if (!keys.x.has(name)) throw new ProtocolBroken('is in the cohort and no member', name);
+    if (!keys.members.includes(name)) throw new ProtocolBroken('is in the cohort and no member', name);
     if (open.length !== NONCE_BYTES) throw new ProtocolBroken('sent a nonce of the wrong length', name);
     nonces.set(name, open);
   }
@@ -152,12 +154,13 @@ function readNonces(ready: HeardAll, keys: EpochKeys, threshold: number): Map<Te
 
 function checkOpeners(openers: readonly TenantId[], { context, keys }: RoundParts): void {
   const { me, shape } = context;
+  const { needed } = committeeFor(shape);
   const ascending = openers.every((name, i) => i === 0 || openers[i - 1]! < name);
-  if (openers.length !== shape.threshold || !ascending) {
-    throw new ProtocolBroken(`expected ${shape.threshold} different openers in order, got ${openers.length}`);
+  if (openers.length !== needed || !ascending) {
+    throw new ProtocolBroken(`expected ${needed} different openers in order, got ${openers.length}`);
   }
   const stranger = openers.find((name) => !keys.x.has(name));
-  if (stranger !== undefined) throw new ProtocolBroken('is asked to open and no member', stranger);
+  if (stranger !== undefined) throw new ProtocolBroken('is asked to open and holds no shares', stranger);
   if (!openers.includes(me)) throw new ProtocolBroken('I am not among the openers', me);
 }
 

@@ -12,7 +12,8 @@ import { integer, type Polynomial } from './polynomial.ts';
  */
 export function deal(ring: RingKernels, secret: Polynomial, { threshold, xs, random }: Dealing): Polynomial[] {
   for (const x of xs) {
-    if (!Number.isInteger(x) || x < 1 || x > MOST_MEMBERS) throw new RangeError(`x must be in 1…64, got ${x}`);
+    if (!Number.isInteger(x) || x < 1 || x > MOST_MEMBERS)
+      throw new RangeError(`x must be in 1…${MOST_MEMBERS}, got ${x}`);
   }
   const hiding = Array.from({ length: threshold - 1 }, () => ring.uniform(random));
   const shares = xs.map((x) => evaluate(ring, [secret, ...hiding], integer(BigInt(x))));
@@ -22,7 +23,7 @@ export function deal(ring: RingKernels, secret: Polynomial, { threshold, xs, ran
 
 export interface Dealing {
   readonly threshold: number;
-  /** where to evaluate, distinct integers in 1…64 */
+  /** where to evaluate, distinct integers in 1…200 */
   readonly xs: readonly number[];
   /** for the threshold − 1 polynomials that hide the secret */
   readonly random: ByteSource;

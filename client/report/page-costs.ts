@@ -4,6 +4,7 @@ import { ADVERSARIES, COPIES, type Exposure, FALSE_POSITIVE_RATES } from './expo
 import { type ReportFigures, shortTask, type TaskFigures } from './figures.ts';
 import { type Content, html, Markup } from './markup.ts';
 import { dayOf } from './period.ts';
+import { openersOf } from './openers-of.ts';
 import type { PoolFigures } from './pools.ts';
 import { epsilonText, ofHundred, short } from './rounded.ts';
 import { poolName, UNITS } from './sentence.ts';
@@ -46,7 +47,7 @@ function task({ task: id, plan, end, accepted, chargesInPeriod, releases, planne
     ['Noise', `${trust.mode}, multiplier ${short(mechanism.noiseMultiplier)}, ${mechanism.dimension} coordinates`],
     [
       'Secure sum',
-      `${trust.secureSum}: ${trust.threshold} of ${roster.length} units open, at least ${trust.minCohort} in each sum, ${trust.colluders} may collude`,
+      `${trust.secureSum}: ${openersOf(plan)} units open, at least ${trust.minCohort} in each sum, ${trust.colluders} may collude`,
     ],
     ['Took part', `${accepted.length} of ${roster.length}: ${accepted.join(', ') || 'nobody'}`],
     [

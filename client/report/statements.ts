@@ -1,5 +1,6 @@
 import { EVERYBODY } from '../../privacy/poisson.ts';
 import type { ReportFigures, TaskFigures } from './figures.ts';
+import { openersOf } from './openers-of.ts';
 import { short } from './rounded.ts';
 
 /**
@@ -62,16 +63,11 @@ export function assumptions({ tasks }: ReportFigures): readonly Statement[] {
 }
 
 function secureSums(tasks: readonly TaskFigures[]): string {
-  const kinds = new Map(
-    tasks.map(({ plan: { trust, roster } }) => [
-      `${trust.secureSum} ${trust.threshold} ${roster.length}`,
-      { trust, roster },
-    ]),
-  );
-  const said = [...kinds.values()].map(({ trust, roster }) =>
-    trust.secureSum === 'plain'
+  const kinds = new Map(tasks.map(({ plan }) => [`${plan.trust.secureSum} ${openersOf(plan)}`, plan]));
+  const said = [...kinds.values()].map((plan) =>
+    plan.trust.secureSum === 'plain'
       ? '"plain" secures nothing: the coordinator sees each contribution, and one unit\'s own noise is all that protects against it. The figures count it so.'
-      : `"${trust.secureSum}", opened by ${trust.threshold} of ${roster.length} units: nobody learns more than the sum, under the assumptions in aggregation/SECURITY.md.`,
+      : `"${plan.trust.secureSum}", opened by ${openersOf(plan)} units: nobody learns more than the sum, under the assumptions in aggregation/SECURITY.md.`,
   );
   return said.length === 0 ? '–' : said.join(' ');
 }

@@ -246,11 +246,11 @@ describe('a plan that cannot be is refused by the name of the setting:', () => {
       'threshold-he does not take it',
     ],
     [
-      'more tenants than threshold encryption serves',
-      { ...churnSettings, secureSum: { ...secureSum, minCohort: 60, colluders: 5 } },
-      rosterOf(65),
-      'secureSum.protocol',
-      'serves 64 tenants',
+      'more tenants that may be missing, or collude, than a committee of threshold encryption outnumbers',
+      { ...churnSettings, secureSum: { ...secureSum, minCohort: 130, colluders: 20 } },
+      rosterOf(200),
+      'secureSum.minCohort',
+      '70 tenants may be missing and 20 collude: only 91 openers outnumber them, and threshold-he has 64',
     ],
     [
       'an average over more iterates than there are',

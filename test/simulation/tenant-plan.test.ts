@@ -118,7 +118,8 @@ describe('a plan whose unit is the tenant', () => {
 
   test('is refused where cohort or work do not fit, as any plan', () => {
     expect(refusal(() => tenantPlan(many, 50, 0.01)).field).toBe('secureSum.minCohort');
-    expect(refusal(() => tenantPlan(many, 70, 0.01)).field).toBe('secureSum.protocol');
+    const crowd = { ...many, secureSum: { ...many.secureSum, minCohort: 190 } };
+    expect(refusal(() => tenantPlan(crowd, 201, 0.01)).field).toBe('secureSum.protocol');
     expect(refusal(() => tenantPlan(segmentSettings, 5)).field).toBe('work.kind');
   });
 });

@@ -41,6 +41,9 @@ export type Tamper = (stage: 'announce' | 'deal' | 'confirm', said: AllSaid, rec
 export interface Options {
   readonly dimension?: number;
   readonly maxMagnitude?: number;
+  /** the threshold when left out */
+  readonly minCohort?: number;
+  readonly colluders?: number;
   readonly tamper?: Tamper;
   /** for members that compute with other kernels than the process's */
   readonly kernelsOf?: (me: TenantId) => Kernels | undefined;
@@ -49,9 +52,16 @@ export interface Options {
 export async function insiders(
   tenants: number,
   threshold: number,
-  { dimension = 4, maxMagnitude = 2 ** 46, tamper = (_, said) => said, kernelsOf }: Options = {},
+  {
+    dimension = 4,
+    maxMagnitude = 2 ** 46,
+    minCohort = threshold,
+    colluders = 0,
+    tamper = (_, said) => said,
+    kernelsOf,
+  }: Options = {},
 ): Promise<Insiders> {
-  const shape: SumShape = { dimension, tenants, threshold, minCohort: threshold, colluders: 0, maxMagnitude };
+  const shape: SumShape = { dimension, tenants, threshold, minCohort, colluders, maxMagnitude };
   const members = names(tenants);
   const transcript = new Uint8Array(randomBytes(32));
   const context = (me: TenantId): EpochContext => ({ shape, members, me, transcript });
