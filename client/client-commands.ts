@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { z } from 'zod';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { fingerprint } from '../aggregation/identity.ts';
-import { readyKernels } from '../aggregation/kernels/ready-kernels.ts';
+import { kernelsUsed } from '../aggregation/kernels/load-kernels.ts';
 import { openLog } from '../aggregation/log.ts';
 import { type Plan, unitOf } from '../aggregation/plan.ts';
 import type { SecretOptions } from '../aggregation/secret.ts';
@@ -99,7 +99,6 @@ export async function runClient(options: ClientOptions, version: string): Promis
   const { identity, storeKey } = await openedKeys(options.folder, options);
   const log = openLog(options.logLevel, options.json === true);
   const snapshot = await customersOf(policy);
-  await readyKernels(log);
   const backend = await startBackend(options.backend);
   log.info(
     {
@@ -107,6 +106,7 @@ export async function runClient(options: ClientOptions, version: string): Promis
       backend: backend.name,
       fingerprint: fingerprint(identity.publicKey),
       ...passedOver(backend),
+      ...(await kernelsUsed()),
     },
     'client starts',
   );

@@ -1,5 +1,5 @@
 import { protectionOf } from '../aggregation/folder-keys.ts';
-import { readyKernels } from '../aggregation/kernels/ready-kernels.ts';
+import { kernelsUsed } from '../aggregation/kernels/load-kernels.ts';
 import { openLog } from '../aggregation/log.ts';
 import { type SecretOptions, secretFor } from '../aggregation/secret.ts';
 import { serve } from './serve.ts';
@@ -11,7 +11,7 @@ export async function runCoordinator(
 ): Promise<void> {
   const secret = await secretFor(protectionOf(options.folder), options);
   const log = openLog(options.logLevel, options.json === true);
-  await readyKernels(log);
+  log.info(await kernelsUsed(), 'kernels are ready');
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
   const serving = await serve({ ...options, secret, version, log, onFailure: failed.reject });

@@ -15,6 +15,12 @@ export function loadKernels(): Promise<Kernels> {
   return shared;
 }
 
+/** For the log, at the start: which they are, and why it is not WebAssembly, with which sums are several times as fast. */
+export async function kernelsUsed(): Promise<{ readonly kernels: Kernels['name']; readonly notWasm?: string }> {
+  const { name, reason } = await loadKernels();
+  return { kernels: name, ...(reason === undefined ? {} : { notWasm: reason }) };
+}
+
 /** The same, new, from another cache or compiler. */
 export async function kernelsOf(workshop: Workshop): Promise<Kernels> {
   try {
