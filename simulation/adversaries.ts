@@ -7,22 +7,11 @@
  *
  * Promise: every ε and every rate here is an upper bound, by the tight accountant; and they come three at a time.
  */
+import { type Adversary, type ForEach, forEach } from '../privacy/adversary.ts';
 import type { PrivacyEvent } from '../privacy/event.ts';
-import type { Guarantees } from '../privacy/guarantee.ts';
 import { normalQuantile } from '../privacy/normal.ts';
 import { attackBound, epsilonAtMost, epsilonPerCount } from '../privacy/pld-accountant.ts';
 import { epsilonSpent } from '../privacy/rdp.ts';
-
-export type Adversary = keyof Guarantees;
-export type ForEach<T> = Readonly<Record<Adversary, T>>;
-
-export const ADVERSARIES: readonly Adversary[] = ['release', 'coalition', 'floor'];
-
-export const forEach = <T>(value: (adversary: Adversary) => T): ForEach<T> => ({
-  release: value('release'),
-  coalition: value('coalition'),
-  floor: value('floor'),
-});
 
 /** A plan as the accountant sees it. */
 export interface Priced {

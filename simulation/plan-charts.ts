@@ -1,5 +1,6 @@
 import { cutAt, type LineChart, type Point, roundUp } from '../aggregation/plot.ts';
-import { ADVERSARIES, type Adversary, attackGains, epsilonAfter, type Priced } from './adversaries.ts';
+import { ADVERSARIES, type Adversary } from '../privacy/adversary.ts';
+import { attackGains, epsilonAfter, type Priced } from './adversaries.ts';
 import type { PrivacyPlan } from './plan-figures.ts';
 
 /**

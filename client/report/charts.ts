@@ -1,6 +1,7 @@
 import { cutAt, type LineChart, type Point, roundUp, type Series } from '../../aggregation/plot.ts';
+import { ADVERSARIES, type Adversary } from '../../privacy/adversary.ts';
 import type { LedgerEntry } from '../../privacy/ledger.ts';
-import { ADVERSARIES, type Adversary, attackGain, epsilonOf, type Spent } from './exposure.ts';
+import { attackGain, epsilonOf, type Spent } from './exposure.ts';
 import { type PlannedTask, spentBy } from './openings.ts';
 import type { Period } from './period.ts';
 import type { PoolFigures } from './pools.ts';

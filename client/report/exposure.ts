@@ -1,5 +1,6 @@
+import { type Adversary, type ForEach, forEach } from '../../privacy/adversary.ts';
 import type { PrivacyEvent } from '../../privacy/event.ts';
-import { type Guarantees, openingEvent, TRUNCATION_DELTA_FRACTION } from '../../privacy/guarantee.ts';
+import { openingEvent, TRUNCATION_DELTA_FRACTION } from '../../privacy/guarantee.ts';
 import type { PlanEntry } from '../../privacy/ledger.ts';
 import { normalQuantile } from '../../privacy/normal.ts';
 import { attackBound, epsilonAtMost } from '../../privacy/pld-accountant.ts';
@@ -16,17 +17,6 @@ import { epsilonSpent, ORDERS, renyiCurve } from '../../privacy/rdp.ts';
  * coalition has the coordinator's view of each contribution, and one share is all that protects against it, whatever the plan
  * claims.
  */
-export type Adversary = keyof Guarantees;
-export type ForEach<T> = Readonly<Record<Adversary, T>>;
-
-export const ADVERSARIES: readonly Adversary[] = ['release', 'coalition', 'floor'];
-
-export const forEach = <T>(value: (adversary: Adversary) => T): ForEach<T> => ({
-  release: value('release'),
-  coalition: value('coalition'),
-  floor: value('floor'),
-});
-
 /** So many openings of one task. */
 export interface Spent {
   readonly task: string;

@@ -1,4 +1,4 @@
-import { ADVERSARIES } from './exposure.ts';
+import { ADVERSARIES } from '../../privacy/adversary.ts';
 import { type ReportFigures, shortTask } from './figures.ts';
 import type { Report } from './report.ts';
 import { epsilonText, ofHundred, short } from './rounded.ts';

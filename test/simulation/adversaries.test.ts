@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { ADVERSARIES } from '../../privacy/adversary.ts';
 import { gaussianEpsilon, normalQuantile, normalTail } from '../../privacy/normal.ts';
 import { epsilonAtMost } from '../../privacy/pld-accountant.ts';
 import { EVERYBODY } from '../../privacy/poisson.ts';
 import { epsilonSpent } from '../../privacy/rdp.ts';
 import {
-  ADVERSARIES,
   attackGains,
   byRenyi,
   dropOut,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Settings } from '../../aggregation/plan.ts';
 import { lineCharts } from '../../aggregation/plot.ts';
+import { ADVERSARIES } from '../../privacy/adversary.ts';
 import { normalQuantile, normalTail } from '../../privacy/normal.ts';
-import { ADVERSARIES } from '../../simulation/adversaries.ts';
 import { attackChart, epsilonChart } from '../../simulation/plan-charts.ts';
 import { privacyPlan } from '../../simulation/privacy-plan.ts';
 import { churnSettings, segmentSettings } from '../../simulation/telco.ts';

@@ -3,7 +3,6 @@ import { describe, expect, test } from 'vitest';
 import { chargedEvent, type Plan, type Settings } from '../../../aggregation/plan.ts';
 import { planEntry } from '../../../aggregation/plan-entry.ts';
 import {
-  ADVERSARIES,
   attackGain,
   epsilonOf,
   exposureOf,
@@ -11,6 +10,7 @@ import {
   openingOf,
   type Spent,
 } from '../../../client/report/exposure.ts';
+import { ADVERSARIES } from '../../../privacy/adversary.ts';
 import { commit, filterOrder, openBudget, reserve, standing } from '../../../privacy/budget.ts';
 import { ACCOUNTED_DELTA_FRACTION } from '../../../privacy/guarantee.ts';
 import { gaussianEpsilon, normalQuantile, normalTail } from '../../../privacy/normal.ts';
