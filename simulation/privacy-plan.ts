@@ -14,6 +14,7 @@ import {
 import { protocolNamed } from '../aggregation/protocols.ts';
 import type { SumShape } from '../aggregation/secure-sum.ts';
 import { sumCosts } from '../aggregation/sum-cost.ts';
+import { whoOpens } from '../aggregation/who-opens.ts';
 import { ACCOUNTED_DELTA_FRACTION, planEvent, truncationDelta } from '../privacy/guarantee.ts';
 import { EVERYBODY } from '../privacy/poisson.ts';
 import { attackGains, byRenyi, dropOut, epsilonAfter, forEach, oneMoreRound, type Priced } from './adversaries.ts';
