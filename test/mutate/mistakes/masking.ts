@@ -202,7 +202,7 @@ export const masking: readonly Mutation[] = [
     replace: "answers === 'enough' ? rules.minCohort : 1",
     caughtBy: [
       inTests('test/coordinator/round.test.ts', 'quorum'),
-      inTests('test/coordinator/masked-task.property.test.ts', 't − 1 agree'),
+      inTests('test/coordinator/summed-task.property.test.ts', 't − 1 agree'),
     ],
   },
   {
