@@ -1,8 +1,9 @@
 import type { Settings } from '../aggregation/plan.ts';
 import type { SecureSumName } from '../aggregation/secure-sum.ts';
 import type { SumCost } from '../aggregation/sum-cost.ts';
+import type { ForEach } from '../privacy/adversary.ts';
 import type { Guarantees } from '../privacy/guarantee.ts';
-import type { AttackGain, DropOut, ForEach, OneMoreRound, RenyiComparison } from './adversaries.ts';
+import type { AttackGain, DropOut, OneMoreRound, RenyiComparison } from './adversaries.ts';
 import type { NoiseToSignal } from './noise-to-signal.ts';
 
 /**
@@ -82,9 +83,9 @@ export interface Wire {
   readonly protocol: SecureSumName;
   /** the ledger's quorum */
   readonly threshold: number;
-  readonly minCohort: number;
   /** who opens a sum, in words */
   readonly opens: string;
+  readonly minCohort: number;
   readonly colluders: number;
   /** for one coordinate of a sum */
   readonly bits: { readonly needed: number; readonly available: number };

@@ -1,5 +1,5 @@
 import { COSTS_OF, type SumCost } from '../aggregation/sum-cost.ts';
-import { ADVERSARIES, type Adversary, type ForEach } from './adversaries.ts';
+import { ADVERSARIES, type Adversary, type ForEach } from '../privacy/adversary.ts';
 import { whoIs } from './plan-charts.ts';
 import type { PrivacyPlan } from './plan-figures.ts';
 

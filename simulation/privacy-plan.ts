@@ -15,9 +15,10 @@ import { protocolNamed } from '../aggregation/protocols.ts';
 import type { SumShape } from '../aggregation/secure-sum.ts';
 import { sumCosts } from '../aggregation/sum-cost.ts';
 import { whoOpens } from '../aggregation/who-opens.ts';
+import { forEach } from '../privacy/adversary.ts';
 import { ACCOUNTED_DELTA_FRACTION, planEvent, truncationDelta } from '../privacy/guarantee.ts';
 import { EVERYBODY } from '../privacy/poisson.ts';
-import { attackGains, byRenyi, dropOut, epsilonAfter, forEach, oneMoreRound, type Priced } from './adversaries.ts';
+import { attackGains, byRenyi, dropOut, epsilonAfter, oneMoreRound, type Priced } from './adversaries.ts';
 import { type NoiseToSignal, noiseToSignal } from './noise-to-signal.ts';
 import type { Noise, OtherSize, PrivacyPlan, Sampling, Wire } from './plan-figures.ts';
 

@@ -1,10 +1,11 @@
 import { type LineChart, lineCharts } from '../../aggregation/plot.ts';
+import { ADVERSARIES } from '../../privacy/adversary.ts';
 import { type PoolCharts, WHO } from './charts.ts';
-import { ADVERSARIES, COPIES, type Exposure, FALSE_POSITIVE_RATES } from './exposure.ts';
+import { COPIES, type Exposure, FALSE_POSITIVE_RATES } from './exposure.ts';
 import { type ReportFigures, shortTask, type TaskFigures } from './figures.ts';
 import { type Content, html, Markup } from './markup.ts';
-import { dayOf } from './period.ts';
 import { openersOf } from './openers-of.ts';
+import { dayOf } from './period.ts';
 import type { PoolFigures } from './pools.ts';
 import { epsilonText, ofHundred, short } from './rounded.ts';
 import { poolName, UNITS } from './sentence.ts';
