@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Link } from './link.ts';
 
@@ -5,23 +6,27 @@ import type { Link } from './link.ts';
 const PING_EVERY_MS = 5_000;
 
 /**
- * A WebSocket as a link. Half-open connections are found by pings; whatever arrives is a sign of life, for an answer may wait
- * behind a long vector. Text frames are not part of the protocol and close it.
+ * A WebSocket as a link. Half-open connections are found by pings; any byte that arrives is an answer too, for the pong may wait
+ * behind a long message. Text frames are not part of the protocol and close it.
+ *
+ * @param transport - what a server's connection came over; a client's is known when it opens
  */
-export function webSocketLink(socket: WebSocket): Link {
+export function webSocketLink(socket: WebSocket, transport?: Pick<Socket, 'bytesRead'>): Link {
+  let tcp = transport;
+  socket.once('upgrade', (response) => {
+    tcp = response.socket;
+  });
   let unanswered = 0;
+  let heard = 0;
   const timer = setInterval(() => {
+    const { bytesRead } = tcp ?? { bytesRead: 0 };
+    if (bytesRead > heard) unanswered = 0;
+    heard = bytesRead;
     if (unanswered >= 2) return socket.terminate();
     unanswered += 1;
     if (socket.readyState === socket.OPEN) socket.ping(); // while it connects there is nobody to ask, and ws throws
   }, PING_EVERY_MS);
   timer.unref();
-  const isAlive = (): void => {
-    unanswered = 0;
-  };
-  socket.on('pong', isAlive);
-  socket.on('ping', isAlive);
-  socket.on('message', isAlive);
   socket.on('close', () => clearInterval(timer));
   socket.on('error', () => socket.terminate()); // oversized frame, broken handshake: the connection is over, the process is not
 

@@ -78,7 +78,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_FRAME.fromClient });
   app.server.on('upgrade', (request, socket, head) => {
     if (request.url?.split('?')[0] !== '/federation') return socket.destroy();
-    return sockets.handleUpgrade(request, socket, head, (ws) => coordinator.connect(webSocketLink(ws)));
+    return sockets.handleUpgrade(request, socket, head, (ws) => coordinator.connect(webSocketLink(ws, request.socket)));
   });
   const url = await app.listen({ host: options.host, port: options.port }).catch(async (error: unknown) => {
     await app.close();
