@@ -49,6 +49,7 @@ row('  decode, two of 24 bits', (kernels) => kernels.slots.decode(halves, 24, sl
 
 for (const [name, each] of [
   ['heRing', 4096],
+  ['heRing101', 4096],
   ['maskRing', 4 * 4096],
 ] as const) {
   const count = Math.ceil(VALUES / each);

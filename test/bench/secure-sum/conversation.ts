@@ -52,6 +52,8 @@ export interface Round {
 
 export interface Spent {
   readonly ms: Map<string, number>;
+  /** of the contribution */
+  vectorBytes: number;
   up: number;
   down: number;
 }
@@ -74,7 +76,7 @@ export async function federation(protocol: SecureSum, shape: SumShape): Promise<
   const epochs = new Map<TenantId, TenantEpoch>();
   for (const name of members) epochs.set(name, await protocol.tenant({ shape, members, me: name, transcript }));
   const coordinator = await protocol.coordinator({ shape, members, transcript });
-  const keying: Spent = { ms: new Map(), up: 0, down: 0 };
+  const keying: Spent = { ms: new Map(), vectorBytes: 0, up: 0, down: 0 };
   const talk = (spent: Spent, at: Uint8Array) => conversation({ me, identities, coordinator, spent, transcript: at });
 
   if (protocol.keying.length > 0) {
@@ -92,7 +94,7 @@ export async function federation(protocol: SecureSum, shape: SumShape): Promise<
     keying,
     async round(vectorOf, lost = [], when = 'before contributing') {
       const roundTranscript = new Uint8Array(randomBytes(32));
-      const spent: Spent = { ms: new Map(), up: 0, down: 0 };
+      const spent: Spent = { ms: new Map(), vectorBytes: 0, up: 0, down: 0 };
       const { say, checkMs } = talk(spent, roundTranscript);
       const rounds = new Map(members.map((name) => [name, epochs.get(name)!.round(roundTranscript)]));
       const prepared: ReceivedAll[] = [];
@@ -189,6 +191,7 @@ function conversation({
       if (from === me) {
         spent.ms.set(stage.name, took);
         spent.up += bytesOf(one);
+        if (stage.gate === 'contribute') spent.vectorBytes = one.vector!.length;
         const arrives = cpuMs();
         const isSound =
           isStatement(identities.get(from)!.publicKey, place, statement) &&

@@ -1,6 +1,8 @@
 import { protocolNamed } from '../../../aggregation/protocols.ts';
 import type { SecureSumName, SumShape } from '../../../aggregation/secure-sum.ts';
+import { sumCosts } from '../../../aggregation/sum-cost.ts';
 import { type Federation, federation } from './conversation.ts';
+import { addMs, masksMs } from './parts.ts';
 import { equal, expectedSum, type Grid, shapeOf, vectorsOf } from './shapes.ts';
 
 /** What 1,000,000 values cost in one protocol and lane. */
@@ -12,12 +14,17 @@ export interface CostRow {
   readonly lost: number;
   /** everything a client does in a round but its share of the opening: keys, encode, mask, encrypt, pack, hash, sign, verify */
   readonly clientMs: number;
+  /** the same by `aggregation/sum-cost.ts`, the share included: what `parley privacy plan` shows */
+  readonly expectedMs: number;
+  /** of these, masks alone */
+  readonly masksMs: number;
   /** the share of the opening: a partial decryption, or the shares of masks */
   readonly shareMs: number;
   /** what each contribution costs the coordinator: signature, form, adding */
   readonly serverMs: number;
   /** what is left of opening the sum */
   readonly openMs: number;
+  /** of the contribution */
   readonly bytesPerValue: number;
 }
 
@@ -65,11 +72,13 @@ async function costOf(one: Case, smoke: boolean): Promise<CostRow> {
   const parties = await federation(protocolNamed(protocol), shape);
   const runs = smoke || tenants > 50 ? 1 : 3;
   const measured: Measured[] = [];
-  for (let run = 0; run < runs; run++) measured.push(await roundOf(parties, shape, grid, lost));
+  for (let run = 0; run < runs; run++) measured.push(await roundOf(parties, shape, one));
   const least = (of: (m: Measured) => number): number => Math.min(...measured.map(of));
   return {
     ...{ protocol, grid, tenants, lost },
     clientMs: least(({ clientMs }) => clientMs),
+    masksMs: least(({ masksMs }) => masksMs),
+    expectedMs: sumCosts(shape).find((cost) => cost.protocol === protocol)!.clientMs,
     shareMs: least(({ shareMs }) => shareMs),
     serverMs: least(({ serverMs }) => serverMs),
     openMs: least(({ openMs }) => openMs),
@@ -79,7 +88,7 @@ async function costOf(one: Case, smoke: boolean): Promise<CostRow> {
 
 type Measured = Awaited<ReturnType<typeof roundOf>>;
 
-async function roundOf(parties: Federation, shape: SumShape, grid: Grid, lost: number) {
+async function roundOf(parties: Federation, shape: SumShape, { protocol, grid, lost }: Case) {
   const vectorOf = vectorsOf(shape, grid);
   const gone = lost === 0 ? [] : parties.members.slice(-lost);
   const round = await parties.round(vectorOf, gone);
@@ -88,7 +97,13 @@ async function roundOf(parties: Federation, shape: SumShape, grid: Grid, lost: n
     throw new Error('the sum is wrong');
   const shareMs = [...round.spent.ms].reduce((sum, [stage, ms]) => (isShare(stage) ? sum + ms : sum), 0);
   const clientMs = [...round.spent.ms.values()].reduce((sum, ms) => sum + ms, 0) - shareMs;
-  return { clientMs, shareMs, serverMs: round.checkMs, openMs: opened.openMs, bytesUp: round.spent.up };
+  const adding = await addMs(protocol, shape, round.contributions);
+  return {
+    ...{ clientMs, shareMs, masksMs: await masksMs(protocol, shape) },
+    serverMs: round.checkMs + adding,
+    openMs: opened.openMs - adding * round.contributions.size,
+    bytesUp: round.spent.vectorBytes,
+  };
 }
 
 const isShare = (stage: string): boolean => stage === 'share' || stage === 'reveal';
@@ -100,12 +115,15 @@ export function costTable(rows: readonly CostRow[]): string {
       grid.padEnd(8),
       `${tenants}${lost > 0 ? `, ${lost} lost` : ''}`.padEnd(13),
       row.clientMs.toFixed(0).padStart(9),
+      row.masksMs.toFixed(0).padStart(9),
       row.shareMs.toFixed(0).padStart(9),
       row.serverMs.toFixed(2).padStart(10),
       row.openMs.toFixed(0).padStart(8),
       row.bytesPerValue.toFixed(2).padStart(8),
+      row.expectedMs.toFixed(0).padStart(11),
     ].join(' '),
   );
-  const columns = '1,000,000 values       tenants       client ms  share ms  server ms  open ms  B/value';
+  const columns =
+    '1,000,000 values       tenants       client ms  masks ms  share ms  server ms  open ms  B/value  expected ms';
   return [columns, ...lines].join('\n');
 }

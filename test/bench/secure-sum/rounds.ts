@@ -31,8 +31,8 @@ export async function roundRows(options: { smoke: boolean; progress(text: string
       const shape = shapeOf(tenants, dimension, '16 bits');
       options.progress(`${protocol}, ${tenants} tenants: keys`);
       const parties = await federation(protocolNamed(protocol), shape);
-      for (const share of [0, 0.1, 0.3]) {
-        const lost = Math.min(Math.round(share * tenants), tenants - shape.minCohort);
+      const counts = new Set([0, 0.1, 0.3].map((share) => Math.floor(share * tenants + 1e-9)));
+      for (const lost of counts) {
         options.progress(`${protocol}, ${tenants} tenants, ${lost} lost`);
         rows.push({ protocol, tenants, lost, ...(await measured(parties, lost, vectorsOf(shape, '16 bits'))) });
       }
