@@ -1,6 +1,6 @@
 import type { WordBits } from './kernels.ts';
 import { type LaneBits, type LatticeLaneBits, largestInLane, type SlotLaneBits, valuesPerPolynomial } from './lanes.ts';
-import { DEGREE } from './rings.ts';
+import { DEGREE, type SlotModulus } from './rings.ts';
 
 /*
  * What the callers of either implementation have to keep, checked for both. No message holds a value.
@@ -21,9 +21,11 @@ export function checkPair(bits: WordBits, sum: Uint8Array, term: Uint8Array): vo
 }
 
 /** @throws RangeError when `slots` are not as many as `values` values take */
-export function checkSlots(values: number, bits: SlotLaneBits, slots: number): void {
-  if (bits !== 24 && bits !== 48) throw new RangeError(`a lane in a slot has 24 or 48 bits, got ${bits}`);
-  const needed = bits === 24 ? Math.ceil(values / 2) : values;
+export function checkSlots(values: number, bits: SlotLaneBits, slots: number, modulus: SlotModulus): void {
+  if (bits !== modulus.bits / 2 && bits !== modulus.bits) {
+    throw new RangeError(`a lane in a slot has ${modulus.bits / 2} or ${modulus.bits} bits, got ${bits}`);
+  }
+  const needed = bits === modulus.bits ? values : Math.ceil(values / 2);
   if (slots !== needed) throw new RangeError(`${values} values of ${bits} bits take ${needed} slots, got ${slots}`);
 }
 
@@ -40,9 +42,9 @@ export function checkErrors(errors: Int8Array): void {
 }
 
 /** @throws RangeError saying so; no lane saturates, because noise that did would be biased */
-export function outsideLane(bits: LaneBits): never {
+export function outsideLane(bits: LaneBits, modulus?: SlotModulus): never {
   throw new RangeError(
-    `every value must be an integer within ±${largestInLane(bits)}, as ${bits} bits hold; one is not`,
+    `every value must be an integer within ±${largestInLane(bits, modulus)}, as ${bits} bits hold; one is not`,
   );
 }
 

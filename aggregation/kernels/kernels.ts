@@ -1,5 +1,5 @@
 import type { LatticeLaneBits, SlotLaneBits } from './lanes.ts';
-import type { Ring } from './rings.ts';
+import type { Ring, SlotModulus } from './rings.ts';
 
 /**
  * The loops every secure sum spends its time in: masking, transforming, packing. Two implementations give the same
@@ -18,9 +18,12 @@ export interface Kernels {
   /** why it is not WebAssembly, to be logged once */
   readonly reason?: string;
   readonly words: WordKernels;
+  /** modulo the 48-bit prime of `threshold-he`, and the 46-bit one */
   readonly slots: SlotKernels;
-  /** modulo the 47- and 58-bit primes of `threshold-he` */
+  readonly slots46: SlotKernels;
+  /** modulo the 47- and 58-bit primes of `threshold-he`, and those of 45 and 56 bits */
   readonly heRing: RingKernels;
+  readonly heRing101: RingKernels;
   /** modulo the four small primes of the lattice mask */
   readonly maskRing: RingKernels;
   readonly lattice: LatticeKernels;
@@ -58,20 +61,21 @@ export interface WordKernels {
   mask(bits: WordBits, sum: Uint8Array, masks: readonly Mask[]): void;
 }
 
-/** Vectors over the integers modulo t = 2^48 − 16383, as doubles in [0, t). */
+/** Vectors over the integers modulo t, as doubles in [0, t). */
 export interface SlotKernels {
+  readonly modulus: SlotModulus;
   /**
    * Adds, modulo t, numbers drawn uniformly below t from the key stream of every mask: 6 bytes at a time, lowest
-   * first, those not below t passed over.
+   * first, cut to the bits of t, those not below t passed over.
    */
   mask(slots: Float64Array, masks: readonly Mask[]): void;
   /**
-   * One value a slot (48 bits) or two (24 bits, first + second·2^24), modulo t.
-   * @throws RangeError when a value is no integer within ±`largestInLane(bits)`, or `slots` has not exactly the length
+   * One value a slot (lanes of all its bits) or two (of half: first + second·2^24, or 2^23), modulo t.
+   * @throws RangeError when a value is no integer within ±`largestInLane(bits, modulus)`, or `slots` has not exactly the length
    *   it takes; what `slots` then holds is of no use
    */
   encode(values: Float64Array, bits: SlotLaneBits, slots: Float64Array): void;
-  /** The reverse, of a sum modulo t: exact for every value within ±`largestInLane(bits)`. */
+  /** The reverse, of a sum modulo t: exact for every value within ±`largestInLane(bits, modulus)`. */
   decode(slots: Float64Array, bits: SlotLaneBits, values: Float64Array): void;
 }
 

@@ -1,4 +1,4 @@
-import { DEGREE, LIMB_BITS, LIMBS, MASK_RING, SLOT_MODULUS } from './rings.ts';
+import { DEGREE, LIMB_BITS, LIMBS, MASK_RING, SLOTS_48, type SlotModulus } from './rings.ts';
 
 /**
  * Signed numbers side by side in a larger one: value l counts 2^(bits·l), and the lanes of a sum are read as balanced
@@ -7,18 +7,22 @@ import { DEGREE, LIMB_BITS, LIMBS, MASK_RING, SLOT_MODULUS } from './rings.ts';
  */
 export type LaneBits = SlotLaneBits | LatticeLaneBits;
 
-/** One value in a slot modulo t, or two. */
-export type SlotLaneBits = 24 | 48;
+/** One value in a slot modulo a t of 48 bits, or two; the same for 46 bits. */
+export type SlotLaneBits = 24 | 48 | 23 | 46;
 
 /** Four values in a coefficient of the lattice mask, or two. */
 export type LatticeLaneBits = 23 | 46;
 
 /**
  * Largest |Σ| that a lane decodes exactly, whatever the lanes beside it hold within theirs; no one value may be
- * larger either. It is half the lane less one, and no more than a slot holds, ±(t − 1)/2: that binds in 48 bits only,
- * since two lanes of 24 come to (2^23 − 1)(2^24 + 1) < (t − 1)/2 at most, but 2^23 in the upper one to more.
+ * larger either. It is half the lane less one, and no more than a slot holds, ±(t − 1)/2: that binds where a lane is all of
+ * it, since two lanes of 24 come to (2^23 − 1)(2^24 + 1) < (t − 1)/2 at most, but 2^23 in the upper one to more. (Of 23, to
+ * 2^45 − 2^22 − 1, where (t − 1)/2 = 2^45 − 253952.)
+ *
+ * @param modulus - of the slot; coefficients of the lattice mask have room for every lane
  */
-export const largestInLane = (bits: LaneBits): number => Math.min(2 ** (bits - 1), (SLOT_MODULUS + 1) / 2) - 1;
+export const largestInLane = (bits: LaneBits, { value }: SlotModulus = SLOTS_48): number =>
+  Math.min(2 ** (bits - 1), (value + 1) / 2) - 1;
 
 /**
  * Largest |Σ errors| above full lanes that the lattice mask decodes exactly: 8171. Opening tells coefficients apart

@@ -27,6 +27,15 @@ export const HE_RING: Ring = {
   wordsPerResidue: 2,
 };
 
+/** The same for 45 and 56 bits: of 101 bits, as SEAL's table has it for 128-bit security against quantum computers. */
+export const HE_RING_101: Ring = {
+  primes: [
+    { bits: 45, gap: 204_799, value: 35_184_371_884_033n },
+    { bits: 56, gap: 286_719, value: 72_057_594_037_641_217n },
+  ],
+  wordsPerResidue: 2,
+};
+
 /**
  * The two largest primes of 27 and of 26 bits: 105.997 bits together, below the 106 that ePrint 2024/463 (table 5.2)
  * gives degree 4096 for 128-bit security.
@@ -45,10 +54,20 @@ export const MASK_RING: Ring = {
 export const LIMB_BITS = 23;
 export const LIMBS = 4;
 
-/** What a slot counts in: 2^48 − 16383, the prime of `threshold-he`'s plaintexts. */
-export const SLOT_MODULUS = 281_474_976_694_273;
+/** What the slots of `threshold-he`'s plaintexts count in: the prime SEAL chooses for as many bits. */
+export interface SlotModulus {
+  readonly bits: 46 | 48;
+  readonly value: number;
+}
 
-/** Bytes of a packed polynomial: 53,760 in the ring of `threshold-he`, 54,272 in that of the lattice mask. */
+/** 2^48 − 16383, beside `HE_RING`. */
+export const SLOTS_48: SlotModulus = { bits: 48, value: 281_474_976_694_273 };
+export const SLOT_MODULUS: number = SLOTS_48.value;
+
+/** 2^46 − 507903, beside `HE_RING_101`. */
+export const SLOTS_46: SlotModulus = { bits: 46, value: 70_368_743_669_761 };
+
+/** Bytes of a packed polynomial: 53,760 in the ring of `threshold-he`, or 51,712, and 54,272 in that of the lattice mask. */
 export const packedBytes = ({ primes }: Ring): number => (DEGREE * primes.reduce((sum, { bits }) => sum + bits, 0)) / 8;
 
 /** @throws RangeError when one of them is no polynomial */

@@ -155,6 +155,14 @@ export function addPacked47(sum: usize, packed: usize, q: u64): bool {
   return addPackedWide(sum, packed, 47, q);
 }
 
+export function addPacked45(sum: usize, packed: usize, q: u64): bool {
+  return addPackedWide(sum, packed, 45, q);
+}
+
+export function addPacked56(sum: usize, packed: usize, q: u64): bool {
+  return addPackedWide(sum, packed, 56, q);
+}
+
 export function addPacked58(sum: usize, packed: usize, q: u64): bool {
   return addPackedWide(sum, packed, 58, q);
 }

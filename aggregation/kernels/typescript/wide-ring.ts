@@ -1,114 +1,118 @@
-import { DEGREE, HE_RING } from '../rings.ts';
-import { companion } from '../tables.ts';
-import { perPrime, type ResidueLoops, residueWords } from './ring.ts';
+import { DEGREE, type Ring } from '../rings.ts';
+import { companion, type TransformTable } from '../tables.ts';
+import { perPrime, type ResidueLoops } from './ring.ts';
 
 /**
  * Residues of two words, low first. Sums and packing run on 32-bit words without a branch (Warren, Hacker's Delight,
  * §2-13, for carry and borrow); products on BigInts that are cut to 64 bits at every step, which V8 compiles to
  * machine words. Before it has compiled them they leave copies on its heap.
  */
-export const wideLoops: ResidueLoops = {
-  ring: HE_RING,
-  cut(polynomial, from, prime) {
-    const { bits, value } = HE_RING.primes[prime]!;
-    const mask = 2 ** (bits - 32) - 1;
-    const [qLow, qHigh] = halves(value);
-    for (let word = from; word < (prime + 1) * WORDS; word += 2) {
-      const high = polynomial[word + 1]! & mask;
-      polynomial[word + 1] = high;
-      if (high > qHigh || (high === qHigh && polynomial[word]! >= qLow)) return word;
-    }
-    return undefined;
-  },
-  add(sum, term, prime) {
-    const [qLow, qHigh] = halves(HE_RING.primes[prime]!.value).map((half) => half | 0) as [number, number];
-    for (let word = prime * WORDS; word < (prime + 1) * WORDS; word += 2) {
-      const x = sum[word]! | 0;
-      const y = term[word]! | 0;
-      const low = (x + y) | 0;
-      const high = (sum[word + 1]! + term[word + 1]! + (((x & y) | ((x | y) & ~low)) >>> 31)) | 0;
-      const less = (low - qLow) | 0;
-      const lessHigh = (high - qHigh - (((~low & qLow) | (~(low ^ qLow) & less)) >>> 31)) | 0;
-      const below = lessHigh >> 31; // all ones when the sum is below q
-      sum[word] = (low & below) | (less & ~below);
-      sum[word + 1] = (high & below) | (lessHigh & ~below);
-    }
-  },
-  subtract(sum, term, prime) {
-    const [qLow, qHigh] = halves(HE_RING.primes[prime]!.value);
-    for (let word = prime * WORDS; word < (prime + 1) * WORDS; word += 2) {
-      const x = sum[word]! | 0;
-      const y = term[word]! | 0;
-      const less = (x - y) | 0;
-      const lessHigh = (sum[word + 1]! - term[word + 1]! - (((~x & y) | (~(x ^ y) & less)) >>> 31)) | 0;
-      const below = lessHigh >> 31; // all ones when the difference is negative
-      const back = qLow & below;
-      const low = (less + back) | 0;
-      sum[word] = low;
-      sum[word + 1] = lessHigh + (qHigh & below) + (((less & back) | ((less | back) & ~low)) >>> 31);
-    }
-  },
-  toNtt: (polynomial, prime) => onBigInts(polynomial, prime, (values) => forward(values, transform(prime))),
-  fromNtt: (polynomial, prime) => onBigInts(polynomial, prime, (values) => backward(values, transform(prime))),
-  multiplyAdd(sum, a, b, prime) {
-    const q = HE_RING.primes[prime]!.value;
-    const [x, y] = [bigInts(a, prime), bigInts(b, prime)];
-    onBigInts(sum, prime, (values) => {
-      for (let i = 0; i < DEGREE; i++) values[i] = (values[i]! + x[i]! * y[i]!) % q;
-    });
-    x.fill(0n);
-    y.fill(0n);
-  },
-  pack(polynomial, into) {
-    let at = 0;
-    HE_RING.primes.forEach(({ bits }, prime) => {
-      const highBits = bits - 32;
-      let held = 0; // bits not yet written, and how many: always fewer than 32
-      let count = 0;
-      for (let word = prime * WORDS; word < (prime + 1) * WORDS; word += 2) {
-        const low = polynomial[word]!;
-        const high = polynomial[word + 1]!;
-        into.setUint32(at, held | (low << count), true);
-        at += 4;
-        held = above(low, 32 - count) | (high << count);
-        count += highBits;
-        if (count < 32) continue;
-        into.setUint32(at, held, true);
-        at += 4;
-        count -= 32;
-        held = above(high, highBits - count);
+export function wideLoops(ring: Ring): ResidueLoops {
+  const transform = perPrime(ring, wideTable);
+  return {
+    ring,
+    cut(polynomial, from, prime) {
+      const { bits, value } = ring.primes[prime]!;
+      const mask = 2 ** (bits - 32) - 1;
+      const [qLow, qHigh] = halves(value);
+      for (let word = from; word < (prime + 1) * WORDS; word += 2) {
+        const high = polynomial[word + 1]! & mask;
+        polynomial[word + 1] = high;
+        if (high > qHigh || (high === qHigh && polynomial[word]! >= qLow)) return word;
       }
-    });
-  },
-  unpack(packed, into) {
-    let at = 0;
-    HE_RING.primes.forEach(({ bits }, prime) => {
-      const highBits = bits - 32;
-      const mask = 2 ** highBits - 1;
-      let held = 0;
-      let count = 0;
+      return undefined;
+    },
+    add(sum, term, prime) {
+      const [qLow, qHigh] = halves(ring.primes[prime]!.value).map((half) => half | 0) as [number, number];
       for (let word = prime * WORDS; word < (prime + 1) * WORDS; word += 2) {
-        const first = packed.getUint32(at, true);
-        at += 4;
-        into[word] = held | (first << count);
-        held = above(first, 32 - count);
-        if (count < highBits) {
-          const second = packed.getUint32(at, true);
+        const x = sum[word]! | 0;
+        const y = term[word]! | 0;
+        const low = (x + y) | 0;
+        const high = (sum[word + 1]! + term[word + 1]! + (((x & y) | ((x | y) & ~low)) >>> 31)) | 0;
+        const less = (low - qLow) | 0;
+        const lessHigh = (high - qHigh - (((~low & qLow) | (~(low ^ qLow) & less)) >>> 31)) | 0;
+        const below = lessHigh >> 31; // all ones when the sum is below q
+        sum[word] = (low & below) | (less & ~below);
+        sum[word + 1] = (high & below) | (lessHigh & ~below);
+      }
+    },
+    subtract(sum, term, prime) {
+      const [qLow, qHigh] = halves(ring.primes[prime]!.value);
+      for (let word = prime * WORDS; word < (prime + 1) * WORDS; word += 2) {
+        const x = sum[word]! | 0;
+        const y = term[word]! | 0;
+        const less = (x - y) | 0;
+        const lessHigh = (sum[word + 1]! - term[word + 1]! - (((~x & y) | (~(x ^ y) & less)) >>> 31)) | 0;
+        const below = lessHigh >> 31; // all ones when the difference is negative
+        const back = qLow & below;
+        const low = (less + back) | 0;
+        sum[word] = low;
+        sum[word + 1] = lessHigh + (qHigh & below) + (((less & back) | ((less | back) & ~low)) >>> 31);
+      }
+    },
+    toNtt: (polynomial, prime) => onBigInts(polynomial, prime, (values) => forward(values, transform(prime))),
+    fromNtt: (polynomial, prime) => onBigInts(polynomial, prime, (values) => backward(values, transform(prime))),
+    multiplyAdd(sum, a, b, prime) {
+      const q = ring.primes[prime]!.value;
+      const [x, y] = [bigInts(a, prime), bigInts(b, prime)];
+      onBigInts(sum, prime, (values) => {
+        for (let i = 0; i < DEGREE; i++) values[i] = (values[i]! + x[i]! * y[i]!) % q;
+      });
+      x.fill(0n);
+      y.fill(0n);
+    },
+    pack(polynomial, into) {
+      let at = 0;
+      ring.primes.forEach(({ bits }, prime) => {
+        const highBits = bits - 32;
+        let held = 0; // bits not yet written, and how many: always fewer than 32
+        let count = 0;
+        for (let word = prime * WORDS; word < (prime + 1) * WORDS; word += 2) {
+          const low = polynomial[word]!;
+          const high = polynomial[word + 1]!;
+          into.setUint32(at, held | (low << count), true);
           at += 4;
-          into[word + 1] = (held | (second << count)) & mask;
-          held = above(second, highBits - count);
-          count += 32 - highBits;
-        } else {
-          into[word + 1] = held & mask;
-          held >>>= highBits;
-          count -= highBits;
+          held = above(low, 32 - count) | (high << count);
+          count += highBits;
+          if (count < 32) continue;
+          into.setUint32(at, held, true);
+          at += 4;
+          count -= 32;
+          held = above(high, highBits - count);
         }
-      }
-    });
-  },
-};
+      });
+    },
+    unpack(packed, into) {
+      let at = 0;
+      ring.primes.forEach(({ bits }, prime) => {
+        const highBits = bits - 32;
+        const mask = 2 ** highBits - 1;
+        let held = 0;
+        let count = 0;
+        for (let word = prime * WORDS; word < (prime + 1) * WORDS; word += 2) {
+          const first = packed.getUint32(at, true);
+          at += 4;
+          into[word] = held | (first << count);
+          held = above(first, 32 - count);
+          if (count < highBits) {
+            const second = packed.getUint32(at, true);
+            at += 4;
+            into[word + 1] = (held | (second << count)) & mask;
+            held = above(second, highBits - count);
+            count += 32 - highBits;
+          } else {
+            into[word + 1] = held & mask;
+            held >>>= highBits;
+            count -= highBits;
+          }
+        }
+      });
+    },
+  };
+}
 
-const WORDS = residueWords(HE_RING);
+/** Of all residues of one prime, two each. */
+const WORDS = 2 * DEGREE;
 const M32 = 0xffffffffn;
 
 const halves = (value: bigint): [number, number] => [Number(value & M32), Number(value >> 32n)];
@@ -116,7 +120,7 @@ const halves = (value: bigint): [number, number] => [Number(value & M32), Number
 /** value >>> bits, where a shift by 32 leaves nothing (in JavaScript it would leave all). */
 const above = (value: number, bits: number): number => (bits === 32 ? 0 : value >>> bits);
 
-const transform = perPrime(HE_RING, ({ prime, powers, inverses, scale }) => {
+const wideTable = ({ prime, powers, inverses, scale }: TransformTable) => {
   const companions = (of: readonly bigint[]) => of.map((w) => companion(w, prime.value, 64));
   return {
     prime,
@@ -126,9 +130,9 @@ const transform = perPrime(HE_RING, ({ prime, powers, inverses, scale }) => {
     inverseWs: BigUint64Array.from(companions(inverses)),
     scale,
   };
-});
+};
 
-type Wide = ReturnType<typeof transform>;
+type Wide = ReturnType<typeof wideTable>;
 
 const bigInts = (polynomial: Uint32Array, prime: number): BigUint64Array =>
   new BigUint64Array(polynomial.slice(prime * WORDS, (prime + 1) * WORDS).buffer);

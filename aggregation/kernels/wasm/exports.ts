@@ -11,11 +11,11 @@ export interface Exports {
   subtract48(sum: number, term: number, length: number): void;
   subtract64(sum: number, term: number, length: number): void;
 
-  maskSlots(slots: number, words: number, count: number, adds: number): number;
-  encodeSingle(values: number, slots: number, count: number, most: number): number;
-  encodeDouble(values: number, slots: number, count: number, most: number): number;
-  decodeSingle(slots: number, values: number, count: number): void;
-  decodeDouble(slots: number, values: number, count: number): void;
+  maskSlots(slots: number, words: number, count: number, adds: number, t: number, cut: bigint): number;
+  encodeSingle(values: number, slots: number, count: number, most: number, t: number): number;
+  encodeDouble(values: number, slots: number, count: number, most: number, t: number, upper: number): number;
+  decodeSingle(slots: number, values: number, count: number, t: number): void;
+  decodeDouble(slots: number, values: number, count: number, t: number, upper: number): void;
 
   cutNarrow(residues: number, from: number, mask: number, q: number): number;
   addNarrow(sum: number, term: number, q: number): void;
@@ -48,7 +48,9 @@ export interface Exports {
   ): void;
   multiplyAddWide(sum: number, a: number, b: number, bits: bigint, gap: bigint): void;
   packWide(residues: number, packed: number, bits: number): void;
+  addPacked45(sum: number, packed: number, q: bigint): number;
   addPacked47(sum: number, packed: number, q: bigint): number;
+  addPacked56(sum: number, packed: number, q: bigint): number;
   addPacked58(sum: number, packed: number, q: bigint): number;
 
   inLanes(values: number, count: number, most: number): number;

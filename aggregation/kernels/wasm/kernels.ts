@@ -1,5 +1,5 @@
-import type { Kernels } from '../kernels.ts';
-import { HE_RING, MASK_RING } from '../rings.ts';
+import type { Kernels, RingKernels } from '../kernels.ts';
+import { HE_RING, HE_RING_101, MASK_RING, type Ring, SLOTS_46, SLOTS_48 } from '../rings.ts';
 import { arenaOf } from './arena.ts';
 import type { Exports } from './exports.ts';
 import { latticeOn } from './lattice.ts';
@@ -23,20 +23,22 @@ export async function wasmKernels(module: Uint8Array): Promise<{ kernels: Kernel
   const { instance } = await WebAssembly.instantiate(module);
   const wasm = instance.exports as Exports;
   const arena = arenaOf(wasm.memory);
+  const ring = (of: Ring): RingKernels => {
+    const kernelsOf = of.wordsPerResidue === 2 ? widePrime : narrowPrime;
+    return ringOn(
+      arena,
+      of,
+      of.primes.map((prime) => kernelsOf(wasm, arena, prime)),
+    );
+  };
   const kernels: Kernels = {
     name: 'wasm',
     words: wordsOn(wasm, arena),
-    slots: slotsOn(wasm, arena),
-    heRing: ringOn(
-      arena,
-      HE_RING,
-      HE_RING.primes.map((prime) => widePrime(wasm, arena, prime)),
-    ),
-    maskRing: ringOn(
-      arena,
-      MASK_RING,
-      MASK_RING.primes.map((prime) => narrowPrime(wasm, arena, prime)),
-    ),
+    slots: slotsOn(wasm, arena, SLOTS_48),
+    slots46: slotsOn(wasm, arena, SLOTS_46),
+    heRing: ring(HE_RING),
+    heRing101: ring(HE_RING_101),
+    maskRing: ring(MASK_RING),
     lattice: latticeOn(wasm, arena),
   };
   return { kernels, memory: arena.bytes };

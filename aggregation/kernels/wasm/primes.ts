@@ -14,6 +14,8 @@ export function widePrime(wasm: Exports, arena: Arena, prime: RingPrime): PrimeK
   const backward = [keep(inverses), keep(inverses.map(its))] as const;
   const shape = [BigInt(bits), BigInt(gap)] as const;
   const mask = 2n ** BigInt(bits) - 1n;
+  const addPacked = { 45: wasm.addPacked45, 47: wasm.addPacked47, 56: wasm.addPacked56, 58: wasm.addPacked58 }[bits];
+  if (addPacked === undefined) throw new RangeError(`no kernel unpacks residues of ${bits} bits`);
   return {
     cut: (residues, from) => wasm.cutWide(residues, from, mask, q),
     add: (sum, term) => wasm.addWide(sum, term, q),
@@ -22,7 +24,7 @@ export function widePrime(wasm: Exports, arena: Arena, prime: RingPrime): PrimeK
     fromNtt: (residues) => wasm.fromNttWide(residues, ...backward, ...shape, scale, its(scale)),
     multiplyAdd: (sum, a, b) => wasm.multiplyAddWide(sum, a, b, ...shape),
     pack: (residues, packed) => wasm.packWide(residues, packed, bits),
-    addPacked: (sum, packed) => (bits === 47 ? wasm.addPacked47 : wasm.addPacked58)(sum, packed, q) !== 0,
+    addPacked: (sum, packed) => addPacked(sum, packed, q) !== 0,
   };
 }
 

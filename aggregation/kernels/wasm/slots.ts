@@ -1,6 +1,7 @@
 import { checkSlots, outsideLane } from '../checks.ts';
 import type { SlotKernels } from '../kernels.ts';
 import { largestInLane } from '../lanes.ts';
+import type { SlotModulus } from '../rings.ts';
 import type { Arena } from './arena.ts';
 import type { Exports } from './exports.ts';
 
@@ -8,9 +9,13 @@ import type { Exports } from './exports.ts';
 const CHUNK = 8192;
 const BYTES = 6;
 
-export function slotsOn(wasm: Exports, arena: Arena): SlotKernels {
+export function slotsOn(wasm: Exports, arena: Arena, modulus: SlotModulus): SlotKernels {
   const { bytes } = arena;
+  const t = modulus.value;
+  const cut = 2n ** BigInt(modulus.bits) - 1n;
+  const upper = 2 ** (modulus.bits / 2); // what the second of two values counts
   return {
+    modulus,
     mask(sum, masks) {
       const size = Math.min(CHUNK, sum.length);
       arena.use(8 * size + BYTES * size, (at) => {
@@ -22,7 +27,7 @@ export function slotsOn(wasm: Exports, arena: Arena): SlotKernels {
             // asks for as many as are still missing: no byte of the stream is read and not looked at
             for (let done = 0, count = part.length / 8; done < count; ) {
               stream.fill(bytes.subarray(words, words + BYTES * (count - done)));
-              done += wasm.maskSlots(at + 8 * done, words, count - done, Number(adds));
+              done += wasm.maskSlots(at + 8 * done, words, count - done, Number(adds), t, cut);
             }
           }
           part.set(bytes.subarray(at, at + part.length));
@@ -30,9 +35,9 @@ export function slotsOn(wasm: Exports, arena: Arena): SlotKernels {
       });
     },
     encode(values, bits, slots) {
-      checkSlots(values.length, bits, slots.length);
-      const most = largestInLane(bits);
-      const each = bits === 24 ? 2 : 1;
+      checkSlots(values.length, bits, slots.length, modulus);
+      const most = largestInLane(bits, modulus);
+      const each = bits === modulus.bits ? 1 : 2;
       const encode = each === 2 ? wasm.encodeDouble : wasm.encodeSingle;
       const size = Math.min(CHUNK, slots.length);
       arena.use(8 * (each + 1) * (size + 1), (at) => {
@@ -42,14 +47,14 @@ export function slotsOn(wasm: Exports, arena: Arena): SlotKernels {
           const part = bytesOf(slots.subarray(from, from + size));
           bytes.set(source, at);
           bytes.fill(0, at + source.length, at + source.length + 8); // the missing half of an odd last pair
-          if (!encode(at, to, part.length / 8, most)) outsideLane(bits);
+          if (!encode(at, to, part.length / 8, most, t, upper)) outsideLane(bits, modulus);
           part.set(bytes.subarray(to, to + part.length));
         }
       });
     },
     decode(slots, bits, values) {
-      checkSlots(values.length, bits, slots.length);
-      const each = bits === 24 ? 2 : 1;
+      checkSlots(values.length, bits, slots.length, modulus);
+      const each = bits === modulus.bits ? 1 : 2;
       const decode = each === 2 ? wasm.decodeDouble : wasm.decodeSingle;
       const size = Math.min(CHUNK, slots.length);
       arena.use(8 * (each + 1) * (size + 1), (at) => {
@@ -58,7 +63,7 @@ export function slotsOn(wasm: Exports, arena: Arena): SlotKernels {
           const source = bytesOf(slots.subarray(from, from + size));
           const part = bytesOf(values.subarray(each * from, each * (from + size)));
           bytes.set(source, at);
-          decode(at, to, source.length / 8);
+          decode(at, to, source.length / 8, t, upper);
           part.set(bytes.subarray(to, to + part.length));
         }
       });

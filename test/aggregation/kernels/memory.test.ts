@@ -25,7 +25,7 @@ const broken: ByteSource = {
   },
 };
 
-const { words, slots, heRing, maskRing, lattice } = wasm;
+const { words, slots, slots46, heRing, heRing101, maskRing, lattice } = wasm;
 const numbers = Float64Array.from(bytesOf(20_000, 'numbers'), (byte) => byte + 1);
 const vector = bytesOf(60_000, 'vector');
 
@@ -37,17 +37,18 @@ const OPERATIONS: Record<string, () => unknown> = {
   'slots.encode, one a slot': () => slots.encode(numbers, 48, numbers.slice()),
   'slots.encode, two': () => slots.encode(numbers, 24, new Float64Array(10_000)),
   'slots.decode': () => slots.decode(numbers, 24, new Float64Array(40_000)),
+  'slots46.encode, two': () => slots46.encode(numbers, 23, new Float64Array(10_000)),
+  'slots46.decode': () => slots46.decode(numbers, 23, new Float64Array(40_000)),
   'lattice.encode, four a coefficient': () =>
     lattice.encode(numbers.subarray(0, 16_384), 23, new Int8Array(4096).fill(7)),
   'lattice.encode, two': () => lattice.encode(numbers.subarray(0, 8192), 46, new Int8Array(4096).fill(7)),
   'lattice.decode, four a coefficient': () => lattice.decode(edgy(maskRing.ring, 1), 23, new Float64Array(16_000)),
   'lattice.decode, two': () => lattice.decode(edgy(maskRing.ring, 1), 46, new Float64Array(8000)),
 };
-for (const ring of [heRing, maskRing]) {
+for (const [name, ring] of Object.entries({ heRing, heRing101, maskRing })) {
   const [a, b, c] = [edgy(ring.ring, 'a'), edgy(ring.ring, 'b'), edgy(ring.ring, 'c')];
   const packed = new Uint8Array(packedBytes(ring.ring));
   ring.pack(a, packed, 0);
-  const name = ring === heRing ? 'heRing' : 'maskRing';
   Object.assign(OPERATIONS, {
     [`${name}.add`]: () => ring.add(a.slice(), b),
     [`${name}.subtract`]: () => ring.subtract(a.slice(), b),
@@ -66,6 +67,7 @@ for (const ring of [heRing, maskRing]) {
 const MASKINGS: Record<string, (stream: ByteSource) => void> = {
   'words.mask': (stream) => words.mask(32, vector.slice(), [{ stream, adds: true }]),
   'slots.mask': (stream) => slots.mask(numbers.slice(), [{ stream, adds: false }]),
+  'slots46.mask': (stream) => slots46.mask(numbers.slice(), [{ stream, adds: true }]),
   'heRing.mask': (stream) => heRing.mask(edgy(heRing.ring, 1), [{ stream, adds: true }]),
   'maskRing.mask': (stream) => maskRing.mask(edgy(maskRing.ring, 1), [{ stream, adds: true }]),
   'heRing.uniform': (stream) => void heRing.uniform(stream),

@@ -1,15 +1,15 @@
-import { DEGREE, HE_RING, POLYNOMIAL_WORDS } from '../../../aggregation/kernels/rings.ts';
+import { DEGREE, HE_RING, POLYNOMIAL_WORDS, type Ring } from '../../../aggregation/kernels/rings.ts';
 
 /**
  * The ring of threshold-he as Microsoft SEAL computes in it, for comparison: polynomials go in and out as the bodies of
  * serialized ciphertexts (113 bytes of header, byte 48 saying "in NTT form") and keys (88 bytes).
  */
-export async function sealRing() {
+export async function sealRing({ primes }: Ring = HE_RING) {
   const seal = await (await import('node-seal/allows')).initialize();
   const parameters = new seal.EncryptionParameters(seal.SchemeType.bgv);
   parameters.setPolyModulusDegree(DEGREE);
-  parameters.setCoeffModulus(seal.CoeffModulus.Create(DEGREE, Int32Array.from(HE_RING.primes.map(({ bits }) => bits))));
-  parameters.setPlainModulus(seal.PlainModulus.Batching(DEGREE, 48));
+  parameters.setCoeffModulus(seal.CoeffModulus.Create(DEGREE, Int32Array.from(primes.map(({ bits }) => bits))));
+  parameters.setPlainModulus(seal.PlainModulus.Batching(DEGREE, primes[0]!.bits + 1));
   const context = new seal.SEALContext(parameters, false, seal.SecLevelType.tc128);
   const generator = new seal.KeyGenerator(context);
   const evaluator = new seal.Evaluator(context);
