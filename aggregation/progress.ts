@@ -21,7 +21,7 @@ export interface Progress {
 }
 
 export function begin(start: Float64Array): Progress {
-  return { steps: 0, parameters: start, tail: emptyAverage(start.length), lastSum: new Float64Array(0) };
+  return { steps: 0, parameters: start, tail: emptyAverage, lastSum: new Float64Array(0) };
 }
 
 /** What the task starts from: public, a function of the settings. An evaluation starts from the model it is given. */

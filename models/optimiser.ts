@@ -26,16 +26,14 @@ export function step(parameters: Float64Array, gradientSum: Float64Array, size: 
   });
 }
 
-/** The mean of the iterates taken in so far. */
+/** The mean of the iterates taken in so far; of none, an empty vector. */
 export interface TailAverage {
   readonly count: number;
   readonly mean: Float64Array;
 }
 
 /** Before the first iterate. */
-export function emptyAverage(dimension: number): TailAverage {
-  return { count: 0, mean: new Float64Array(dimension) };
-}
+export const emptyAverage: TailAverage = { count: 0, mean: new Float64Array(0) };
 
 /**
  * Takes one more iterate into the mean: mean + (iterate − mean) ÷ count. Start it K rounds before the end for the
@@ -44,6 +42,7 @@ export function emptyAverage(dimension: number): TailAverage {
  * @see Rakhlin et al. 2012 (arXiv:1109.5647), α-suffix averaging
  */
 export function tailAverage(average: TailAverage, iterate: Float64Array): TailAverage {
+  if (average.count === 0) return { count: 1, mean: iterate };
   checkLength(iterate, average.mean.length);
   const count = average.count + 1;
   return { count, mean: average.mean.map((mean, i) => mean + (iterate[i]! - mean) / count) };

@@ -45,7 +45,7 @@ describe('tail average', () => {
       fc.property(values, (iterates) => {
         const average = iterates.reduce(
           (avg, value) => tailAverage(avg, Float64Array.of(value, -value)),
-          emptyAverage(2),
+          emptyAverage,
         );
         const mean = iterates.reduce((sum, value) => sum + value, 0) / iterates.length;
         expect(average.count).toBe(iterates.length);
