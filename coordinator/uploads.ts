@@ -41,31 +41,33 @@ export class Uploads {
     else {
       this.#store.commitSoon(() => this.#store.putPart(this.#task, place, tenant, at, bytes));
       upload.stored += bytes.length;
+      upload.hash.update(bytes);
     }
-    upload.hash.update(bytes);
     return true;
   }
 
-  /** The whole vector; undefined as long as parts are missing. */
+  /** The whole vector; undefined as long as parts are missing. Looks at no disk: whoever says nothing new costs nothing. */
   complete(place: BodyPlace, tenant: TenantId): StoredVector | undefined {
-    const { stored, last, hash } = this.#upload(place, tenant);
-    if (last === undefined) return undefined;
+    const upload = this.#open.get(keyOf(place, tenant));
+    if (upload?.last === undefined) return undefined;
+    const { stored, last, hash } = upload;
     return storedVector(this.#store, this.#task, place, tenant, {
       length: stored + last.length,
-      hash: hash.copy().digest(),
+      hash: hash.copy().update(last).digest(),
       last,
     });
   }
 
   /** Puts the last part on disk. Within the transaction of the statement. */
   keep(place: BodyPlace, tenant: TenantId): void {
-    const { stored, last } = this.#upload(place, tenant);
-    if (last !== undefined) this.#store.putPart(this.#task, place, tenant, stored, last);
+    const upload = this.#open.get(keyOf(place, tenant));
+    if (upload?.last !== undefined) this.#store.putPart(this.#task, place, tenant, upload.stored, upload.last);
   }
 
-  /** What was refused, or is over: the next part begins anew from what is on disk. */
+  /** What was refused, or is said: the next part is the one after those on disk, which are not read again for it. */
   drop(place: BodyPlace, tenant: TenantId): void {
-    this.#open.delete(keyOf(place, tenant));
+    const upload = this.#open.get(keyOf(place, tenant));
+    if (upload !== undefined) upload.last = undefined;
   }
 
   forget(): void {
@@ -97,8 +99,10 @@ export class Uploads {
 }
 
 interface Upload {
+  /** bytes on disk */
   stored: number;
   last: Uint8Array | undefined;
+  /** over those on disk */
   readonly hash: Hash;
 }
 

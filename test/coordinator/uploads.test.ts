@@ -72,6 +72,29 @@ describe('a vector sent in parts', () => {
     expect(sendAll(uploads, 2 * PART_BYTES)).toEqual([true]);
   });
 
+  test('is read from disk once, however often its tenant speaks of it out of turn', () => {
+    uploads.take(place, 'amber', partAt(0), LENGTH);
+    uploads.take(place, 'amber', partAt(PART_BYTES), LENGTH);
+    let reads = 0;
+    const counted: EventStore = Object.create(store, {
+      part: {
+        value: (...args: Parameters<EventStore['part']>) => {
+          reads++;
+          return store.part(...args);
+        },
+      },
+    });
+    const later = new Uploads(counted, TASK);
+    for (let again = 0; again < 10; again++) {
+      expect(later.complete(place, 'amber')).toBeUndefined(); // a statement that comes too early
+      later.drop(place, 'amber');
+      expect(later.take(place, 'amber', partAt(0), LENGTH)).toBe(false); // a part that is there
+    }
+    expect(reads).toBe(3); // the two, and that there is no third
+    expect(sendAll(later, 2 * PART_BYTES)).toEqual([true]);
+    expect(later.complete(place, 'amber')?.hash).toEqual(sha256(vector));
+  });
+
   test('is erased after its round, and after its task', () => {
     for (const done of [place.round, Number.MAX_SAFE_INTEGER]) {
       sendAll();
