@@ -1,5 +1,5 @@
 import { isStorageError } from '../aggregation/exit.ts';
-import { chargedEvent, hex, type Plan, planText, poolOf, roundsOf, shapeOf, taskId } from '../aggregation/plan.ts';
+import { chargedEvent, hex, type Plan, poolOf, roundsOf, shapeOf, taskId } from '../aggregation/plan.ts';
 import { begin, type Progress, progressHash, released, takeIn } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
 import {
@@ -10,13 +10,11 @@ import {
   type Stage,
   type TenantId,
 } from '../aggregation/secure-sum.ts';
-import { relayTo, type Statement, transcriptOf } from '../aggregation/transcript.ts';
-import { type FromClient, type FromCoordinator, vectorBytes, vectorFrom } from '../aggregation/wire.ts';
+import { type Statement, transcriptOf } from '../aggregation/transcript.ts';
+import { type FromClient, vectorBytes, vectorFrom } from '../aggregation/wire.ts';
 import { type LedgerBody, positionOf } from '../privacy/ledger.ts';
 import { type Counted, isSpent } from './counting.ts';
-import type { EventStore, StoredSum } from './event-store.ts';
 import { bodyOf, Hearing, placeOf, roundNumber, type Say, sorted, statementOf } from './hearing.ts';
-import type { LedgerLog } from './ledger-log.ts';
 import { type Move, nextMove } from './next-move.ts';
 import {
   advance,
@@ -31,7 +29,9 @@ import {
   type TaskRules,
   type TaskState,
 } from './task.ts';
+import { Telling } from './telling.ts';
 import { storedVector, Uploads } from './uploads.ts';
+import type { World } from './world.ts';
 
 /**
  * Runs one task: messages in, facts to the store, effects out.
@@ -41,30 +41,6 @@ import { storedVector, Uploads } from './uploads.ts';
  * One message at a time. Everything a fact promises is on disk before anyone is told; after a restart the
  * same facts give the same state, and `nextMove` goes on from there.
  */
-export interface World {
-  readonly store: EventStore;
-  readonly ledger: LedgerLog;
-  /** Unix milliseconds */
-  readonly clock: () => number;
-  /** tenants with a live connection */
-  present(): ReadonlySet<TenantId>;
-  /** Sends to a tenant if it is connected, with the ledger entries it has not seen. */
-  send(tenant: TenantId, message: Unsent): void;
-  /** Asks every tenant there to cosign the ledger as it is now. */
-  askWitnesses(): void;
-  /** Where a pool of a tenant stands, counted here and stated by it; undefined before it stated anything. */
-  counted(tenant: TenantId, pool: string): Counted | undefined;
-  /** The first note over ledger entry `seq` that the plan's quorum has cosigned. */
-  witnessed(seq: number, plan: Plan): string | undefined;
-  /** Told after every change that someone may want to show. */
-  changed(task: string): void;
-  /** Something is broken that no retry mends; the task has been stopped. Names no secret. */
-  failed(task: string, error: unknown): void;
-}
-
-/** A message to a tenant, before the ledger news for that tenant are put in. */
-export type Unsent = FromCoordinator extends infer M ? (M extends { ledger: unknown } ? Omit<M, 'ledger'> : M) : never;
-
 export class Conductor {
   readonly id: string;
   readonly plan: Plan;
@@ -84,8 +60,7 @@ export class Conductor {
   #progress: Progress;
   #epoch: CoordinatorEpoch | undefined;
   #queue: Promise<void> = Promise.resolve();
-  /** who accepted over the connection it has now, and so was sent what it had missed; nobody else is asked anything */
-  readonly #caughtUp = new Set<TenantId>();
+  readonly #telling: Telling;
 
   /** Takes up a task from the store; for a new one, its `proposed` fact is already there. */
   constructor(plan: Plan, signature: Uint8Array, world: World) {
@@ -97,6 +72,7 @@ export class Conductor {
     this.#rules = rulesOf(plan, this.#protocol);
     this.#hearing = new Hearing(plan, this.#rules, world.store);
     this.#uploads = new Uploads(world.store, this.id);
+    this.#telling = new Telling(plan, this.#rules, this.#hearing, this.#uploads, world);
     const facts = world.store.facts(this.id);
     this.#state = replay(facts, this.#rules);
     this.#progress = this.#takeUp(facts);
@@ -148,7 +124,7 @@ export class Conductor {
       else if (message.type === 'accept') this.#accept(tenant, message);
       else this.#apply(tenant, message.type, decide(this.#state, { ...message, tenant }, this.#rules));
       if (message.type === 'accept') this.#catchUp(tenant, message.round);
-      if (message.type === 'decline') this.#caughtUp.delete(tenant);
+      if (message.type === 'decline') this.#telling.forget(tenant);
       await this.#proceed();
     });
   }
@@ -169,11 +145,11 @@ export class Conductor {
       if (typeof facts === 'string' || facts.length === 0) return;
       const { accepted } = this.#state as Proposed | Running;
       this.#commit(facts);
-      for (const tenant of this.#caughtUp) this.#world.send(tenant, { type: 'witnessed', task: this.id, note });
+      for (const tenant of this.#telling.caughtUp) this.#telling.witnessed(tenant, note);
       // who has not caught up yet is told when it accepts again
       if (this.#state.phase === 'finished')
         this.#endFor(
-          accepted.filter((tenant) => this.#caughtUp.has(tenant)),
+          accepted.filter((tenant) => this.#telling.caughtUp.has(tenant)),
           'finished',
           '',
         );
@@ -203,11 +179,13 @@ export class Conductor {
   }
 
   /** Erases a little of what rounds that are over have left on disk. Call as often as `tick`, when the task is over too. */
-  sweep(): void {
-    const state = this.#state;
-    if (state.phase === 'running')
-      this.#uploads.sweep(state.conversation === undefined ? state.round : state.round - 1);
-    else if (this.isOver) this.#uploads.sweep(Number.MAX_SAFE_INTEGER);
+  sweep(): Promise<void> {
+    return this.#enqueue(async () => {
+      const state = this.#state;
+      if (state.phase === 'running')
+        this.#uploads.sweep(state.conversation === undefined ? state.round : state.round - 1);
+      else if (this.isOver) this.#uploads.sweep(Number.MAX_SAFE_INTEGER);
+    });
   }
 
   stop(reason: StopReason): Promise<void> {
@@ -217,7 +195,7 @@ export class Conductor {
   /** A tenant has another key than the plan's now, or none: the task goes on without it, or stops by its minimum. */
   withdraw(tenant: TenantId, reason: string): Promise<void> {
     return this.#enqueue(async () => {
-      this.#caughtUp.delete(tenant);
+      this.#telling.forget(tenant);
       const facts = decide(this.#state, { type: 'decline', tenant, cause: 'roster', reason }, this.#rules);
       if (typeof facts !== 'string') this.#commit(facts); // over, or answered so before: nothing is left to withdraw
       await this.#proceed();
@@ -226,32 +204,25 @@ export class Conductor {
 
   /** What a tenant that connects needs to take part: the plan, and what it starts from. */
   propose(tenant: TenantId): void {
-    this.#caughtUp.delete(tenant);
-    if (!this.isOver && this.#hearing.knows(tenant)) this.#sendPlan(tenant);
+    this.#telling.forget(tenant);
+    if (!this.isOver && this.#hearing.knows(tenant)) this.#telling.plan(tenant, this.signature);
   }
 
   /** For a tenant that was away when the task ended: without this it would wait for its model for ever. */
   recall(tenant: TenantId): void {
     const state = this.#state;
     if (state.phase === 'stopped' && this.#hearing.knows(tenant)) this.#endFor([tenant], 'stopped', state.reason);
-    if (state.phase === 'finished' && state.accepted.includes(tenant)) this.#sendPlan(tenant);
+    if (state.phase === 'finished' && state.accepted.includes(tenant)) this.#telling.plan(tenant, this.signature);
   }
 
   /** It accepts again, which says what it has taken in; the rest follows, and the end. */
   #tellEnd(tenant: TenantId, round: number): void {
     if (this.#state.phase !== 'finished' || !this.#state.accepted.includes(tenant)) return;
-    if (this.#caughtUp.has(tenant)) return; // once per connection
-    this.#caughtUp.add(tenant);
-    for (const sum of this.#world.store.sums(this.id, round)) this.#sendOpened(tenant, sum);
+    if (!this.#telling.catchesUp(tenant)) return;
+    this.#telling.openedSince(tenant, round);
     const note = this.#witnessedNote();
-    if (note !== undefined) this.#world.send(tenant, { type: 'witnessed', task: this.id, note });
+    if (note !== undefined) this.#telling.witnessed(tenant, note);
     this.#endFor([tenant], 'finished', '');
-  }
-
-  #sendPlan(tenant: TenantId): void {
-    const { work } = this.plan.settings;
-    const parameters = work.kind === 'evaluate' ? this.#world.store.parameters(work.parameters)! : new Uint8Array(0);
-    this.#world.send(tenant, { type: 'plan', plan: planText(this.plan), signature: this.signature, parameters });
   }
 
   #takeUp(facts: readonly TaskFact[]): Progress {
@@ -295,7 +266,7 @@ export class Conductor {
   }
 
   #apply(tenant: TenantId, about: string, facts: readonly TaskFact[] | string): void {
-    if (typeof facts === 'string') this.#world.send(tenant, { type: 'refused', about, reason: facts });
+    if (typeof facts === 'string') this.#telling.refused(tenant, about, facts);
     else if (facts.length > 0) this.#commit(facts);
   }
 
@@ -337,7 +308,7 @@ export class Conductor {
     const total = this.#protocol.vectorBytes(name, shapeOf(this.plan));
     if (!this.#uploads.take(place, tenant, part, total) || part.at + part.bytes.length === total) return;
     const length = this.#uploads.held(place, tenant);
-    this.#world.send(tenant, { type: 'have', task: this.id, ...place, length });
+    this.#telling.have(tenant, place, length);
   }
 
   #hear(tenant: TenantId, message: Say): void {
@@ -391,7 +362,7 @@ export class Conductor {
   }
 
   #present(): ReadonlySet<TenantId> {
-    return new Set([...this.#world.present()].filter((tenant) => this.#caughtUp.has(tenant)));
+    return this.#telling.present();
   }
 
   #spent(): ReadonlySet<TenantId> {
@@ -486,45 +457,14 @@ export class Conductor {
   #ask({ stage, attempt, tenants, openers, patient }: Extract<Move, { type: 'ask' }>): void {
     this.#commit([inRound({ type: 'asked', stage, attempt, asked: tenants, at: this.#world.clock(), patient })]);
     const state = this.#running();
-    for (const tenant of tenants) this.#sendAsk(state, tenant, stage, attempt, openers);
-  }
-
-  #sendAsk(state: Running, tenant: TenantId, stage: number, attempt: number, openers: readonly TenantId[]): void {
-    this.#world.send(tenant, {
-      type: 'ask',
-      task: this.id,
-      epoch: state.epoch,
-      round: roundNumber(state),
-      stage: stagesOf(state, this.#rules)[stage]!.name,
-      attempt,
-      model: state.keyed ? state.model : '',
-      head: state.keyed ? state.roundHead : state.epochHead,
-      members: [...state.members],
-      openers: [...openers],
-      heard: this.#hearing.before(state, stage, tenant),
-      have: this.#held(state, stage, attempt, tenant),
-    });
-  }
-
-  #held(state: Running, stage: number, attempt: number, tenant: TenantId): number {
-    const { name } = stagesOf(state, this.#rules)[stage]!;
-    const hasVector = this.#protocol.vectorBytes(name, shapeOf(this.plan)) > 0;
-    return hasVector ? this.#uploads.held(placeOf(state, name, attempt), tenant) : 0;
+    for (const tenant of tenants) this.#telling.ask(tenant, state, { stage, attempt, openers });
   }
 
   async #concludeKeying(stage: Stage): Promise<void> {
     await this.#epochOf(this.#running()).keyed(this.#heard(stage.name));
     this.#commit([inRound({ type: 'concluded' })]);
-    for (const tenant of this.#running().members) if (this.#caughtUp.has(tenant)) this.#sendKeyed(tenant);
-  }
-
-  #sendKeyed(tenant: TenantId): void {
     const state = this.#running();
-    const last = this.#protocol.keying.at(-1);
-    if (last === undefined || !state.keyed) return;
-    const said = this.#hearing.said({ epoch: state.epoch, round: 0, stage: last.name, attempt: 1 });
-    const heard = [...said.values()].map((statement) => relayTo(tenant, statement));
-    this.#world.send(tenant, { type: 'keyed', task: this.id, epoch: state.epoch, heard });
+    for (const tenant of state.members) if (this.#telling.caughtUp.has(tenant)) this.#telling.keyed(tenant, state);
   }
 
   /** The charge is in the ledger before anyone is asked to open, and before the coordinator opens anything itself. */
@@ -562,8 +502,7 @@ export class Conductor {
     this.#progress = progress;
     this.lastContributions = contributions.size;
     // who has not caught up since it connected gets this one with the others it missed
-    const message = { type: 'opened', task: this.id, ...opened } as const;
-    for (const tenant of this.#running().accepted) if (this.#caughtUp.has(tenant)) this.#world.send(tenant, message);
+    this.#telling.opened(this.#running().accepted, opened);
   }
 
   #prepared(state: Running): Map<TenantId, Statement>[] {
@@ -571,26 +510,21 @@ export class Conductor {
     return before.map(({ name }) => this.#hearing.said(placeOf(state, name, 1)));
   }
 
-  #sendOpened(tenant: TenantId, opened: StoredSum): void {
-    this.#world.send(tenant, { type: 'opened', task: this.id, ...opened });
-  }
-
   /** A tenant that was away takes in what was opened meanwhile, and is asked again what it may have missed. */
   #catchUp(tenant: TenantId, round: number): void {
     const state = this.#state;
     if (!('accepted' in state) || !state.accepted.includes(tenant)) return;
-    if (this.#caughtUp.has(tenant)) return; // once per connection
-    this.#caughtUp.add(tenant);
+    if (!this.#telling.catchesUp(tenant)) return;
     const note = this.#witnessedNote() ?? this.#world.witnessed(this.#entry, this.plan);
-    if (note !== undefined) this.#world.send(tenant, { type: 'witnessed', task: this.id, note });
+    if (note !== undefined) this.#telling.witnessed(tenant, note);
     if (state.phase !== 'running') return;
-    for (const sum of this.#world.store.sums(this.id, round)) this.#sendOpened(tenant, sum);
-    this.#sendKeyed(tenant); // between rounds too: the next one asks only whom it finds with keys
+    this.#telling.openedSince(tenant, round);
+    this.#telling.keyed(tenant, state); // between rounds too: the next one asks only whom it finds with keys
     if (state.conversation?.phase !== 'asking') return;
     const { asked, said, stage, attempt } = state.conversation;
     if (!asked.includes(tenant) || said.has(tenant)) return;
     const opens = stagesOf(state, this.#rules)[stage]!.gate === 'open';
-    this.#sendAsk(state, tenant, stage, attempt, opens ? asked : []);
+    this.#telling.ask(tenant, state, { stage, attempt, openers: opens ? asked : [] });
   }
 
   /** The ledger says that the task is complete; its result counts, and is handed out, when the quorum has cosigned that. */
@@ -622,7 +556,7 @@ export class Conductor {
     this.#epoch = undefined;
     this.#hearing.forget();
     this.#uploads.forget();
-    for (const tenant of tenants) this.#world.send(tenant, { type: 'over', task: this.id, outcome, reason });
+    this.#telling.over(tenants, outcome, reason);
   }
 
   #running(): Running {

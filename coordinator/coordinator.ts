@@ -19,7 +19,7 @@ import {
 } from '../aggregation/wire.ts';
 import { WireRefused } from '../aggregation/wire-check.ts';
 import { NO_TASK } from '../privacy/ledger.ts';
-import { Conductor, type Unsent, type World } from './conductor.ts';
+import { Conductor } from './conductor.ts';
 import { type Counted, openCounting } from './counting.ts';
 import { type Enrolment, EnrolmentRefused, openEnrolment } from './enrolment.ts';
 import type { EventStore } from './event-store.ts';
@@ -28,6 +28,7 @@ import { openMembers } from './members.ts';
 import { type Notices, openNotices } from './notices.ts';
 import { recordProposal } from './proposal.ts';
 import { openWitnessing } from './witnessing.ts';
+import type { Unsent, World } from './world.ts';
 
 /**
  * The server of a federation: who is connected, which tasks run, what the ledger says.
@@ -352,7 +353,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
       for (const { link, since } of strangers) if (clock() - since >= GREETING_MS) link.close();
       for (const conductor of conductors.values()) {
         if (!conductor.isOver) await conductor.tick();
-        conductor.sweep();
+        await conductor.sweep();
       }
       if (waitForWitnesses()) askWitnesses(); // other tasks may have made the ledger grow since
       witnessing.keep();
