@@ -91,6 +91,17 @@ describe('a signed plan that promises what its settings do not give is declined'
     );
     expectRefused(outcome, /the roster does not list this tenant/);
   });
+  test('a roster in which one tenant counts twice: its name, its key, or its key written otherwise', async () => {
+    const name = await planInstead((plan) => set(plan, 'roster', [...plan.roster, plan.roster.at(-1)]));
+    expectRefused(name, /a tenant is listed twice/);
+    const doubled = (key: (key: string) => string) => (plan: Plan) => {
+      const [bob, cleo] = ['bob', 'cleo'].map((who) => plan.roster.find(({ tenant }) => tenant === who)!);
+      set(cleo!, 'key', key(bob!.key));
+    };
+    expectRefused(await planInstead(doubled((key) => key)), /two tenants share one key/);
+    const written = await planInstead(doubled((key) => key.toUpperCase()));
+    expect(written.end).toMatchObject({ type: 'left', reason: expect.stringMatching(/not a plan .*roster/) });
+  });
   test('a plan of another federation', async () => {
     expectRefused(await planInstead((plan) => set(plan, 'federation', 'a'.repeat(64))), /another federation/);
   });

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { deflateRawSync } from 'node:zlib';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
@@ -99,6 +102,23 @@ describe('a stranger', () => {
     second.stranger.raw(new Uint8Array(MAX_FRAME.fromClient + 1));
     await until(() => second.stranger.closed !== undefined, 'the end');
     expect(second.stranger.closed!.code).not.toBe(1000);
+  });
+
+  test('is granted no compression, however it asks: a bomb is as long as what it sends', async () => {
+    const { server } = await greeted();
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/federation`, { perMessageDeflate: true });
+    const gone = once(socket, 'close');
+    socket.on('error', () => {});
+    await once(socket, 'open');
+    expect(socket.extensions).toBe('');
+    // a binary frame that says it is compressed all the same (RFC 7692 §6: RSV1), masked with zeros
+    const bomb = deflateRawSync(Buffer.alloc(60_000));
+    const { _socket: raw } = socket as unknown as { _socket: Socket };
+    raw.write(Buffer.concat([Buffer.of(0x80 | 0x40 | 0x02, 0x80 | bomb.length, 0, 0, 0, 0), bomb]));
+    const [code] = (await gone) as [number];
+    expect(code).toBe(1002); // RFC 6455 §5.2: a reserved bit without an extension
+    expect(bomb.length).toBeLessThan(126);
+    expect(server.coordinator.present().size).toBe(0);
   });
 
   const greetings: readonly [what: string, message: (hello: Hello) => FromClient, why: string][] = [
