@@ -2,7 +2,7 @@ import { type Plan, planDigest, planText, roundsOf, taskId } from '../aggregatio
 import { planEntry } from '../aggregation/plan-entry.ts';
 import { begin, progressHash } from '../aggregation/progress.ts';
 import { vectorBytes } from '../aggregation/wire.ts';
-import type { World } from './conductor.ts';
+import type { World } from './world.ts';
 
 /** A new task: the plan signed, its start parameters stored, its plan entry in the ledger, all in one transaction. */
 export function recordProposal(

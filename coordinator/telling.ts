@@ -1,0 +1,128 @@
+import { type Plan, planText, shapeOf, taskId } from '../aggregation/plan.ts';
+import { protocolNamed } from '../aggregation/protocols.ts';
+import type { TenantId } from '../aggregation/secure-sum.ts';
+import { relayTo } from '../aggregation/transcript.ts';
+import type { BodyPlace, StoredSum } from './event-store.ts';
+import { type Hearing, placeOf, roundNumber } from './hearing.ts';
+import { type Running, stagesOf, type TaskRules } from './task.ts';
+import type { Uploads } from './uploads.ts';
+import type { World } from './world.ts';
+
+/**
+ * What tenants are told of one task, message by message. Everything it promises is on disk by then (`conductor.ts`).
+ *
+ * A tenant that connects has first to catch up: it accepts, saying what it has taken in, and is sent what it missed. Until
+ * then it is asked nothing.
+ */
+export class Telling {
+  readonly #plan: Plan;
+  readonly #task: string;
+  readonly #rules: TaskRules;
+  readonly #hearing: Hearing;
+  readonly #uploads: Uploads;
+  readonly #world: World;
+  readonly #caughtUp = new Set<TenantId>();
+
+  constructor(plan: Plan, rules: TaskRules, hearing: Hearing, uploads: Uploads, world: World) {
+    this.#plan = plan;
+    this.#task = taskId(plan);
+    this.#rules = rules;
+    this.#hearing = hearing;
+    this.#uploads = uploads;
+    this.#world = world;
+  }
+
+  /** Tenants that have accepted over the connection they have now. */
+  get caughtUp(): ReadonlySet<TenantId> {
+    return this.#caughtUp;
+  }
+
+  /** Those of them that are there. */
+  present(): ReadonlySet<TenantId> {
+    return new Set([...this.#world.present()].filter((tenant) => this.#caughtUp.has(tenant)));
+  }
+
+  /** @returns whether it had not caught up before: once per connection */
+  catchesUp(tenant: TenantId): boolean {
+    if (this.#caughtUp.has(tenant)) return false;
+    this.#caughtUp.add(tenant);
+    return true;
+  }
+
+  /** It has another connection, or takes no further part. */
+  forget(tenant: TenantId): void {
+    this.#caughtUp.delete(tenant);
+  }
+
+  plan(tenant: TenantId, signature: Uint8Array): void {
+    const { work } = this.#plan.settings;
+    const parameters = work.kind === 'evaluate' ? this.#world.store.parameters(work.parameters)! : new Uint8Array(0);
+    this.#world.send(tenant, { type: 'plan', plan: planText(this.#plan), signature, parameters });
+  }
+
+  ask(
+    tenant: TenantId,
+    state: Running,
+    { stage, attempt, openers }: { stage: number; attempt: number; openers: readonly TenantId[] },
+  ): void {
+    const { name } = stagesOf(state, this.#rules)[stage]!;
+    this.#world.send(tenant, {
+      type: 'ask',
+      task: this.#task,
+      epoch: state.epoch,
+      round: roundNumber(state),
+      stage: name,
+      attempt,
+      model: state.keyed ? state.model : '',
+      head: state.keyed ? state.roundHead : state.epochHead,
+      members: [...state.members],
+      openers: [...openers],
+      heard: this.#hearing.before(state, stage, tenant),
+      have: this.#held(placeOf(state, name, attempt), tenant),
+    });
+  }
+
+  /** Of a vector that was begun before: it goes on from there. */
+  #held(place: BodyPlace, tenant: TenantId): number {
+    const hasVector =
+      protocolNamed(this.#plan.settings.secureSum.protocol).vectorBytes(place.stage, shapeOf(this.#plan)) > 0;
+    return hasVector ? this.#uploads.held(place, tenant) : 0;
+  }
+
+  have(tenant: TenantId, place: BodyPlace, length: number): void {
+    this.#world.send(tenant, { type: 'have', task: this.#task, ...place, length });
+  }
+
+  /** What was said in the last keying stage, where there is one. */
+  keyed(tenant: TenantId, state: Running): void {
+    const last = this.#rules.protocol.keying.at(-1);
+    if (last === undefined || !state.keyed) return;
+    const said = this.#hearing.said({ epoch: state.epoch, round: 0, stage: last.name, attempt: 1 });
+    const heard = [...said.values()].map((statement) => relayTo(tenant, statement));
+    this.#world.send(tenant, { type: 'keyed', task: this.#task, epoch: state.epoch, heard });
+  }
+
+  /** To all that have caught up; the others get it with what else they missed. One message: it is as long as the model. */
+  opened(tenants: readonly TenantId[], sum: StoredSum): void {
+    const message = { type: 'opened', task: this.#task, ...sum } as const;
+    for (const tenant of tenants) if (this.#caughtUp.has(tenant)) this.#world.send(tenant, message);
+  }
+
+  /** Every sum opened after `round`. */
+  openedSince(tenant: TenantId, round: number): void {
+    for (const sum of this.#world.store.sums(this.#task, round))
+      this.#world.send(tenant, { type: 'opened', task: this.#task, ...sum });
+  }
+
+  witnessed(tenant: TenantId, note: string): void {
+    this.#world.send(tenant, { type: 'witnessed', task: this.#task, note });
+  }
+
+  refused(tenant: TenantId, about: string, reason: string): void {
+    this.#world.send(tenant, { type: 'refused', about, reason });
+  }
+
+  over(tenants: readonly TenantId[], outcome: 'finished' | 'stopped', reason: string): void {
+    for (const tenant of tenants) this.#world.send(tenant, { type: 'over', task: this.#task, outcome, reason });
+  }
+}

@@ -1,0 +1,31 @@
+import type { Plan } from '../aggregation/plan.ts';
+import type { TenantId } from '../aggregation/secure-sum.ts';
+import type { FromCoordinator } from '../aggregation/wire.ts';
+import type { Counted } from './counting.ts';
+import type { EventStore } from './event-store.ts';
+import type { LedgerLog } from './ledger-log.ts';
+
+/** What a task has of the coordinator it runs in. */
+export interface World {
+  readonly store: EventStore;
+  readonly ledger: LedgerLog;
+  /** Unix milliseconds */
+  readonly clock: () => number;
+  /** tenants with a live connection */
+  present(): ReadonlySet<TenantId>;
+  /** Sends to a tenant if it is connected, with the ledger entries it has not seen. */
+  send(tenant: TenantId, message: Unsent): void;
+  /** Asks every tenant there to cosign the ledger as it is now. */
+  askWitnesses(): void;
+  /** Where a pool of a tenant stands, counted here and stated by it; undefined before it stated anything. */
+  counted(tenant: TenantId, pool: string): Counted | undefined;
+  /** The first note over ledger entry `seq` that the plan's quorum has cosigned. */
+  witnessed(seq: number, plan: Plan): string | undefined;
+  /** Told after every change that someone may want to show. */
+  changed(task: string): void;
+  /** Something is broken that no retry mends; the task has been stopped. Names no secret. */
+  failed(task: string, error: unknown): void;
+}
+
+/** A message to a tenant, before the ledger news for that tenant are put in. */
+export type Unsent = FromCoordinator extends infer M ? (M extends { ledger: unknown } ? Omit<M, 'ledger'> : M) : never;
