@@ -28,7 +28,8 @@ const CIPHERTEXT_BYTES = 1088;
 const X25519_BYTES = 32;
 
 /** How tenants of such a sum agree. */
-export const keyAgreementOf = ({ keyAgreement = 'x25519' }: SumShape): KeyAgreement => keyAgreement;
+export const keyAgreementOf = ({ keyAgreement = 'x25519' }: Pick<SumShape, 'keyAgreement'>): KeyAgreement =>
+  keyAgreement;
 
 /** Bytes of a public key. */
 export const publicKeyBytes = (kind: KeyAgreement): number =>

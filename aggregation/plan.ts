@@ -21,7 +21,7 @@ import {
 } from '../privacy/guarantee.ts';
 import { samplingRate } from '../privacy/poisson.ts';
 import { protocolNamed } from './protocols.ts';
-import { KEY_AGREEING_SUMS, KEY_AGREEMENTS, SECURE_SUMS, type SecureSumName, type SumShape } from './secure-sum.ts';
+import { KEY_AGREEMENTS, SECURE_SUMS, type SecureSumName, type SumShape } from './secure-sum.ts';
 import { digest, sha256 } from './transcript.ts';
 
 /**
@@ -105,7 +105,7 @@ export const settingsSchema = z.strictObject({
     minCohort: count,
     /** tenants that may collude with the coordinator, c */
     colluders: z.int().min(0),
-    /** of `masking` and `lattice-mask`: how tenants agree on the secrets behind their masks; X25519 when left out */
+    /** how tenants agree on the secrets behind their masks; X25519 when left out. With ML-KEM, `threshold-he` has smaller keys too */
     keyAgreement: z.enum(KEY_AGREEMENTS).exactOptional(),
   }),
   timing: z
@@ -359,7 +359,7 @@ function checkProtocol(settings: Settings['secureSum'], tenants: number, thresho
       `${tenants - minCohort} tenants may be missing and ${colluders} collude: only ${needed} openers outnumber them, and ${protocol} has ${among}; raise it`,
     );
   // settings that promise what the protocol does not do would be believed
-  if (keyAgreement !== undefined && !KEY_AGREEING_SUMS.includes(protocol))
+  if (keyAgreement !== undefined && protocol === 'plain')
     throw new PlanRefused(
       'secureSum.keyAgreement',
       `is ${keyAgreement}, and ${protocol} does not take it; leave it out`,

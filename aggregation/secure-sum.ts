@@ -49,8 +49,6 @@ export interface SecureSum {
 export const PROTECTING_SUMS = ['threshold-he', 'masking', 'lattice-mask'] as const;
 export const SECURE_SUMS = [...PROTECTING_SUMS, 'plain'] as const;
 export type SecureSumName = (typeof SECURE_SUMS)[number];
-/** Those whose plan may say how tenants agree on secrets. */
-export const KEY_AGREEING_SUMS: readonly SecureSumName[] = ['masking', 'lattice-mask'];
 
 /** A tenant's name in the roster; [a-z0-9-], 1 to 32 characters. */
 export type TenantId = string;

@@ -4,7 +4,7 @@ import canonicalize from 'canonicalize';
 import { z } from 'zod';
 import { fingerprint } from '../aggregation/identity.ts';
 import { coalitionShares, type Plan, poolOf } from '../aggregation/plan.ts';
-import { KEY_AGREEING_SUMS, KEY_AGREEMENTS, SECURE_SUMS, type TenantId } from '../aggregation/secure-sum.ts';
+import { KEY_AGREEMENTS, SECURE_SUMS, type TenantId } from '../aggregation/secure-sum.ts';
 import { type FeatureSchema, featureSchema } from '../models/schema.ts';
 import { limits } from '../privacy/budget.ts';
 
@@ -109,8 +109,8 @@ export function objection(policy: Policy, plan: Plan): string | undefined {
   if (!accept.work.includes(work.kind)) return `tasks of kind "${work.kind}" are not accepted`;
   if (!accept.secureSum.includes(secureSum.protocol)) return `the secure sum "${secureSum.protocol}" is not accepted`;
   const { keyAgreement = 'x25519' } = secureSum;
-  if (KEY_AGREEING_SUMS.includes(secureSum.protocol) && accept.keyAgreement?.includes(keyAgreement) === false)
-    return `masks with keys agreed by "${keyAgreement}" are not accepted`;
+  if (secureSum.protocol !== 'plain' && accept.keyAgreement?.includes(keyAgreement) === false)
+    return `keys agreed by "${keyAgreement}" are not accepted`;
   if (!accept.mode.includes(privacy.mode)) return `the mode "${privacy.mode}" is not accepted`;
   if (plan.derived.epsilon.coalition > accept.maxEpsilon)
     return `coalition ε ${plan.derived.epsilon.coalition.toFixed(3)} is above ${accept.maxEpsilon}`;

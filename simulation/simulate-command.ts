@@ -1,7 +1,6 @@
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { PlanRefused, roundsOf, type Settings, unitOf } from '../aggregation/plan.ts';
 import { released } from '../aggregation/progress.ts';
-import { KEY_AGREEING_SUMS } from '../aggregation/secure-sum.ts';
 import { RowsUnreadable, readSnapshot } from '../client/rows.ts';
 import type { Conductor } from '../coordinator/conductor.ts';
 import { readSettings } from '../coordinator/settings-file.ts';
@@ -82,7 +81,7 @@ function adapted(settings: Settings, { tenants, secureSum }: SimulateOptions): {
     notes.push(
       `minCohort ${minCohort} does not fit ${tenants} tenants: taken as ${cohort.minCohort}, with ${cohort.colluders} colluders`,
     );
-  const agreement = keyAgreement === undefined || !KEY_AGREEING_SUMS.includes(protocol) ? {} : { keyAgreement };
+  const agreement = keyAgreement === undefined || protocol === 'plain' ? {} : { keyAgreement };
   // in one process nobody watches the clock from outside
   const timing = { ...settings.timing, uploadEveryMs: 1 };
   return { settings: { ...settings, secureSum: { protocol, ...cohort, ...agreement }, timing }, notes };

@@ -32,7 +32,7 @@ export function commonPolynomial(ring: RingKernels, occasion: Uint8Array, index:
   return ring.uniform(hashed(seed, 4 * POLYNOMIAL_WORDS + SPARE_BYTES));
 }
 
-/** For residues drawn again, each needed with probability below 2^−30; 64 of them never are. */
+/** For residues drawn again, each needed with probability below 2^−27; 64 of them never are. */
 const SPARE_BYTES = 64 * 8;
 
 function hashed(seed: Uint8Array, length: number): ByteSource {

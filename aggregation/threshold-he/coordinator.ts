@@ -11,7 +11,7 @@ import { asHeard, vectorOf } from '../stored-vector.ts';
 import type { Arithmetic } from './arithmetic.ts';
 import { committeeFor, committeeOf } from './committee.ts';
 import { gather, HEADER_BYTES, NONCE_BYTES, sumHashOf } from './contribution.ts';
-import { DEALT_BYTES } from './keying.ts';
+import { dealtBytes } from './keying.ts';
 import { layoutOf } from './layout.ts';
 import { arePolynomials, openedSum } from './opening.ts';
 
@@ -100,7 +100,7 @@ function malformed(
   const { open, sealed, vector } = said;
   if (open.length !== expected) return `${stage.name} is ${expected} bytes, got ${open.length}`;
   if (stage.name !== 'deal' && sealed.size > 0) return `${stage.name} seals nothing`;
-  const letters = [offerBytes(kind), offerBytes(kind) + DEALT_BYTES] as const;
+  const letters = [offerBytes(kind), offerBytes(kind) + dealtBytes(ring.ring)] as const;
   for (const [to, { length }] of sealed) {
     if (!members.includes(to)) return `${to} is no member`;
     if (length === 0 || !letters.includes(length)) return `a dealt share is ${letters[1]} bytes, got ${length}`;

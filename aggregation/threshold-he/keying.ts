@@ -1,5 +1,6 @@
 import { randomBytes, randomFillSync } from 'node:crypto';
 import type { ByteSource, RingKernels } from '../kernels/kernels.ts';
+import { packedBytes, type Ring } from '../kernels/rings.ts';
 import { hkdf, SEAL_BYTES, sealWith, unsealWith } from '../key-agreement.ts';
 import { connectedDegree, neighbours } from '../neighbours.ts';
 import { keyAgreementOf, offerBytes, pairKey, publicKeyBytes } from '../pair-key.ts';
@@ -15,7 +16,6 @@ import { digest } from '../transcript.ts';
 import type { Arithmetic } from './arithmetic.ts';
 import { committeeFor, committeeOf } from './committee.ts';
 import { type OwnKey, ownKey } from './own-key.ts';
-import { PACKED_BYTES } from './parameters.ts';
 import type { Polynomial } from './polynomial.ts';
 import { deal } from './shamir.ts';
 
@@ -54,7 +54,7 @@ export interface Keying {
 }
 
 /** Bytes of one sealed share of a key. */
-export const DEALT_BYTES: number = PACKED_BYTES + SEAL_BYTES;
+export const dealtBytes = (ring: Ring): number => packedBytes(ring) + SEAL_BYTES;
 
 const NOTHING: Said['sealed'] = new Map();
 
@@ -69,12 +69,17 @@ interface Met {
   readonly neighbours: readonly TenantId[];
 }
 
-export function keying(context: EpochContext, arithmetic: Pick<Arithmetic, 'seal' | 'ring'>): Keying {
+/** @param seed - 32 uniform bytes, of which the pair secrets are made; overwritten once they are */
+export function keying(
+  context: EpochContext,
+  arithmetic: Pick<Arithmetic, 'seal' | 'ring'>,
+  seed: Uint8Array = new Uint8Array(randomBytes(32)),
+): Keying {
   const { me, shape, transcript } = context;
   const kind = keyAgreementOf(shape);
-  const seed = new Uint8Array(randomBytes(32));
   const agreement = pairKey(seed, kind, digest('parley/threshold-he/pair-key/v1', transcript));
   const { ring } = arithmetic;
+  const shareBytes = dealtBytes(ring.ring);
   const own = ownKey(arithmetic);
   const secrets = new Map<TenantId, Uint8Array>();
   const dealt = new Map<TenantId, Polynomial>();
@@ -132,9 +137,13 @@ export function keying(context: EpochContext, arithmetic: Pick<Arithmetic, 'seal
       for (const [from, { sealed = new Uint8Array(0) }] of heard) {
         if (from === me) continue;
         const offered = offers(from, me) ? offerBytes(kind) : 0;
-        const expected = offered + (holdsShares(me) ? DEALT_BYTES : 0);
+        const expected = offered + (holdsShares(me) ? shareBytes : 0);
         if (sealed.length !== expected) {
-          throw new ProtocolBroken(`sealed ${sealed.length} bytes to this tenant, not ${expected}`, from);
+          const nothing = sealed.length === 0;
+          throw new ProtocolBroken(
+            nothing ? 'no share of its key was sent' : 'the share of its key does not open',
+            from,
+          );
         }
         if (!offers(from, me)) continue;
         const shared = agreement.take(keys.get(from)!, sealed.subarray(0, offered));
@@ -234,7 +243,7 @@ function letter(secret: Uint8Array, identity: Uint8Array, from: TenantId, to: Te
 }
 
 function sealShare(ring: RingKernels, share: Polynomial, { key, associated }: Letter): Uint8Array {
-  const packed = new Uint8Array(PACKED_BYTES);
+  const packed = new Uint8Array(packedBytes(ring.ring));
   ring.pack(share, packed, 0);
   const sealed = sealWith(key, packed, associated);
   for (const secret of [share, packed, key]) secret.fill(0);

@@ -1,7 +1,7 @@
-import { DEGREE, HE_RING, POLYNOMIAL_WORDS } from '../kernels/rings.ts';
+import { DEGREE, POLYNOMIAL_WORDS, type Ring } from '../kernels/rings.ts';
 
 /**
- * A polynomial modulo q as the kernels of `heRing` take it: 4096 residues modulo q₀, then 4096 modulo q₁, each a
+ * A polynomial modulo q as the kernels of `heRing` and `heRing101` take it: 4096 residues modulo q₀, then 4096 modulo q₁, each a
  * little-endian pair of 32-bit words. In memory this is, byte for byte, what SEAL keeps. It is in coefficients or in
  * NTT form; who holds one knows which.
  */
@@ -23,5 +23,5 @@ export function constant(residues: readonly bigint[]): Polynomial {
 }
 
 /** An integer as a constant polynomial, in NTT form. */
-export const integer = (value: bigint): Polynomial =>
-  constant(HE_RING.primes.map(({ value: q }) => ((value % q) + q) % q));
+export const integer = (value: bigint, { primes }: Ring): Polynomial =>
+  constant(primes.map(({ value: q }) => ((value % q) + q) % q));

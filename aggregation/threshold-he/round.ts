@@ -189,6 +189,7 @@ function keyShare(
   const lambda = lagrangeAtZero(
     keys.x.get(context.me)!,
     openers.map((name) => keys.x.get(name)!),
+    ring.ring,
   );
   const share = zero();
   ring.multiplyAdd(share, sum, constant(lambda));

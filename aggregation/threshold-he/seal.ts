@@ -1,5 +1,6 @@
 import type { MainModule, SEALContext } from 'node-seal/allows';
-import { DEGREE, HE_RING, POLYNOMIAL_WORDS, SLOT_MODULUS } from '../kernels/rings.ts';
+import { DEGREE, POLYNOMIAL_WORDS } from '../kernels/rings.ts';
+import type { Profile } from './parameters.ts';
 import type { Polynomial } from './polynomial.ts';
 
 /**
@@ -36,23 +37,28 @@ const NTT_FLAG = 48;
 const PLAINTEXT_HEADER = 88;
 const POLYNOMIAL_BYTES = 4 * POLYNOMIAL_WORDS;
 
-let shared: Promise<Seal> | undefined;
+const shared = new Map<Profile, Promise<Seal>>();
+let module: Promise<MainModule> | undefined;
 
-/** SEAL, started once for the process. @throws Error when it does not run here or its parameters are not ours */
-export function startSeal(): Promise<Seal> {
-  shared ??= import('node-seal/allows')
-    .then((module) => module.initialize())
-    .then((seal) => guard(() => start(seal)))
+/** SEAL, started once for the process and each profile. @throws Error when it does not run here or its parameters are not ours */
+export function startSeal(profile: Profile): Promise<Seal> {
+  const running = shared.get(profile);
+  if (running) return running;
+  module ??= import('node-seal/allows').then((seal) => seal.initialize());
+  const started = module
+    .then((seal) => guard(() => start(seal, profile)))
     .catch((cause) => {
-      shared = undefined;
+      shared.delete(profile);
+      module = undefined;
       throw new Error('node-seal does not start; it needs Node 22.18 or newer on a little-endian machine', { cause });
     });
-  return shared;
+  shared.set(profile, started);
+  return started;
 }
 
-function start(seal: MainModule): Seal {
+function start(seal: MainModule, profile: Profile): Seal {
   if (new Uint8Array(Uint32Array.of(1).buffer)[0] !== 1) throw new Error('this machine is big-endian');
-  const context = makeContext(seal);
+  const context = makeContext(seal, profile);
   const { zeroKey, encryptor, ciphertextBytes } = makeObjects(seal, context);
   const encoder = new seal.BatchEncoder(context);
   // BGV decryption of (phase, 0) is "centre modulo q, then modulo t" under whatever key
@@ -87,18 +93,18 @@ function start(seal: MainModule): Seal {
   };
 }
 
-function makeContext(seal: MainModule): SEALContext {
+function makeContext(seal: MainModule, { ring, slots }: Profile): SEALContext {
   const parameters = new seal.EncryptionParameters(seal.SchemeType.bgv);
-  const bits = HE_RING.primes.map((prime) => prime.bits);
+  const bits = ring.primes.map((prime) => prime.bits);
   const primes = seal.CoeffModulus.Create(DEGREE, Int32Array.from(bits));
   parameters.setPolyModulusDegree(DEGREE);
   parameters.setCoeffModulus(primes);
-  parameters.setPlainModulus(seal.PlainModulus.Batching(DEGREE, 48));
+  parameters.setPlainModulus(seal.PlainModulus.Batching(DEGREE, slots.bits));
   const context = new seal.SEALContext(parameters, false, seal.SecLevelType.tc128);
   const same =
     context.parametersSet() &&
-    HE_RING.primes.every((prime, i) => primes.get(i)?.value() === prime.value) &&
-    parameters.plainModulus().value() === BigInt(SLOT_MODULUS);
+    ring.primes.every((prime, i) => primes.get(i)?.value() === prime.value) &&
+    parameters.plainModulus().value() === BigInt(slots.value);
   if (!same) throw new Error('SEAL chose other primes than kernels/rings.ts states');
   return context;
 }

@@ -1,5 +1,5 @@
 import type { ByteSource, RingKernels } from '../kernels/kernels.ts';
-import { HE_RING, type RingPrime } from '../kernels/rings.ts';
+import type { Ring, RingPrime } from '../kernels/rings.ts';
 import { MOST_MEMBERS } from './parameters.ts';
 import { integer, type Polynomial } from './polynomial.ts';
 
@@ -16,7 +16,7 @@ export function deal(ring: RingKernels, secret: Polynomial, { threshold, xs, ran
       throw new RangeError(`x must be in 1…${MOST_MEMBERS}, got ${x}`);
   }
   const hiding = Array.from({ length: threshold - 1 }, () => ring.uniform(random));
-  const shares = xs.map((x) => evaluate(ring, [secret, ...hiding], integer(BigInt(x))));
+  const shares = xs.map((x) => evaluate(ring, [secret, ...hiding], integer(BigInt(x), ring.ring)));
   for (const polynomial of hiding) polynomial.fill(0);
   return shares;
 }
@@ -41,8 +41,8 @@ function evaluate(ring: RingKernels, coefficients: readonly Polynomial[], x: Pol
   return value;
 }
 
-/** λ with secret = Σ λ(x)·share(x) over `xs`, modulo each prime. `x` is one of `xs`. */
-export function lagrangeAtZero(x: number, xs: readonly number[]): bigint[] {
+/** λ with secret = Σ λ(x)·share(x) over `xs`, modulo each prime of the ring. `x` is one of `xs`. */
+export function lagrangeAtZero(x: number, xs: readonly number[], { primes }: Ring): bigint[] {
   let numerator = 1n;
   let denominator = 1n;
   for (const other of xs) {
@@ -51,7 +51,7 @@ export function lagrangeAtZero(x: number, xs: readonly number[]): bigint[] {
     denominator *= BigInt(other - x);
   }
   const modulo = ({ value }: RingPrime): bigint => (positive(numerator, value) * inverse(denominator, value)) % value;
-  return HE_RING.primes.map(modulo);
+  return primes.map(modulo);
 }
 
 const positive = (value: bigint, modulus: bigint): bigint => ((value % modulus) + modulus) % modulus;

@@ -1,7 +1,6 @@
 import { type EpochContext, ProtocolBroken, type TenantEpoch } from '../secure-sum.ts';
 import type { Arithmetic } from './arithmetic.ts';
 import { type EpochKeys, type Keying, keying } from './keying.ts';
-import { MOST_OPENED } from './parameters.ts';
 import { tenantRound } from './round.ts';
 
 /**
@@ -12,7 +11,7 @@ import { tenantRound } from './round.ts';
 export function tenantEpoch(
   context: EpochContext,
   arithmetic: Arithmetic,
-  mostOpened: number = MOST_OPENED,
+  mostOpened: number = arithmetic.profile.mostOpened,
 ): TenantEpoch {
   const stages: Keying = keying(context, arithmetic);
   const answers = [stages.announce, stages.deal, stages.confirm] as const;

@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { secureRandom } from '../../privacy/random.ts';
 import type { Mask } from '../kernels/kernels.ts';
-import { DEGREE, SLOT_MODULUS } from '../kernels/rings.ts';
+import { DEGREE, packedBytes } from '../kernels/rings.ts';
 import type { Arithmetic } from './arithmetic.ts';
 import { commonPolynomial } from './contribution.ts';
 import type { OwnKey } from './own-key.ts';
-import { AT_ONCE, PACKED_BYTES } from './parameters.ts';
+import { AT_ONCE } from './parameters.ts';
 import { integer, type Polynomial, zero } from './polynomial.ts';
 import { flooding } from './smudge.ts';
 
@@ -51,14 +51,15 @@ export async function openingVector(
     masks,
   }: { readonly share: Polynomial; readonly occasion: Uint8Array; readonly masks: readonly Mask[] },
 ): Promise<Uint8Array> {
-  const { ring } = arithmetic;
+  const { ring, profile } = arithmetic;
+  const timesT = integer(BigInt(profile.slots.value), profile.ring);
   const random = secureRandom();
   try {
     return await packedVector(arithmetic, polynomials, (k) => {
       const opening = zero();
-      const noise = flooding(random);
+      const noise = flooding(random, profile);
       ring.toNtt(noise);
-      ring.multiplyAdd(opening, noise, TIMES_T);
+      ring.multiplyAdd(opening, noise, timesT);
       noise.fill(0);
       ring.multiplyAdd(opening, commonPolynomial(ring, occasion, k), share);
       ring.mask(opening, masks);
@@ -69,16 +70,15 @@ export async function openingVector(
   }
 }
 
-const TIMES_T: Polynomial = integer(BigInt(SLOT_MODULUS));
-
 async function packedVector(
-  { ring }: Arithmetic,
+  { ring, profile }: Arithmetic,
   polynomials: number,
   make: (index: number) => Polynomial,
 ): Promise<Uint8Array> {
-  const vector = new Uint8Array(PACKED_BYTES * polynomials);
+  const bytes = packedBytes(profile.ring);
+  const vector = new Uint8Array(bytes * polynomials);
   for (let k = 0; k < polynomials; k++) {
-    ring.pack(make(k), vector, k * PACKED_BYTES);
+    ring.pack(make(k), vector, k * bytes);
     if (k % AT_ONCE === AT_ONCE - 1) await setImmediate();
   }
   return vector;

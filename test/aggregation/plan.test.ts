@@ -240,10 +240,10 @@ describe('a plan that cannot be is refused by the name of the setting:', () => {
     ],
     [
       'ML-KEM where it protects nothing',
-      { ...churnSettings, secureSum: { ...secureSum, keyAgreement: 'x25519-ml-kem-768' } },
+      { ...churnSettings, secureSum: { ...secureSum, protocol: 'plain', keyAgreement: 'x25519-ml-kem-768' } },
       rosterOf(5),
       'secureSum.keyAgreement',
-      'threshold-he does not take it',
+      'plain does not take it',
     ],
     [
       'more tenants that may be missing, or collude, than a committee of threshold encryption outnumbers',

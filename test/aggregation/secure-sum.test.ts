@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { largestInLane } from '../../aggregation/kernels/lanes.ts';
+import { SLOTS_46 } from '../../aggregation/kernels/rings.ts';
 import { latticeMask } from '../../aggregation/lattice-mask/protocol.ts';
 import { masking } from '../../aggregation/masking/protocol.ts';
 import { laneOf } from '../../aggregation/masking/ring.ts';
@@ -12,6 +13,8 @@ import { driveContributions, driveKeying, noised } from '../contracts/secure-sum
 
 secureSumContract(plain, Number.MAX_SAFE_INTEGER);
 for (const bits of [24, 48] as const) secureSumContract(thresholdHe, largestInLane(bits), largestInLane(48));
+for (const bits of [23, 46] as const)
+  secureSumContract(thresholdHe, largestInLane(bits, SLOTS_46), largestInLane(46, SLOTS_46), 'x25519-ml-kem-768');
 for (const bits of [32, 48, 64] as const) secureSumContract(masking, laneOf(bits), laneOf(64));
 for (const bits of [23, 46] as const) secureSumContract(latticeMask, largestInLane(bits), largestInLane(46));
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
   createDeflate,
@@ -9,11 +10,13 @@ import {
 } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { hkdf, sealWith } from '../../aggregation/key-agreement.ts';
+import { pairKey } from '../../aggregation/pair-key.ts';
 import { protocolNamed } from '../../aggregation/protocols.ts';
 import { PROTECTING_SUMS, ProtocolBroken, type SumShape } from '../../aggregation/secure-sum.ts';
 import { inMemory } from '../../aggregation/stored-vector.ts';
 import { arithmetic } from '../../aggregation/threshold-he/arithmetic.ts';
 import { keying } from '../../aggregation/threshold-he/keying.ts';
+import { CLASSICAL } from '../../aggregation/threshold-he/parameters.ts';
 import { digest } from '../../aggregation/transcript.ts';
 import {
   type DrivenRound,
@@ -145,19 +148,23 @@ describe('a dealer', () => {
   const context = { shape: { ...shape, tenants: 2 }, members, transcript: new Uint8Array(32) };
 
   test.each([...blobs.keys()])('that seals %s as the share of its key is named', async (what) => {
-    const tools = await arithmetic();
-    const [honest, rogue] = members.map((me) => keying({ ...context, me }, tools));
-    const announced = new Map([honest!, rogue!].map((one, i) => [members[i]!, one.announce(new Map())]));
-    const dealt = new Map([honest!, rogue!].map((one, i) => [members[i]!, one.deal(heardBy(members[i]!, announced))]));
-    const { open } = rogue!.confirm(heardBy('rogue', dealt));
-    const { secrets, identity } = rogue!.finish(new Map(members.map((name) => [name, { open }])));
+    const tools = await arithmetic(CLASSICAL);
+    const seed = new Uint8Array(randomBytes(32));
+    const pair = pairKey(seed, 'x25519', digest('parley/threshold-he/pair-key/v1', context.transcript));
+    const honest = keying({ ...context, me: 'honest' }, tools);
+    const rogue = keying({ ...context, me: 'rogue' }, tools, seed);
+    const announced = new Map([honest, rogue].map((one, i) => [members[i]!, one.announce(new Map())]));
+    const dealt = new Map([honest, rogue].map((one, i) => [members[i]!, one.deal(heardBy(members[i]!, announced))]));
+    const { open } = rogue.confirm(heardBy('rogue', dealt));
+    const { identity } = rogue.finish(new Map(members.map((name) => [name, { open }])));
     // sealed as it should be: only what is in it is left to be seen
     const associated = digest('parley/threshold-he/dealt/v1', identity, 'rogue', 'honest');
-    const key = hkdf(secrets.get('honest')!, identity, associated, 32);
+    const { secret } = pair.offer(announced.get('honest')!.open)!;
+    const key = hkdf(secret, identity, associated, 32);
     const sealed = new Map([['honest', sealWith(key, blobs.get(what)!, associated)]]);
     const before = held();
     const heard = heardBy('honest', new Map(dealt).set('rogue', { open: new Uint8Array(0), sealed }));
-    expect(() => honest!.confirm(heard)).toThrow(/the share of its key does not open \(tenant rogue\)/);
+    expect(() => honest.confirm(heard)).toThrow(/the share of its key does not open \(tenant rogue\)/);
     expect(held() - before).toBeLessThan(64);
   });
 });

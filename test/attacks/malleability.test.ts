@@ -7,7 +7,7 @@ import { ProtocolBroken, type Received, type TenantId, type TenantRound } from '
 import { asHeard, inMemory } from '../../aggregation/stored-vector.ts';
 import { commonPolynomial, HEADER_BYTES, NONCE_BYTES } from '../../aggregation/threshold-he/contribution.ts';
 import { masksOver } from '../../aggregation/threshold-he/masks.ts';
-import { PACKED_BYTES } from '../../aggregation/threshold-he/parameters.ts';
+import { CLASSICAL, PACKED_BYTES } from '../../aggregation/threshold-he/parameters.ts';
 import { constant, integer, type Polynomial, zero } from '../../aggregation/threshold-he/polynomial.ts';
 import { startSeal } from '../../aggregation/threshold-he/seal.ts';
 import { lagrangeAtZero } from '../../aggregation/threshold-he/shamir.ts';
@@ -32,7 +32,7 @@ import { NO_RECORD, names, noised, receivedFrom } from '../contracts/secure-sum-
  */
 const LANE = largestInLane(48);
 const kernels = await loadKernels();
-const seal = await startSeal();
+const seal = await startSeal(CLASSICAL);
 const DIMENSION = 4096;
 const members = names(5);
 const [victim, honest] = [members[0]!, members[1]!];
@@ -47,7 +47,7 @@ const withPolynomial = ({ open, sealed }: Received, polynomial: Polynomial): Rec
   ring.pack(polynomial, bytes, 0);
   return { open, sealed, vector: inMemory(bytes) };
 };
-const times = (polynomial: Polynomial, factor: bigint): Polynomial => product(polynomial, integer(factor));
+const times = (polynomial: Polynomial, factor: bigint): Polynomial => product(polynomial, integer(factor, HE_RING));
 const centred = (value: number) => {
   const positive = ((value % SLOT_MODULUS) + SLOT_MODULUS) % SLOT_MODULUS;
   return positive > LANE ? positive - SLOT_MODULUS : positive;
@@ -152,7 +152,7 @@ describe('a colluder and the coordinator, below the threshold', () => {
   test('cannot make a share depend on a ciphertext of theirs, and so read a key from it', async () => {
     // against a joint public key, (0, q/32) reads the whole key in one opening; here it is a shift and no more
     const shift = HE_RING.primes.reduce((q, { value }) => q * value, 1n) / 32n;
-    const shifted = integer(shift);
+    const shifted = integer(shift, HE_RING);
     const { fresh, forged } = await newRound((others) => total([polynomialOf(others.get(colluder)!), shifted]));
     const sum = members.reduce(
       (all, name) => all.map((value, i) => value + x.get(name)![i]!),
@@ -262,7 +262,7 @@ describe('a dealer whose shares of its key fit no polynomial', () => {
 
     // the dealer knows its bend: what it sees is the sum, and a multiple of what it made itself
     const known = product(commonPolynomial(ring, occasionOf(contributions), 0), bend);
-    const lambda = lagrangeAtZero(2, [1, 2, 3]);
+    const lambda = lagrangeAtZero(2, [1, 2, 3], HE_RING);
     const phase = total([...contributions.values(), ...shares.values()].map((one) => polynomialOf(one)));
     ring.subtract(phase, product(known, constant(lambda)));
     expect([...decoded48(phase).slice(0, 4)]).toEqual([10, 50, -35, 5 * 2 ** 40]);
@@ -293,7 +293,7 @@ describe('coordinator and colluders that hold every key: threshold and more of t
     const xs = colluders.map((name) => inside.keys.get(name)!.x.get(name)!);
     for (const name of colluders) {
       const { dealt, x: positions } = inside.keys.get(name)!;
-      ring.add(key, product(dealt.get(victim)!, constant(lagrangeAtZero(positions.get(name)!, xs))));
+      ring.add(key, product(dealt.get(victim)!, constant(lagrangeAtZero(positions.get(name)!, xs, HE_RING))));
     }
     const phase = product(commonPolynomial(ring, occasionOf(contributions), 0), key);
     ring.add(phase, polynomialOf(contributions.get(victim)!));
@@ -345,7 +345,7 @@ describe('threshold − 1 colluders and what one honest share shows', () => {
     // the truth, which only the test can compute
     const wholeKey = zero();
     for (const [i, name] of openers.entries()) {
-      const lambda = lagrangeAtZero([1, 2, 4, 5][i]!, [1, 2, 4, 5]);
+      const lambda = lagrangeAtZero([1, 2, 4, 5][i]!, [1, 2, 4, 5], HE_RING);
       ring.add(wholeKey, product(keyAt(name), constant(lambda)));
     }
     const truth = noiseOf(total([ciphertexts, product(a, wholeKey)]));
@@ -353,7 +353,7 @@ describe('threshold − 1 colluders and what one honest share shows', () => {
     // what the colluders compute
     const known = total(
       [1, 2, 3].map((x) => {
-        const share = product(keyAt(members[x - 1]!), constant(lagrangeAtZero(x, [1, 2, 3, 4])));
+        const share = product(keyAt(members[x - 1]!), constant(lagrangeAtZero(x, [1, 2, 3, 4], HE_RING)));
         return product(a, share);
       }),
     );

@@ -61,7 +61,7 @@ describe('a plan', () => {
     expect(objection(by as Policy, planned())).toMatch(reason as string);
   });
 
-  test.each(['masking', 'lattice-mask'] as const)(
+  test.each(['masking', 'lattice-mask', 'threshold-he'] as const)(
     'under %s is held to the ways of agreeing on keys that are accepted, where any are named',
     (protocol) => {
       const masked = (keyAgreement?: 'x25519' | 'x25519-ml-kem-768') => {
@@ -69,13 +69,14 @@ describe('a plan', () => {
         return planned({ ...settings, secureSum: { ...settings.secureSum, ...(keyAgreement && { keyAgreement }) } });
       };
       const both = accepting({ secureSum: [protocol] });
-      const lasting = accepting({ secureSum: [protocol, 'threshold-he'], keyAgreement: ['x25519-ml-kem-768'] });
+      const lasting = accepting({ secureSum: [protocol, 'plain'], keyAgreement: ['x25519-ml-kem-768'] });
       for (const plan of [masked(), masked('x25519'), masked('x25519-ml-kem-768')])
         expect(objection(both, plan)).toBeUndefined();
       expect(objection(lasting, masked('x25519-ml-kem-768'))).toBeUndefined();
       for (const plan of [masked(), masked('x25519')])
-        expect(objection(lasting, plan)).toBe('masks with keys agreed by "x25519" are not accepted');
-      expect(objection(lasting, planned())).toBeUndefined(); // threshold-he has no such choice
+        expect(objection(lasting, plan)).toBe('keys agreed by "x25519" are not accepted');
+      const inTheClear = planned(toySettings({ protocol: 'plain' }));
+      expect(objection(lasting, inTheClear)).toBeUndefined(); // it agrees on no keys
     },
   );
 

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ProtocolBroken, type SecureSum, type SumShape, type TenantId } from '../../aggregation/secure-sum.ts';
+import {
+  type KeyAgreement,
+  ProtocolBroken,
+  type SecureSum,
+  type SumShape,
+  type TenantId,
+} from '../../aggregation/secure-sum.ts';
 import { inMemory } from '../../aggregation/stored-vector.ts';
 import type { Noised } from '../../privacy/steps.ts';
 import {
@@ -18,8 +24,14 @@ import {
  *
  * @param largest - largest |coordinate| a sum in this lane holds
  * @param widest - and in the protocol's widest lane
+ * @param keyAgreement - where not the usual one
  */
-export function secureSumContract(protocol: SecureSum, largest: number, widest: number = largest): void {
+export function secureSumContract(
+  protocol: SecureSum,
+  largest: number,
+  widest: number = largest,
+  keyAgreement?: KeyAgreement,
+): void {
   const opens = protocol.summing.some(({ gate }) => gate === 'open');
   const shapeOf = (tenants: number, threshold: number, dimension: number): SumShape => ({
     dimension,
@@ -28,11 +40,12 @@ export function secureSumContract(protocol: SecureSum, largest: number, widest: 
     minCohort: threshold,
     colluders: 0,
     maxMagnitude: largest,
+    ...(keyAgreement ? { keyAgreement } : {}),
   });
   const varied = (cohort: readonly TenantId[], dimension: number, seed: number) =>
     variedUpTo(Math.min(2 ** 40, Math.floor(largest / 16)), cohort, dimension, seed);
 
-  describe(`${protocol.name} as a secure sum up to ${largest}`, () => {
+  describe(`${protocol.name}${keyAgreement ? ` with ${keyAgreement}` : ''} as a secure sum up to ${largest}`, () => {
     describe.each([
       { tenants: 5, threshold: 4, dimension: 5000 },
       { tenants: 3, threshold: 2, dimension: 4096 },

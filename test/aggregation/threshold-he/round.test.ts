@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { largestInLane } from '../../../aggregation/kernels/lanes.ts';
-import { DEGREE } from '../../../aggregation/kernels/rings.ts';
+import { DEGREE, HE_RING } from '../../../aggregation/kernels/rings.ts';
 import { typescriptKernels } from '../../../aggregation/kernels/typescript/kernels.ts';
 import {
   type HeardAll,
@@ -14,7 +14,7 @@ import { asHeard, inMemory } from '../../../aggregation/stored-vector.ts';
 import { arithmetic } from '../../../aggregation/threshold-he/arithmetic.ts';
 import { commonPolynomial, gather, NONCE_BYTES, occasionOf } from '../../../aggregation/threshold-he/contribution.ts';
 import { masksOver } from '../../../aggregation/threshold-he/masks.ts';
-import { PACKED_BYTES } from '../../../aggregation/threshold-he/parameters.ts';
+import { CLASSICAL, PACKED_BYTES } from '../../../aggregation/threshold-he/parameters.ts';
 import { constant, type Polynomial, zero } from '../../../aggregation/threshold-he/polynomial.ts';
 import { thresholdHe } from '../../../aggregation/threshold-he/protocol.ts';
 import { lagrangeAtZero } from '../../../aggregation/threshold-he/shamir.ts';
@@ -315,7 +315,7 @@ test('keys that have opened their share of coefficients open no more', async () 
   const shape = { dimension: 4, tenants: 3, threshold: 2, minCohort: 2, colluders: 0, maxMagnitude: 1000 };
   const roster = names(3);
   const transcript = new Uint8Array(32);
-  const tools = await arithmetic();
+  const tools = await arithmetic(CLASSICAL);
   const tenants = new Map(
     roster.map((me) => [me, tenantEpoch({ shape, members: roster, me, transcript }, tools, 2 * DEGREE)]),
   );
@@ -384,6 +384,7 @@ describe('what an opening shows', () => {
       const lambda = lagrangeAtZero(
         x.get(owner)!,
         openers.map((name) => x.get(name)!),
+        HE_RING,
       );
       ring.add(known, product(a, product(total(dealt.values()), constant(lambda))));
       const rest = share.slice();

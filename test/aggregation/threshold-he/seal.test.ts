@@ -3,11 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { DEGREE, SLOT_MODULUS } from '../../../aggregation/kernels/rings.ts';
 import { arithmetic } from '../../../aggregation/threshold-he/arithmetic.ts';
 import { ownKey } from '../../../aggregation/threshold-he/own-key.ts';
+import { CLASSICAL } from '../../../aggregation/threshold-he/parameters.ts';
 import { type Polynomial, zero } from '../../../aggregation/threshold-he/polynomial.ts';
 import { startSeal } from '../../../aggregation/threshold-he/seal.ts';
 import { coefficientsOf, noiseOf, product, ring, total } from './insiders.ts';
 
-const tools = await arithmetic();
+const tools = await arithmetic(CLASSICAL);
 const { seal } = tools;
 const slots = Float64Array.from({ length: DEGREE }, (_, i) => (i * 68_719_476_767) % SLOT_MODULUS);
 const ZEROS = new Float64Array(DEGREE);
@@ -17,7 +18,7 @@ const deviation = (values: readonly bigint[]) =>
 
 describe('SEAL', () => {
   test('is started once per process', async () => {
-    expect(await startSeal()).toBe(seal);
+    expect(await startSeal(CLASSICAL)).toBe(seal);
   });
 
   test('decodes what it encoded, at both ends of a slot, and fewer slots than there are', () => {

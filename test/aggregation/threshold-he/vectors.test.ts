@@ -3,11 +3,12 @@ import { DEGREE } from '../../../aggregation/kernels/rings.ts';
 import { arithmetic } from '../../../aggregation/threshold-he/arithmetic.ts';
 import { commonPolynomial } from '../../../aggregation/threshold-he/contribution.ts';
 import { ownKey } from '../../../aggregation/threshold-he/own-key.ts';
+import { CLASSICAL } from '../../../aggregation/threshold-he/parameters.ts';
 import { zero } from '../../../aggregation/threshold-he/polynomial.ts';
 import { contributionVector, openingVector } from '../../../aggregation/threshold-he/vectors.ts';
 import { product, total } from './insiders.ts';
 
-const tools = await arithmetic();
+const tools = await arithmetic(CLASSICAL);
 const { ring, seal } = tools;
 const occasion = new Uint8Array(32).fill(5);
 

@@ -48,7 +48,7 @@ export const secrets: readonly Mutation[] = [
     name: 'no-smudging',
     why: 'a share without flooding tells about the key it was made with',
     file: 'aggregation/threshold-he/vectors.ts',
-    find: '      ring.multiplyAdd(opening, noise, TIMES_T);\n',
+    find: '      ring.multiplyAdd(opening, noise, timesT);\n',
     replace: '',
     caughtBy: [
       inTests('test/aggregation/threshold-he/round.test.ts', 'flooding of every opener'),
