@@ -131,6 +131,7 @@ describe('a part is not taken', () => {
     sendAll();
     expect(uploads.take(place, 'amber', partAt(2 * PART_BYTES), LENGTH)).toBe(false);
     expect(uploads.take(elsewhere, 'amber', partAt(0), 0)).toBe(false);
+    expect(uploads.take(elsewhere, 'amber', { at: 0, bytes: new Uint8Array(0) }, 0)).toBe(false);
   });
   test('of a tenant or a round for those of another', () => {
     sendAll();

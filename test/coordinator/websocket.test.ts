@@ -326,6 +326,22 @@ describe('an enrolled tenant', () => {
     await expectRefused(await scene(), 'plain', 'contribute', (say, _ask, vector) => wrong(say, vector), why);
   });
 
+  const places: readonly [where: string, change: (say: Say) => Partial<Say>][] = [
+    ['of another round', ({ round }) => ({ round: round + 1 })],
+    ['of another epoch', ({ epoch }) => ({ epoch: epoch + 1 })],
+    ['of another stage', () => ({ stage: 'share' })],
+    ['of another attempt', () => ({ attempt: 2 })],
+  ];
+  test.each(places)('that sends parts %s has sent none of this vector', async (_, change) => {
+    const played = await scene();
+    const wrong = (say: Say, _ask: Ask, honest: Uint8Array): Said => {
+      const { task, epoch, round, stage, attempt } = { ...say, ...change(say) };
+      played.amber.say({ type: 'part', task, epoch, round, stage, attempt, at: 0, bytes: honest });
+      return { say, vector: new Uint8Array(0) };
+    };
+    await expectRefused(played, 'plain', 'contribute', wrong, 'bad-signature');
+  });
+
   // of another length than the plan says nothing is taken in; the signature is then over what the coordinator has not
   const signedButWrong: readonly [what: string, change: (vector: Uint8Array) => Uint8Array, why: string][] = [
     ['too short', (vector) => vector.subarray(8), 'bad-signature'],

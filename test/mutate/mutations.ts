@@ -10,6 +10,7 @@ import { plan } from './mistakes/plan.ts';
 import { round } from './mistakes/round.ts';
 import { secrets } from './mistakes/secrets.ts';
 import { thresholdHe } from './mistakes/threshold-he.ts';
+import { uploads } from './mistakes/uploads.ts';
 import type { Mutation } from './mutation.ts';
 
 /**
@@ -25,6 +26,7 @@ export const mutations: readonly Mutation[] = [
   ...plan,
   ...round,
   ...masking,
+  ...uploads,
   ...latticeMask,
   ...thresholdHe,
   ...budget,
