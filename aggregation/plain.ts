@@ -27,6 +27,7 @@ export const plain: SecureSum = {
     explanation: `sums up to ±${maxMagnitude} must be exact in doubles, up to ±${Number.MAX_SAFE_INTEGER}`,
   }),
   opening: () => ({ needed: 0, among: 0 }),
+  openingsPerEpoch: () => Number.POSITIVE_INFINITY,
   vectorBytes: (_stage, { dimension }) => 8 * dimension,
   bytesPerRound: ({ dimension }) => 8 * dimension,
   tenant: async (context) => tenantEpoch(context),

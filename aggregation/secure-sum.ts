@@ -35,6 +35,8 @@ export interface SecureSum {
   budget(sum: SumShape): BitBudget;
   /** How many tenants open a sum of this shape, and of how many that could. A task that needs more than there are is refused. */
   opening(trust: SumTrust): Opening;
+  /** How often tenants of one epoch may be asked to open a sum of this shape; after that they want new keys. */
+  openingsPerEpoch(sum: SumShape): number;
   /** Bytes of the vector that an answer in this stage brings; 0 where there is none. */
   vectorBytes(stage: string, sum: SumShape): number;
   /** Bytes one tenant sends per round, signatures not included. */

@@ -578,6 +578,7 @@ export function rulesOf(plan: Plan, protocol: SecureSum): TaskRules {
     minCohort: secureSum.minCohort,
     threshold: plan.derived.threshold,
     openings: plan.derived.openings,
+    openingsPerEpoch: protocol.openingsPerEpoch(shapeOf(plan)),
     steps: roundsOf(plan),
     ...timing,
   };

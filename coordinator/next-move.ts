@@ -80,11 +80,20 @@ function between(
   if (paying.length < rules.minCohort) return { type: 'stop', reason: 'budget-exhausted' };
   const here = paying.filter((tenant) => present.has(tenant));
   const holders = here.filter((tenant) => state.members.includes(tenant));
-  const everyoneHasKeys = holders.length === here.length;
-  if (state.keyed && everyoneHasKeys && holders.length >= rules.minCohort && finds(openers, holders, rules))
+  const lasting = holders.length === here.length && !isWorn(state, rules);
+  if (state.keyed && lasting && holders.length >= rules.minCohort && finds(openers, holders, rules))
     return { type: 'begin-round', present: holders };
   if (here.length >= rules.minCohort) return { type: 'begin-epoch', members: here };
   return state.waitingSince === undefined ? { type: 'wait' } : undefined;
+}
+
+/**
+ * Might the tenants refuse to open the next sum under these keys, asked as often as a round may ask? Then there are new ones
+ * first, or a sum would be paid for and stay shut. Keys that were never used are used, whatever the limit.
+ */
+function isWorn({ askedToOpen }: Running, { protocol, openingsPerEpoch }: TaskRules): boolean {
+  const attempts = protocol.summing.find(({ gate }) => gate === 'open')?.attempts ?? 0;
+  return askedToOpen > 0 && askedToOpen + Math.max(1, attempts) > openingsPerEpoch;
 }
 
 /** Where tenants are named to open, not all may be able to: without enough of those that can, a sum would be paid for and stay shut. */

@@ -55,6 +55,8 @@ export interface Running {
   /** those of them that hold keys, or are making them */
   readonly members: readonly TenantId[];
   readonly keyed: boolean;
+  /** how often tenants were asked to open under this epoch's keys; who is asked counts it as opened */
+  readonly askedToOpen: number;
   /** number of the last round begun; never reused */
   readonly round: number;
   /** the ledger when the epoch began, and when the round did */
@@ -134,6 +136,8 @@ export interface TaskRules {
   readonly threshold: number;
   /** openings the noise was calibrated for: not one more is ever charged */
   readonly openings: number;
+  /** how often tenants may be asked to open under the keys of one epoch */
+  readonly openingsPerEpoch: number;
   /** sums the task needs */
   readonly steps: number;
   readonly stageTimeoutMs: number;
@@ -311,7 +315,7 @@ function resumed(state: Running, at: number, rules: TaskRules): Running {
 }
 
 function begun({ accepted, declined, model }: Proposed): Running {
-  const nothing = { epoch: 0, parties: [], members: [], keyed: false, round: 0, steps: 0, charges: 0 };
+  const nothing = { epoch: 0, parties: [], members: [], keyed: false, askedToOpen: 0, round: 0, steps: 0, charges: 0 };
   return {
     phase: 'running',
     end: undefined,
@@ -338,6 +342,7 @@ function advanceRunning(state: Running, fact: TaskFact, rules: TaskRules): TaskS
         epoch: fact.epoch,
         parties: fact.members,
         members: fact.members,
+        askedToOpen: 0,
         epochHead: fact.head,
         waitingSince: undefined,
         ...keying(fact.members, rules),
@@ -389,6 +394,8 @@ function inConversation(state: Running, fact: round.RoundFact, rules: TaskRules)
   const conversation = round.advance(state.conversation, fact, roundRules(state, rules));
   if (fact.type === 'withdrew')
     return { ...state, conversation, members: state.members.filter((tenant) => tenant !== fact.tenant) };
+  if (fact.type === 'asked' && stagesOf(state, rules)[fact.stage]?.gate === 'open')
+    return { ...state, conversation, askedToOpen: state.askedToOpen + 1 };
   if (fact.type === 'charged') return charged({ ...state, conversation }, rules);
   if (conversation.phase === 'abandoned') return abandoned(state, fact);
   if (conversation.phase === 'done' && !state.keyed) return { ...state, keyed: true, conversation: undefined };

@@ -39,6 +39,7 @@ export const pairwise = (cover: CoverFacts, load: () => Promise<Cover>): SecureS
   ],
   budget: (shape) => cover.budget(shape),
   opening: ({ threshold, tenants }) => ({ needed: threshold, among: tenants }),
+  openingsPerEpoch: () => Number.POSITIVE_INFINITY, // every round has keys of its own
   vectorBytes: (name, shape) => (name === 'contribute' ? cover.vectorBytes(shape) : 0),
   bytesPerRound(shape) {
     const kind = keyAgreementOf(shape);

@@ -34,6 +34,7 @@ export const thresholdHe: SecureSum = {
   ],
   budget,
   opening: committeeFor,
+  openingsPerEpoch: (shape) => Math.floor(profileOf(shape).mostOpened / (DEGREE * layoutOf(shape).polynomials)),
   vectorBytes: (name, shape) => (name === 'contribute' || name === 'share' ? layoutOf(shape).bytes : 0),
   bytesPerRound: (shape) => NONCE_BYTES + HEADER_BYTES + 2 * layoutOf(shape).bytes,
   async tenant(context) {

@@ -38,6 +38,7 @@ export const RULES: TaskRules = {
   minCohort: 4,
   threshold: THRESHOLD,
   openings: 5,
+  openingsPerEpoch: Number.POSITIVE_INFINITY,
   steps: 4,
   stageTimeoutMs: 1000,
   graceMs: 100,
