@@ -259,9 +259,10 @@ describe.each(tasks)(
           let goesOn = true;
           for (const { vanish, comeBack } of lost) {
             if (!goesOn || real.opened > 0) break;
-            for (const one of comeBack) present.add(one); // who was left out is not asked again
-            for (const one of vanish) present.delete(one);
             const now = real.task.asking!;
+            // who was left out is not asked again; while keys are made it would have them made anew
+            if (now.state.keyed) for (const one of comeBack) present.add(one);
+            for (const one of vanish) present.delete(one);
             const { asked } = now.asking;
             const answering = asked.filter((one) => present.has(one));
             for (const one of roster) await answers(model, real, one);
@@ -281,6 +282,26 @@ describe.each(tasks)(
         { numRuns: 60 },
       );
     }, 120_000);
+
+    test.runIf(protocol.keying.length > 0)(
+      'who comes back while keys are made has them made anew, with it',
+      async () => {
+        const { model, real } = await setup();
+        const [first, ...others] = roster as readonly [TenantId, ...TenantId[]];
+        real.task.play.present.delete(first);
+        for (let stage = 0; stage < protocol.keying.length; stage++) {
+          for (const one of others) await answers(model, real, one);
+          real.task.play.tick(101);
+          real.task.play.present.add(first);
+          await settle(model, real);
+        }
+        expect(real.task.asking).toMatchObject({ epoch: 2, stage: protocol.keying[0]!.name });
+        for (let asked = 0; real.opened === 0 && asked < 10; asked++)
+          for (const one of roster) await answers(model, real, one);
+        expect(real.task.tenants.get(first)!.contributed.size).toBe(1);
+        expect(real.opened).toBe(1);
+      },
+    );
 
     test.each(endings(name, roster, { minCohort, threshold }))('%s', async (_, lost, outcome) => {
       const { model, real } = await setup();
