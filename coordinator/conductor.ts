@@ -315,8 +315,10 @@ export class Conductor {
     if (this.#state.phase !== 'running') return this.#apply(tenant, message.stage, 'round-over');
     const place = placeOf(this.#state, message.stage, message.attempt);
     const statement = statementOf(tenant, message, this.#uploads.complete(place, tenant));
-    this.#apply(tenant, message.stage, this.#accepts(statement, message) ?? this.#keep(statement, message));
-    this.#uploads.drop(place, tenant);
+    const facts = this.#accepts(statement, message) ?? this.#keep(statement, message);
+    this.#apply(tenant, message.stage, facts);
+    if (typeof facts === 'string') this.#uploads.refuse(place, tenant);
+    else this.#uploads.drop(place, tenant);
   }
 
   /** Everything about a statement that does not depend on who else has spoken. @returns why not */

@@ -26,6 +26,8 @@ export interface EventStore {
   /** The part that begins at byte `at` of a vector. */
   putPart(task: string, place: BodyPlace, tenant: TenantId, at: number, bytes: Uint8Array): void;
   part(task: string, place: BodyPlace, tenant: TenantId, at: number): Uint8Array | undefined;
+  /** Erases all parts of one vector. */
+  eraseVector(task: string, place: BodyPlace, tenant: TenantId): void;
   /** Erases some parts of rounds up to `round`: all at once would take as long as reading them. @returns whether there were any */
   eraseParts(task: string, round: number): boolean;
   /** Erases what was said in rounds up to `round`; keying (round 0) stays until the task is over. */
@@ -165,6 +167,9 @@ export function openEventStore(path: string): EventStore {
   const eraseParts = sql(
     'delete from part where rowid in (select rowid from part where task = ? and round <= ? limit 32)',
   );
+  const eraseVector = sql(
+    'delete from part where task = ? and epoch = ? and round = ? and stage = ? and attempt = ? and tenant = ?',
+  );
   const eraseRounds = sql('delete from body where task = ? and round between 1 and ?');
   const eraseTask = sql('delete from body where task = ?');
   const putSum = sql('insert into sum values (?, ?, ?, ?, ?)');
@@ -230,6 +235,8 @@ export function openEventStore(path: string): EventStore {
       void putPart.run(task, epoch, round, stage, attempt, tenant, at, bytes),
     part: (task, { epoch, round, stage, attempt }, tenant, at) =>
       part.get(task, epoch, round, stage, attempt, tenant, at)?.bytes as Uint8Array | undefined,
+    eraseVector: (task, { epoch, round, stage, attempt }, tenant) =>
+      void eraseVector.run(task, epoch, round, stage, attempt, tenant),
     eraseParts: (task, round) => Number(eraseParts.run(task, round).changes) > 0,
     eraseRounds: (task, round) => void eraseRounds.run(task, round),
     eraseTask: (task) => void eraseTask.run(task),

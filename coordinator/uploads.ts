@@ -64,19 +64,31 @@ export class Uploads {
     if (upload?.last !== undefined) this.#store.putPart(this.#task, place, tenant, upload.stored, upload.last);
   }
 
-  /** What was refused, or is said: the next part is the one after those on disk, which are not read again for it. */
+  /** It is said: the last part is on disk with the others. They are not read again, whatever comes next. */
   drop(place: BodyPlace, tenant: TenantId): void {
     const upload = this.#open.get(keyOf(place, tenant));
     if (upload !== undefined) upload.last = undefined;
+  }
+
+  /**
+   * What was refused. A vector that is all there and not the one that was signed is erased: parts carry no signature, and one that
+   * somebody on the wire slipped in would make every later statement a wrong one. Of half a vector nothing is known yet.
+   */
+  refuse(place: BodyPlace, tenant: TenantId): void {
+    const key = keyOf(place, tenant);
+    if (this.#open.get(key)?.last === undefined) return;
+    this.#store.commitSoon(() => this.#store.eraseVector(this.#task, place, tenant));
+    this.#open.delete(key);
   }
 
   forget(): void {
     this.#open.clear();
   }
 
-  /** Erases some of what rounds up to `round` have left. Called again and again, it erases all of it. */
+  /** Erases some of what rounds up to `round` have left, in memory all of it. Called again and again, it erases everything. */
   sweep(round: number): void {
     if (round <= this.#swept) return;
+    for (const [key, upload] of this.#open) if (upload.round <= round) this.#open.delete(key);
     if (!this.#store.commitSoon(() => this.#store.eraseParts(this.#task, round))) this.#swept = round;
   }
 
@@ -84,7 +96,7 @@ export class Uploads {
     const key = keyOf(place, tenant);
     let upload = this.#open.get(key);
     if (upload === undefined) {
-      upload = { stored: 0, last: undefined, hash: createHash('sha256') };
+      upload = { round: place.round, stored: 0, last: undefined, hash: createHash('sha256') };
       // what was there before a restart
       for (;;) {
         const part = this.#store.part(this.#task, place, tenant, upload.stored);
@@ -99,6 +111,7 @@ export class Uploads {
 }
 
 interface Upload {
+  readonly round: number;
   /** bytes on disk */
   stored: number;
   last: Uint8Array | undefined;

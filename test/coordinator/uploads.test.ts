@@ -72,6 +72,34 @@ describe('a vector sent in parts', () => {
     expect(sendAll(uploads, 2 * PART_BYTES)).toEqual([true]);
   });
 
+  test('that is not the one that was signed is erased, alone, and may be sent again', () => {
+    const wrong = { at: 0, bytes: new Uint8Array(PART_BYTES) };
+    uploads.take(place, 'amber', wrong, LENGTH);
+    uploads.take(place, 'blue', partAt(0), LENGTH);
+    uploads.take(elsewhere, 'amber', partAt(0), LENGTH);
+    uploads.refuse(place, 'amber'); // half of it: nothing is known yet
+    expect(uploads.held(place, 'amber')).toBe(PART_BYTES);
+    expect(sendAll()).toEqual([false, true, true]);
+    uploads.refuse(place, 'amber');
+    const onDisk = new Uploads(store, TASK);
+    for (const there of [uploads, onDisk]) {
+      expect(there.held(place, 'amber')).toBe(0);
+      expect(there.held(place, 'blue')).toBe(PART_BYTES);
+      expect(there.held(elsewhere, 'amber')).toBe(PART_BYTES);
+    }
+    expect(sendAll()).toEqual([true, true, true]);
+    expect(uploads.complete(place, 'amber')?.hash).toEqual(sha256(vector));
+  });
+
+  test('that counts is not erased, whatever its tenant says afterwards', () => {
+    sendAll();
+    const { hash } = uploads.complete(place, 'amber')!;
+    keep();
+    uploads.drop(place, 'amber');
+    uploads.refuse(place, 'amber');
+    expect(storedVector(store, TASK, place, 'amber', { length: LENGTH, hash }).read(0, LENGTH)).toHaveLength(LENGTH);
+  });
+
   test('is read from disk once, however often its tenant speaks of it out of turn', () => {
     uploads.take(place, 'amber', partAt(0), LENGTH);
     uploads.take(place, 'amber', partAt(PART_BYTES), LENGTH);
@@ -93,6 +121,14 @@ describe('a vector sent in parts', () => {
     expect(reads).toBe(3); // the two, and that there is no third
     expect(sendAll(later, 2 * PART_BYTES)).toEqual([true]);
     expect(later.complete(place, 'amber')?.hash).toEqual(sha256(vector));
+  });
+
+  test('leaves nothing in memory after its round, whether it was said or not', () => {
+    sendAll();
+    uploads.sweep(place.round - 1);
+    expect(uploads.complete(place, 'amber')).toBeDefined();
+    uploads.sweep(place.round);
+    expect(uploads.complete(place, 'amber')).toBeUndefined();
   });
 
   test('is erased after its round, and after its task', () => {

@@ -1,0 +1,140 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { createIdentity } from '../../aggregation/identity.ts';
+import { type Settings, shapeOf } from '../../aggregation/plan.ts';
+import { PART_BYTES } from '../../aggregation/wire.ts';
+import type { Conductor } from '../../coordinator/conductor.ts';
+import { openCoordinator } from '../../coordinator/coordinator.ts';
+import { openEventStore } from '../../coordinator/event-store.ts';
+import { enrol } from '../support/federation-on-disk.ts';
+import { temporaryFolder } from '../support/folder.ts';
+import { type Ask, ScriptedTenant } from '../support/scripted-tenant.ts';
+import { FIVE, smallTask } from '../support/small-task.ts';
+
+/*
+ * Vectors come in parts that nobody signs, to a disk that all tenants share. A tenant, or somebody on its wire, sends what was
+ * not asked, stops in the middle, says something else than it sent; a coordinator dies in between.
+ */
+
+/** Vectors of 2.8 MiB, in the clear: three parts. */
+function longTask(timing: Partial<Settings['timing']> = {}): Settings {
+  const small = smallTask('plain', { rounds: 2, timing: { graceMs: 60_000, stageTimeoutMs: 60_000, ...timing } });
+  if (small.work.kind !== 'train') throw new Error('the small task trains');
+  return { ...small, work: { ...small.work, model: { kind: 'mlp', hidden: [600, 600], seed: 1 } } };
+}
+
+const until = async (isTrue: () => boolean, what: string): Promise<void> => {
+  for (const end = performance.now() + 20_000; !isTrue(); await sleep(2))
+    if (performance.now() > end) throw new Error(`waited in vain: ${what}`);
+};
+
+/** Tenants that outlive a coordinator, which may end and start again on the same file. */
+class Hub {
+  readonly tenants: readonly ScriptedTenant[] = FIVE.map((name) => new ScriptedTenant(name));
+  readonly failures: unknown[] = [];
+  readonly #file = join(temporaryFolder(), 'events.db');
+  readonly #identity = createIdentity();
+  store = openEventStore(this.#file);
+  coordinator!: Awaited<ReturnType<typeof openCoordinator>>;
+  #lives = false;
+
+  static async open(): Promise<Hub> {
+    const hub = new Hub();
+    await hub.#start();
+    for (const { name, identity } of hub.tenants) enrol(hub.coordinator.enrolment, name, identity);
+    for (const tenant of hub.tenants) tenant.connect(hub.coordinator);
+    onTestFinished(() => {
+      hub.crash();
+      expect(hub.failures).toEqual([]);
+    });
+    return hub;
+  }
+
+  get amber(): ScriptedTenant {
+    return this.tenants[0]!;
+  }
+
+  async #start(): Promise<void> {
+    this.coordinator = await openCoordinator({
+      ...{ store: this.store, identity: this.#identity, clock: Date.now, version: 'test' },
+      onEvent: (event) => {
+        if (event.type === 'task-failed' && this.#lives) this.failures.push(event.error);
+      },
+    });
+    this.#lives = true;
+  }
+
+  /** Its process ends: nothing more is written. */
+  crash(): void {
+    if (!this.#lives) return;
+    this.#lives = false;
+    for (const tenant of this.tenants) tenant.disconnect();
+    this.store.close();
+  }
+
+  async restart(): Promise<void> {
+    this.crash();
+    this.store = openEventStore(this.#file);
+    await this.#start();
+    for (const tenant of this.tenants) tenant.connect(this.coordinator);
+  }
+
+  /** Runs a task until everybody is asked for the vector of its first round. */
+  async asked(settings = longTask()): Promise<{ conductor: Conductor; vector: Uint8Array }> {
+    const conductor = this.coordinator.propose(settings);
+    await until(() => this.tenants.every(({ asks }) => asks.length > 0), 'everybody to be asked');
+    return { conductor, vector: new Uint8Array(8 * shapeOf(conductor.plan).dimension) };
+  }
+
+  /** Whoever was not told otherwise contributes `vector`, in every round. */
+  others(vector: Uint8Array): void {
+    for (const tenant of this.tenants.slice(1)) {
+      tenant.onAsk = (ask) => contribute(tenant, ask, vector);
+      contribute(tenant, tenant.lastAsk, vector);
+    }
+  }
+
+  said(conductor: Conductor, tenant: ScriptedTenant): number {
+    const facts = this.store.facts(conductor.id).filter((fact) => fact.type === 'in-round');
+    return facts.filter(({ fact }) => fact.type === 'said' && fact.tenant === tenant.name).length;
+  }
+}
+
+function contribute(tenant: ScriptedTenant, ask: Ask, vector: Uint8Array): void {
+  tenant.parts(ask, vector);
+  tenant.say(ask, { vector });
+}
+
+/** Connects again, and waits for the question to come again. */
+async function askedAgain(hub: Hub, tenant: ScriptedTenant): Promise<Ask> {
+  const before = tenant.asks.length;
+  tenant.connect(hub.coordinator);
+  await until(() => tenant.asks.length > before, 'the question again');
+  return tenant.lastAsk;
+}
+
+describe('somebody on a tenant’s wire', () => {
+  test.each([
+    ['ahead of its own', 0],
+    ['between them', PART_BYTES],
+  ])('who slips in a part %s costs it a connection, not the round', async (_, at) => {
+    const hub = await Hub.open();
+    const { amber } = hub;
+    const { conductor, vector } = await hub.asked();
+    const ask = amber.lastAsk;
+    amber.parts(ask, vector.subarray(0, at));
+    amber.part(ask, at, new Uint8Array(PART_BYTES).fill(7));
+    amber.parts(ask, vector, at);
+    amber.say(ask, { vector });
+    await until(() => amber.refusals.length > 0, 'the refusal');
+    expect(amber.refusals).toEqual(['bad-signature']);
+    const again = await askedAgain(hub, amber);
+    expect(again.have).toBe(0);
+    contribute(amber, again, vector);
+    await until(() => hub.said(conductor, amber) === 1, 'the contribution');
+    hub.others(vector);
+    await until(() => amber.opened.length > 0, 'the sum');
+    expect(conductor.lastContributions).toBe(5);
+  });
+});
