@@ -10,6 +10,7 @@ import { plan } from './mistakes/plan.ts';
 import { round } from './mistakes/round.ts';
 import { secrets } from './mistakes/secrets.ts';
 import { thresholdHe } from './mistakes/threshold-he.ts';
+import { thresholdHeGuards } from './mistakes/threshold-he-guards.ts';
 import { uploads } from './mistakes/uploads.ts';
 import type { Mutation } from './mutation.ts';
 
@@ -29,6 +30,7 @@ export const mutations: readonly Mutation[] = [
   ...uploads,
   ...latticeMask,
   ...thresholdHe,
+  ...thresholdHeGuards,
   ...budget,
   ...ledger,
   ...secrets,

@@ -171,6 +171,15 @@ describe('keying stops, and names the tenant, when', () => {
       })),
     ],
     [
+      'a dealt share is the one I dealt, sent back',
+      'tenant-03',
+      /does not open/,
+      replaced('deal', 'tenant-03', (said, all, to) => ({
+        ...said,
+        sealed: new Map([[to, all.get(to)!.sealed.get('tenant-03') ?? new Uint8Array(0)]]),
+      })),
+    ],
+    [
       'no share was dealt',
       'tenant-03',
       /no share/,
