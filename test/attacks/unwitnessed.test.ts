@@ -47,7 +47,8 @@ const onWitnessed =
   (message, _, federation) =>
     message.type === 'witnessed' ? [{ ...message, note: change(message, federation) }] : undefined;
 
-const spoken = ({ said }: Victim): string[] => said.map(({ type }) => type).filter((type) => type === 'say');
+const spoken = ({ said }: Victim): string[] =>
+  said.map(({ type }) => type).filter((type) => type === 'say' || type === 'part');
 
 test('a tenant says nothing in a task whose plan the quorum has not cosigned', async () => {
   // she gets the news, and not the note
