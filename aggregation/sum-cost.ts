@@ -2,8 +2,9 @@ import { valuesPerPolynomial } from './kernels/lanes.ts';
 import { KEY_BYTES, lanesFor } from './lattice-mask/parameters.ts';
 import { ringBytes, ringFor } from './masking/ring.ts';
 import { connectedDegree, neighbourhood } from './neighbours.ts';
+import { keyAgreementOf } from './pair-key.ts';
 import { protocolNamed } from './protocols.ts';
-import { PROTECTING_SUMS, type SumShape } from './secure-sum.ts';
+import { type KeyAgreement, PROTECTING_SUMS, type SumShape } from './secure-sum.ts';
 import { committeeFor } from './threshold-he/committee.ts';
 import { layoutOf } from './threshold-he/layout.ts';
 
@@ -57,7 +58,7 @@ type Milliseconds = Pick<SumCost, 'clientMs' | 'coordinatorMs' | 'coordinatorMsA
 /** Verifying one statement: Ed25519, and the hashes around it. */
 const VERIFY = 0.11;
 /** With one neighbour: two key agreements, a letter each way, its shares. */
-const NEIGHBOUR = 0.3;
+const NEIGHBOUR: Readonly<Record<KeyAgreement, number>> = { x25519: 0.3, 'x25519-ml-kem-768': 1.4 };
 /** For a megabyte: a mask (key stream and addition), encoding, hashing, adding a vector to the sum. */
 const MB = { mask: 0.22, encode: 0.4, hash: 0.7, add: 0.13 };
 /** For a polynomial of 4096 coefficients. */
@@ -123,6 +124,7 @@ function pairwise(
     const statements = 5 * tenants * VERIFY + tenants * COMBINE + pairs * AGREE;
     return statements + (left + pairs) * mask + left * parts.add + parts.open;
   };
-  const clientMs = (degree + 1) * mask + parts.client + degree * NEIGHBOUR + 4 * tenants * VERIFY;
+  const clientMs =
+    (degree + 1) * mask + parts.client + degree * NEIGHBOUR[keyAgreementOf(shape)] + 4 * tenants * VERIFY;
   return { clientMs, coordinatorMs: opened(0), coordinatorMsAtWorst: opened(tenants - minCohort) };
 }
