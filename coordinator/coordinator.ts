@@ -12,6 +12,7 @@ import {
   type FromClient,
   type FromCoordinator,
   identifyDigest,
+  MAX_FRAME,
   PROTOCOL,
   type Stated,
   standingDigest,
@@ -84,6 +85,11 @@ const MAX_GREETING = 4096;
 const GREETING_MS = 10_000;
 /** Peers that have not said who they are, at one time. */
 const MAX_STRANGERS = 64;
+/**
+ * Bytes one tenant may send a task that is busy, and has looked at none of them yet. Who keeps to the protocol has two parts, the
+ * last one and a statement under way.
+ */
+const MAX_WAITING = 2 * MAX_FRAME.fromClient;
 
 interface Session {
   readonly link: Link;
@@ -177,7 +183,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
       try {
         if (session.tenant === undefined && frame.length > MAX_GREETING)
           throw new WireRefused(`a greeting of ${frame.length} bytes, at most ${MAX_GREETING} are read`);
-        receive(session, decodeFromClient(frame));
+        receive(session, decodeFromClient(frame), frame.length);
       } catch (error) {
         refuse(session, error);
       }
@@ -195,14 +201,14 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     session.link.close();
   }
 
-  function receive(session: Session, message: FromClient): void {
+  function receive(session: Session, message: FromClient, bytes: number): void {
     if (session.tenant === undefined) return identify(session, message);
     // a newer connection has taken its place, or its key was taken away: it is being closed
     if (sessions.get(session.tenant) !== session) return;
     if (message.type === 'identify') throw new WireRefused('already identified');
     if (message.type === 'cosign') takeInCosignature(session.tenant, message);
     else if (message.type === 'standing') takeInStanding(session, session.tenant, message);
-    else toConductor(session, session.tenant, message);
+    else toConductor(session, session.tenant, message, bytes);
   }
 
   function takeInCosignature(tenant: TenantId, { size, line }: Extract<FromClient, { type: 'cosign' }>): void {
@@ -226,7 +232,10 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
 
   type ToTask = Exclude<FromClient, { type: 'identify' | 'cosign' | 'standing' }>;
 
-  function toConductor(session: Session, tenant: TenantId, message: ToTask): void {
+  /** By tenant and task. Of a tenant, not of a connection: a new one begins with what the old one has left. */
+  const waiting = new Map<string, number>();
+
+  function toConductor(session: Session, tenant: TenantId, message: ToTask, bytes: number): void {
     if (message.type === 'accept' || message.type === 'decline') checkAnswer(tenant, message);
     const conductor = conductors.get(message.task);
     const refused = (reason: string): void => send(session, { type: 'refused', about: message.type, reason });
@@ -234,7 +243,16 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     const key = enrolment.keyOf(tenant);
     // a plan pins keys: a tenant that has another one since is none of its tenants
     if (key === undefined || !conductor.lists(tenant, key)) return refused('unknown-tenant');
-    void conductor.receive(tenant, message);
+    const from = `${tenant}/${message.task}`;
+    const before = waiting.get(from) ?? 0;
+    if (before + bytes > MAX_WAITING)
+      throw new WireRefused('more than was asked for, before the task could look at it');
+    waiting.set(from, before + bytes);
+    void conductor.receive(tenant, message).then(() => {
+      const left = waiting.get(from)! - bytes;
+      if (left > 0) waiting.set(from, left);
+      else waiting.delete(from);
+    });
   }
 
   function identify(session: Session, message: FromClient): void {

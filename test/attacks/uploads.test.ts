@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createIdentity } from '../../aggregation/identity.ts';
+import type { Link } from '../../aggregation/link.ts';
 import { type Settings, shapeOf } from '../../aggregation/plan.ts';
 import { PART_BYTES } from '../../aggregation/wire.ts';
 import type { Conductor } from '../../coordinator/conductor.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
 import { openEventStore } from '../../coordinator/event-store.ts';
+import { memoryLinks } from '../../simulation/memory-link.ts';
 import { enrol } from '../support/federation-on-disk.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import { type Ask, ScriptedTenant } from '../support/scripted-tenant.ts';
@@ -33,6 +35,8 @@ const until = async (isTrue: () => boolean, what: string): Promise<void> => {
 class Hub {
   readonly tenants: readonly ScriptedTenant[] = FIVE.map((name) => new ScriptedTenant(name));
   readonly failures: unknown[] = [];
+  /** why connections were ended */
+  readonly endings: string[] = [];
   readonly #file = join(temporaryFolder(), 'events.db');
   readonly #identity = createIdentity();
   store = openEventStore(this.#file);
@@ -60,6 +64,7 @@ class Hub {
       ...{ store: this.store, identity: this.#identity, clock: Date.now, version: 'test' },
       onEvent: (event) => {
         if (event.type === 'task-failed' && this.#lives) this.failures.push(event.error);
+        if (event.type === 'refused-connection') this.endings.push(event.reason);
       },
     });
     this.#lives = true;
@@ -133,6 +138,35 @@ describe('somebody on a tenant’s wire', () => {
     expect(again.have).toBe(0);
     contribute(amber, again, vector);
     await until(() => hub.said(conductor, amber) === 1, 'the contribution');
+    hub.others(vector);
+    await until(() => amber.opened.length > 0, 'the sum');
+    expect(conductor.lastContributions).toBe(5);
+  });
+});
+
+describe('a tenant', () => {
+  /** As memory links, but what the tenant sends arrives in the turn it is sent in: a task has looked at none of it before the last. */
+  function hastyLinks(): [Link, Link] {
+    const [here, there] = memoryLinks();
+    let arrive: (frame: Uint8Array) => void = () => {};
+    return [
+      { ...here, send: (frame) => arrive(frame) },
+      { ...there, onFrame: (handler) => (arrive = handler) },
+    ];
+  }
+
+  test('that sends more than it was asked for, faster than it can be heard, loses its connection and no round', async () => {
+    const hub = await Hub.open();
+    const { amber } = hub;
+    amber.connect(hub.coordinator, hastyLinks());
+    const { conductor, vector } = await hub.asked();
+    amber.parts(amber.lastAsk, vector); // what was asked, all in one turn
+    for (let i = 0; i < 5; i++) amber.part(amber.lastAsk, 0, new Uint8Array(PART_BYTES));
+    expect(hub.endings).toEqual([]);
+    amber.part(amber.lastAsk, 0, new Uint8Array(PART_BYTES));
+    await until(() => !amber.isConnected, 'the end of the connection');
+    expect(hub.endings).toEqual(['more than was asked for, before the task could look at it']);
+    contribute(amber, await askedAgain(hub, amber), vector);
     hub.others(vector);
     await until(() => amber.opened.length > 0, 'the sum');
     expect(conductor.lastContributions).toBe(5);

@@ -42,8 +42,7 @@ export class ScriptedTenant {
   }
 
   /** Takes the place of an older connection. */
-  connect(coordinator: Coordinator): void {
-    const [here, there] = memoryLinks();
+  connect(coordinator: Coordinator, [here, there]: readonly [Link, Link] = memoryLinks()): void {
     this.#link = here;
     this.isConnected = true;
     here.onFrame((frame) => {
