@@ -5,6 +5,7 @@ import { budget } from './mistakes/budget.ts';
 import { latticeMask } from './mistakes/lattice-mask.ts';
 import { ledger } from './mistakes/ledger.ts';
 import { masking } from './mistakes/masking.ts';
+import { maskingGuards } from './mistakes/masking-guards.ts';
 import { noise } from './mistakes/noise.ts';
 import { plan } from './mistakes/plan.ts';
 import { round } from './mistakes/round.ts';
@@ -27,6 +28,7 @@ export const mutations: readonly Mutation[] = [
   ...plan,
   ...round,
   ...masking,
+  ...maskingGuards,
   ...uploads,
   ...latticeMask,
   ...thresholdHe,
