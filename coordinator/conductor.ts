@@ -420,9 +420,12 @@ export class Conductor {
   async #beginEpoch(members: readonly TenantId[]): Promise<void> {
     this.#epoch?.forget();
     this.#epoch = undefined;
-    this.#commit([
-      { type: 'epoch-begun', epoch: this.#running().epoch + 1, members, head: positionOf(this.#world.ledger.head) },
-    ]);
+    const epoch = this.#running().epoch + 1;
+    this.#commit([{ type: 'epoch-begun', epoch, members, head: positionOf(this.#world.ledger.head) }], {
+      // whoever loses its keys in every round would fill the disk with everybody's dealt shares
+      also: () => this.#world.store.eraseEpochs(this.id, epoch),
+    });
+    this.#hearing.forget();
     await this.#openEpoch();
   }
 

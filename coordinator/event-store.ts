@@ -30,8 +30,10 @@ export interface EventStore {
   eraseVector(task: string, place: BodyPlace, tenant: TenantId): void;
   /** Erases some parts of rounds up to `round`: all at once would take as long as reading them. @returns whether there were any */
   eraseParts(task: string, round: number): boolean;
-  /** Erases what was said in rounds up to `round`; keying (round 0) stays until the task is over. */
+  /** Erases what was said in rounds up to `round`; keying (round 0) stays as long as its epoch. */
   eraseRounds(task: string, round: number): void;
+  /** Erases what was said in epochs before `epoch`. */
+  eraseEpochs(task: string, epoch: number): void;
   eraseTask(task: string): void;
 
   putSum(task: string, sum: StoredSum): void;
@@ -171,6 +173,7 @@ export function openEventStore(path: string): EventStore {
     'delete from part where task = ? and epoch = ? and round = ? and stage = ? and attempt = ? and tenant = ?',
   );
   const eraseRounds = sql('delete from body where task = ? and round between 1 and ?');
+  const eraseEpochs = sql('delete from body where task = ? and epoch < ?');
   const eraseTask = sql('delete from body where task = ?');
   const putSum = sql('insert into sum values (?, ?, ?, ?, ?)');
   const sums = sql('select round, sum, contributions, model from sum where task = ? and round > ? order by round');
@@ -239,6 +242,7 @@ export function openEventStore(path: string): EventStore {
       void eraseVector.run(task, epoch, round, stage, attempt, tenant),
     eraseParts: (task, round) => Number(eraseParts.run(task, round).changes) > 0,
     eraseRounds: (task, round) => void eraseRounds.run(task, round),
+    eraseEpochs: (task, epoch) => void eraseEpochs.run(task, epoch),
     eraseTask: (task) => void eraseTask.run(task),
     putSum: (task, { round, sum, contributions, model }) => void putSum.run(task, round, sum, contributions, model),
     sums: (task, round) => sums.iterate(task, round) as unknown as Iterable<StoredSum>,

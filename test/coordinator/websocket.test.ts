@@ -440,6 +440,24 @@ describe('an enrolled tenant', () => {
     await until(() => !held(), 'its erasure');
   });
 
+  test('that loses its keys again and again makes the coordinator keep those of one epoch', async () => {
+    const played = await scene();
+    const { store } = played.server.coordinator;
+    const kept: number[][] = [];
+    const dealt = (epoch: number): number =>
+      store.bodies(conductor.id, { epoch, round: 0, stage: 'deal', attempt: 1 }).size;
+    played.amber.onSay = (say) => {
+      if (say.stage !== 'ready') return true;
+      kept.push(Array.from({ length: say.epoch }, (_, i) => dealt(i + 1)));
+      played.amber.say({ type: 'cannot', task: say.task, epoch: say.epoch, round: say.round });
+      return false;
+    };
+    const conductor = played.start('threshold-he');
+    await until(isOver(conductor), 'the end of the task');
+    expect(conductor.state).toMatchObject({ phase: 'finished', charges: 2 });
+    expect(kept).toEqual([[5], [0, 5]]);
+  });
+
   const offences: readonly [what: string, offend: (tapped: TappedTenant, conductor: Conductor) => void][] = [
     ['introduces itself again', (tapped) => tapped.say(identification(helloOf(tapped), 'amber', tapped.identity))],
     [
