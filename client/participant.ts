@@ -28,13 +28,14 @@ import type { NoiseSupply } from '../privacy/noise-supply.ts';
 import type { RandomSource } from '../privacy/random.ts';
 import type { ClientStore } from './client-store.ts';
 import type { Customers } from './contribution.ts';
+import { type DeclineCause, Declined } from './declined.ts';
 import { isPinnedData, type Kept, withoutErased } from './erased.ts';
 import { LedgerBroken, takeInLedger, takeInWitnessed, witnessedSize } from './ledger-view.ts';
 import { checkOwnEntries, noteKey, noteLimit } from './own-word.ts';
 import { contractOf, objection, type Policy } from './policy.ts';
 import type { Snapshot } from './rows.ts';
 import { beyond, followLedger, type PoolName, setAside, statedOf, wouldPay } from './spending.ts';
-import { type DeclineCause, Declined, TaskSession } from './task-session.ts';
+import { TaskSession } from './task-session.ts';
 import { type Upload, upload } from './upload.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { Link } from '../aggregation/link.ts';
 import { encodeFromClient, PART_BYTES } from '../aggregation/wire.ts';
-import type { Answer } from './task-session.ts';
+import type { Answer } from './conversation.ts';
 
 /** Parts under way that the coordinator has not on disk yet; a slow one is waited for, not buried. */
 const WINDOW = 2;

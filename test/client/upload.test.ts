@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { Link } from '../../aggregation/link.ts';
 import { decodeFromClient, type FromClient, PART_BYTES } from '../../aggregation/wire.ts';
-import type { Answer } from '../../client/task-session.ts';
+import type { Answer } from '../../client/conversation.ts';
 import { upload } from '../../client/upload.ts';
 
 const where = { task: 'a'.repeat(64), epoch: 1, round: 2, stage: 'contribute', attempt: 1 };

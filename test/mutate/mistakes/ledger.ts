@@ -17,9 +17,9 @@ export const ledger: readonly Mutation[] = [
   {
     name: 'ledger-not-in-what-is-signed',
     why: 'tenants that were shown different ledgers hear each other as if nothing were wrong',
-    file: 'client/task-session.ts',
-    find: '    if (this.#world.store.ledgerHashAt(head.size) !== head.hash)\n',
-    replace: '    if (head.size < 0)\n',
+    file: 'client/task-ledger.ts',
+    find: '  if (store.ledgerHashAt(head.size) !== head.hash)\n',
+    replace: '  if (head.size < 0)\n',
     caughtBy: [inLies('claims to begin with')],
   },
   {
@@ -58,9 +58,9 @@ export const ledger: readonly Mutation[] = [
   {
     name: 'quorum-not-asked',
     why: 'a tenant goes on in a task that nobody else has seen',
-    file: 'client/task-session.ts',
-    find: '    if (entry.seq >= witnessedSize(this.#world.store, this.id))\n',
-    replace: '    if (entry.seq < 0 && witnessedSize)\n',
+    file: 'client/task-ledger.ts',
+    find: '  if (entry.seq >= witnessedSize(store, task))\n',
+    replace: '  if (entry.seq < 0 && witnessedSize)\n',
     caughtBy: [inUnwitnessed],
   },
   {

@@ -3,7 +3,7 @@ import { inTests, type Mutation } from '../mutation.ts';
 const inMasking = (file: string, named?: string) => inTests(`test/aggregation/masking/${file}.test.ts`, named);
 const inAttacks = (named: string) => inTests('test/attacks/masking.test.ts', named);
 const inRound = inMasking('round');
-const SESSION = 'client/task-session.ts';
+const GATES = 'client/gated-round.ts';
 const DEALING = 'aggregation/masking/dealing.ts';
 const ROUND = 'aggregation/masking/round.ts';
 const COORDINATOR = 'aggregation/masking/coordinator.ts';
@@ -208,15 +208,15 @@ export const masking: readonly Mutation[] = [
   {
     name: 'survivors-that-never-joined',
     why: 'the cohort this tenant was told of was not the one that is opened over',
-    file: SESSION,
-    find: ' || survivors.some((tenant) => !round.cohort.includes(tenant)))',
+    file: GATES,
+    find: ' || survivors.some((tenant) => !this.#cohort.includes(tenant)))',
     replace: ')',
     caughtBy: [inAttacks('must have dealt')],
   },
   {
     name: 'too-few-survivors-agreed-to',
     why: 'a sum over fewer pinned tenants than the noise was calibrated for',
-    file: SESSION,
+    file: GATES,
     find: '    this.#checkCohort(survivors);\n',
     replace: '',
     caughtBy: [inAttacks('are n_min or more')],
@@ -224,7 +224,7 @@ export const masking: readonly Mutation[] = [
   {
     name: 'second-set-of-survivors',
     why: 'two sets of survivors in one round, after a restart too',
-    file: SESSION,
+    file: GATES,
     find: "sumHash(contributions));\n    if (answered.sumHash !== '' && answered.sumHash !== sumHash)",
     replace: "sumHash(contributions));\n    if (answered.cohort === '')",
     caughtBy: [inAttacks('agreed to once in a round')],
@@ -232,7 +232,7 @@ export const masking: readonly Mutation[] = [
   {
     name: 'ghosts-make-a-quorum',
     why: 'names the coordinator invented sign any set of survivors',
-    file: SESSION,
+    file: GATES,
     find: '[...heard.keys()].filter((tenant) => this.#pinned.has(tenant)).length;\n    // lost',
     replace: 'heard.size;\n    // lost',
     caughtBy: [inAttacks('nobody compared fingerprints with')],

@@ -5,14 +5,14 @@ export const noise: readonly Mutation[] = [
   {
     name: 'noise-reused-on-retry',
     why: 'two sums under one noise: their difference is data in the clear',
-    file: 'client/task-session.ts',
-    find: '  async #vector(): Promise<Noised> {',
-    replace: `  #kept: { readonly steps: number; readonly vector: Promise<Noised> } | undefined;
-  #vector(): Promise<Noised> {
-    if (this.#kept?.steps !== this.#progress.steps) this.#kept = { steps: this.#progress.steps, vector: this.#drawn() };
+    file: 'client/fresh-vectors.ts',
+    find: '  async #drawn(parameters: Float64Array): Promise<Noised> {',
+    replace: `  #kept: { readonly parameters: Float64Array; readonly vector: Promise<Noised> } | undefined;
+  #drawn(parameters: Float64Array): Promise<Noised> {
+    if (this.#kept?.parameters !== parameters) this.#kept = { parameters, vector: this.#anew(parameters) };
     return this.#kept.vector;
   }
-  async #drawn(): Promise<Noised> {`,
+  async #anew(parameters: Float64Array): Promise<Noised> {`,
     caughtBy: [inTests('test/client/contribution.test.ts', 'held again carries fresh noise')],
   },
   {

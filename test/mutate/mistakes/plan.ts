@@ -106,7 +106,7 @@ export const plan: readonly Mutation[] = [
   {
     name: 'cohort-not-counted',
     why: 'a sum over fewer than n_min has less noise than was promised',
-    file: 'client/task-session.ts',
+    file: 'client/gated-round.ts',
     find: 'if (counted < minCohort)',
     replace: 'if (counted < 1)',
     caughtBy: [inTests('test/attacks/lying-coordinator.test.ts', 'who takes part')],

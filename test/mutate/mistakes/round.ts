@@ -1,6 +1,7 @@
 import { inTests, type Mutation } from '../mutation.ts';
 
-const SESSION = 'client/task-session.ts';
+const GATES = 'client/gated-round.ts';
+const LEDGER = 'client/task-ledger.ts';
 const inLies = (named: string) => inTests('test/attacks/lying-coordinator.test.ts', named);
 const inRound = inTests('test/coordinator/round.test.ts');
 const inHeRound = (named: string) => inTests('test/aggregation/threshold-he/round.test.ts', named);
@@ -10,24 +11,24 @@ export const round: readonly Mutation[] = [
   {
     name: 'share-before-the-charge',
     why: 'a sum is opened that no ledger has: nobody ever counts it',
-    file: SESSION,
-    find: '    this.#checkCharged(round.number, sumHash, cohort.length);\n',
+    file: GATES,
+    find: '    checkCharged(store, this.#task, this.number, due);\n',
     replace: '',
     caughtBy: [inLies('opening')],
   },
   {
     name: 'charge-for-another-sum',
     why: 'the ledger charges one sum, and another is opened',
-    file: SESSION,
-    find: 'charge.sumHash !== sumHash || charge.contributions',
+    file: LEDGER,
+    find: 'charge.sumHash !== due.sumHash || charge.contributions',
     replace: 'charge.contributions',
     caughtBy: [inLies('charge for another sum')],
   },
   {
     name: 'charge-for-a-cheaper-event',
     why: 'the ledger charges less than the sum costs',
-    file: SESSION,
-    find: ' || canonicalize(charge.event) !== event)',
+    file: LEDGER,
+    find: ' || !isSameEvent)',
     replace: ')',
     caughtBy: [inLies('charge for a cheaper event')],
   },
@@ -59,7 +60,7 @@ export const round: readonly Mutation[] = [
   {
     name: 'opened-too-often',
     why: 'each further set of openers takes away from the smudging',
-    file: SESSION,
+    file: GATES,
     find: 'answered.openerSets.includes(set) || answered.openerSets.length >= MAX_OPENER_SETS',
     replace: 'answered.openerSets.includes(set)',
     caughtBy: [inLies('a third set, gets no further share')],
@@ -67,7 +68,7 @@ export const round: readonly Mutation[] = [
   {
     name: 'another-cohort-opened',
     why: 'a share for a cohort this tenant did not contribute to',
-    file: SESSION,
+    file: GATES,
     find: 'answered.cohort !== cohortHash(cohort)',
     replace: "answered.cohort === ''",
     caughtBy: [inLies('offered as the sum gets no share')],
@@ -75,37 +76,35 @@ export const round: readonly Mutation[] = [
   {
     name: 'round-answered-twice',
     why: 'a second contribution to one round: another noise over the same data, and paid for once',
-    file: SESSION,
-    find: `    if (round <= this.#world.store.lastRound(this.id))
-      throw`,
-    replace: `    if (round < 0)
-      throw`,
+    file: GATES,
+    find: '  if (round <= store.lastRound(task))\n',
+    replace: '  if (round < 0)\n',
     caughtBy: [inLies('answered is not answered again')],
   },
   {
     name: 'paid-after-it-left',
     why: 'a tenant that dies in between has given a contribution it does not know of',
-    file: SESSION,
-    find: `    this.#refusing('budget', () => payRound(this.#world, this.plan, round.number, cohortHash(cohort)));
-    await this.#uploadTime(round.startedAt);
+    file: GATES,
+    find: `    declining('budget', () => payRound(this.#world, this.#plan, this.number, cohortHash(cohort)));
+    await this.#uploadTime();
     return sealed;`,
-    replace: `    await this.#uploadTime(round.startedAt);
-    setTimeout(() => this.#refusing('budget', () => payRound(this.#world, this.plan, round.number, cohortHash(cohort))));
+    replace: `    await this.#uploadTime();
+    setTimeout(() => declining('budget', () => payRound(this.#world, this.#plan, this.number, cohortHash(cohort))));
     return sealed;`,
     caughtBy: [inLies('that ends the task ends the contributions')],
   },
   {
     name: 'upload-when-ready',
     why: 'when a contribution arrives tells how long the batch took',
-    file: SESSION,
-    find: '    await this.#uploadTime(round.startedAt);\n',
+    file: GATES,
+    find: '    await this.#uploadTime();\n',
     replace: '',
     caughtBy: [inTests('test/client/upload-time.test.ts')],
   },
   {
     name: 'model-not-recomputed',
     why: 'each tenant is handed a model of its own, made to draw out what it holds',
-    file: SESSION,
+    file: 'client/task-session.ts',
     find: '    if (model !== opened.model)\n',
     replace: '    if (model === "")\n',
     caughtBy: [inLies('different models to different tenants')],
