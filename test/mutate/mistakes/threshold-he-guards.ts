@@ -195,4 +195,21 @@ export const thresholdHeGuards: readonly Mutation[] = [
     replace: 'if (sum.length === 0)',
     caughtBy: [inTests('test/client/task-noise.test.ts', 'under threshold-he, > beyond the plan')],
   },
+  // ---- the client around every protocol
+  {
+    name: 'statements-unverified',
+    why: 'anything that was ever said is heard again, in any round, task or epoch',
+    file: 'client/conversation.ts',
+    find: ' || !isRelayed(key, place, this.#me, relayed))',
+    replace: ')',
+    caughtBy: [inAttacks('replay', 'in round 1 is nothing in round 2'), inAttacks('replay', 'nothing in another')],
+  },
+  {
+    name: 'round-answered-twice',
+    why: 'after a restart there is nothing in memory that says no',
+    file: 'client/task-session.ts',
+    find: '    checkUnanswered(this.#world.store, this.id, ask.round);\n',
+    replace: '',
+    caughtBy: [inAttacks('restart', 'says nothing more in that round')],
+  },
 ];
