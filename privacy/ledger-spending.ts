@@ -26,7 +26,7 @@ export interface AcceptedTask {
   /** openings charged over as many contributions as tenants had accepted: this one's is among them */
   readonly certain: number;
   readonly charged: number;
-  /** `charged`, and the rounds that were aborted before */
+  /** `charged`, the rounds that were aborted before, and the one that may have been under way when the task was stopped */
   readonly possible: number;
 }
 
@@ -48,6 +48,8 @@ interface Seen {
   readonly charges: { readonly seq: number; readonly round: number; readonly ofAll: boolean }[];
   readonly aborts: { readonly seq: number; readonly round: number }[];
   endedAt: number | undefined;
+  /** ended in the middle of a round, perhaps: of that one there is no entry */
+  wasStopped: boolean;
 }
 
 export function followSpending(): LedgerSpending {
@@ -60,7 +62,7 @@ export function followSpending(): LedgerSpending {
     see(entry) {
       size = entry.seq + 1;
       if (entry.kind === 'plan' && !seen.has(entry.task))
-        seen.set(entry.task, { plan: entry, accepted: new Map(), charges: [], aborts: [], endedAt: undefined });
+        seen.set(entry.task, { plan: entry, accepted: new Map(), charges: [], aborts: [], ...RUNNING });
       const task = seen.get(entry.task);
       if (task !== undefined) takeIn(task, entry);
     },
@@ -73,6 +75,8 @@ export function followSpending(): LedgerSpending {
         .sort((a, b) => a.acceptedAt - b.acceptedAt),
   };
 }
+
+const RUNNING = { endedAt: undefined, wasStopped: false } as const;
 
 function takeIn(task: Seen, entry: LedgerEntry): void {
   switch (entry.kind) {
@@ -87,25 +91,31 @@ function takeIn(task: Seen, entry: LedgerEntry): void {
       return void task.aborts.push({ seq: entry.seq, round: entry.round });
     case 'stop':
     case 'finish':
-      task.endedAt ??= entry.seq;
+      if (task.endedAt === undefined) Object.assign(task, { endedAt: entry.seq, wasStopped: entry.kind === 'stop' });
       return;
     default:
       return;
   }
 }
 
-function acceptedTask({ plan, charges, aborts, endedAt }: Seen, acceptedAt: number, upTo: number): AcceptedTask {
+function acceptedTask(
+  { plan, charges, aborts, endedAt, wasStopped }: Seen,
+  acceptedAt: number,
+  upTo: number,
+): AcceptedTask {
   const { openings } = plan.mechanism;
   const isIts = ({ seq }: { seq: number }): boolean => seq > acceptedAt && seq < upTo;
   const charged = charges.filter(isIts);
   const unopened = aborts.filter((abort) => isIts(abort) && !charges.some(({ round }) => round === abort.round));
+  const isOver = endedAt !== undefined && endedAt < upTo;
+  const underWay = isOver && wasStopped ? 1 : 0;
   return {
     ...{ task: plan.task, pool: plan.pool, purpose: plan.use.purpose, event: openingOf(plan.event), openings },
     acceptedAt,
-    endedAt: endedAt !== undefined && endedAt < upTo ? endedAt : undefined,
+    endedAt: isOver ? endedAt : undefined,
     certain: charged.filter(({ ofAll }) => ofAll).length,
     charged: charged.length,
-    possible: Math.min(openings, charged.length + unopened.length),
+    possible: Math.min(openings, charged.length + unopened.length + underWay),
   };
 }
 

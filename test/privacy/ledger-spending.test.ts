@@ -45,6 +45,12 @@ describe('of a task, the ledger says', () => {
     expect(of('amber', ...three, ...lost)).toMatchObject({ charged: 0, possible: 5 });
   });
 
+  test('that a round under way when the task was stopped may have been paid for, of which there is no entry', () => {
+    const stop: LedgerBody = { kind: 'stop', reason: 'stopped-by-operator' };
+    expect(of('amber', ...three, charge(1, 3), stop)).toMatchObject({ certain: 1, charged: 1, possible: 2 });
+    expect(of('amber', ...three, charge(1, 3), aFinish(1))).toMatchObject({ charged: 1, possible: 1 });
+  });
+
   test('that nobody took part before it accepted', () => {
     const late = [aPlan(5), accept('amber'), charge(1, 1), anAbort(2), accept('blue'), charge(3, 2)];
     expect(of('amber', ...late)).toMatchObject({ certain: 2, charged: 2, possible: 3 });
