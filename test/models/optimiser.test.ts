@@ -43,10 +43,7 @@ describe('tail average', () => {
     const values = fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 50 });
     fc.assert(
       fc.property(values, (iterates) => {
-        const average = iterates.reduce(
-          (avg, value) => tailAverage(avg, Float64Array.of(value, -value)),
-          emptyAverage,
-        );
+        const average = iterates.reduce((avg, value) => tailAverage(avg, Float64Array.of(value, -value)), emptyAverage);
         const mean = iterates.reduce((sum, value) => sum + value, 0) / iterates.length;
         expect(average.count).toBe(iterates.length);
         expect(average.mean[0]).toBeCloseTo(mean, 5);
