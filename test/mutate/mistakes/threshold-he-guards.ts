@@ -205,7 +205,7 @@ export const thresholdHeGuards: readonly Mutation[] = [
     caughtBy: [inAttacks('replay', 'in round 1 is nothing in round 2'), inAttacks('replay', 'nothing in another')],
   },
   {
-    name: 'round-answered-twice',
+    name: 'round-answered-after-restart',
     why: 'after a restart there is nothing in memory that says no',
     file: 'client/task-session.ts',
     find: '    checkUnanswered(this.#world.store, this.id, ask.round);\n',
