@@ -49,9 +49,9 @@ test('the few that are tried every time are caught', { timeout: 120_000 }, () =>
 });
 
 test('a name that no mistake has is said to be none', { timeout: 30_000 }, () => {
-  const { stderr, status } = mutate('--only', 'nobody');
+  const { stderr, status } = mutate('--only', 'invented');
   expect(status).toBe(2);
-  expect(stderr).toContain('there is no mistake called nobody');
+  expect(stderr).toContain('there is no mistake called invented');
 });
 
 describe('a mistake', () => {
