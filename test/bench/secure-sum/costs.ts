@@ -101,7 +101,7 @@ async function roundOf(parties: Federation, shape: SumShape, { protocol, grid, l
   return {
     ...{ clientMs, shareMs, masksMs: await masksMs(protocol, shape) },
     serverMs: round.checkMs + adding,
-    openMs: opened.openMs - adding * round.contributions.size,
+    openMs: Math.max(0, opened.openMs - adding * round.contributions.size),
     bytesUp: round.spent.vectorBytes,
   };
 }
