@@ -188,8 +188,8 @@ export class TaskSession {
   }
 }
 
-type Keyed = Extract<FromCoordinator, { type: 'keyed' }>;
-type Opened = Extract<FromCoordinator, { type: 'opened' }>;
+export type Keyed = Extract<FromCoordinator, { type: 'keyed' }>;
+export type Opened = Extract<FromCoordinator, { type: 'opened' }>;
 
 interface Epoch {
   readonly number: number;

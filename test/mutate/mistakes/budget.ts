@@ -83,8 +83,8 @@ export const budget: readonly Mutation[] = [
   {
     name: 'budget-not-asked',
     why: 'a task is accepted that the customers can no longer pay',
-    file: 'client/participant.ts',
-    find: '    if (before === undefined) checkBudget(plan);\n',
+    file: 'client/admission.ts',
+    find: '  if (before === undefined) checkBudget(world, plan);\n',
     replace: '',
     caughtBy: [inTests('test/client/spending.test.ts', 'is a decline with its reason')],
   },

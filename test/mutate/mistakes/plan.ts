@@ -74,8 +74,8 @@ export const plan: readonly Mutation[] = [
   {
     name: 'plan-not-recomputed',
     why: 'a signed plan may promise what its own settings do not give',
-    file: 'client/participant.ts',
-    find: '      checkPlan(plan);\n',
+    file: 'client/admission.ts',
+    find: "  declining('policy', () => checkPlan(plan));\n",
     replace: '',
     caughtBy: [inTests('test/attacks/lying-plans.test.ts', 'less noise')],
   },

@@ -14,10 +14,9 @@ export const secrets: readonly Mutation[] = [
   {
     name: 'batch-size-in-an-event',
     why: 'what happens is told to logs and progress lines',
-    file: 'client/participant.ts',
-    find: "tell({ type: 'round-opened', task: message.task, round: message.round, contributions: message.contributions });",
-    replace:
-      "tell({ type: 'round-opened', task: message.task, round: message.round, contributions: message.contributions, batch: 1 });",
+    file: 'client/tasks.ts',
+    find: "this.#tell({ type: 'round-opened', task, round, contributions });",
+    replace: "this.#tell({ type: 'round-opened', task, round, contributions, batch: 1 });",
     caughtBy: ['types'],
   },
   {
@@ -74,7 +73,7 @@ export const secrets: readonly Mutation[] = [
   {
     name: 'a-bug-tells-the-coordinator',
     why: 'what an error of this side says may hold a row',
-    file: 'client/participant.ts',
+    file: 'client/tasks.ts',
     find: "const reason = isMeant ? error.message.slice(0, 500) : 'the client met an error';",
     replace: 'const reason = error instanceof Error ? error.message.slice(0, 500) : String(isMeant);',
     caughtBy: [inTests('test/attacks/lying-plans.test.ts', 'declined without a word')],
