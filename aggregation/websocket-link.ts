@@ -1,9 +1,14 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { Link } from './link.ts';
+import { MAX_FRAME } from './wire.ts';
 
 /** How often each side asks the other whether it is still there; two unanswered questions close the connection. */
 const PING_EVERY_MS = 5_000;
+/** What may wait for a peer to read it: two of the longest messages, or many short ones. One that lets more wait fills the memory here. */
+const MOST_UNREAD = { bytes: 2 * MAX_FRAME.fromCoordinator, frames: 5_000 };
+/** Bytes that a connection waits for when it is to end: a last word, and not whatever a peer has left unread. */
+const LAST_WORDS = 2 ** 16;
 
 /**
  * A WebSocket as a link. Half-open connections are found by pings; any byte that arrives is an answer too, for the pong may wait
@@ -17,6 +22,7 @@ export function webSocketLink(socket: WebSocket, transport?: Pick<Socket, 'bytes
     tcp = response.socket;
   });
   let unanswered = 0;
+  let unread = 0;
   let heard = 0;
   const timer = setInterval(() => {
     const { bytesRead } = tcp ?? { bytesRead: 0 };
@@ -31,10 +37,16 @@ export function webSocketLink(socket: WebSocket, transport?: Pick<Socket, 'bytes
   socket.on('error', () => socket.terminate()); // oversized frame, broken handshake: the connection is over, the process is not
 
   return {
-    send: (frame) => {
-      if (socket.readyState === socket.OPEN) socket.send(frame);
+    send: (frame, left) => {
+      if (socket.readyState !== socket.OPEN) return;
+      if (socket.bufferedAmount > MOST_UNREAD.bytes || unread >= MOST_UNREAD.frames) return socket.terminate();
+      unread += 1;
+      socket.send(frame, (error) => {
+        unread -= 1;
+        if (error == null) left?.();
+      });
     },
-    close: () => socket.close(),
+    close: () => (socket.bufferedAmount > LAST_WORDS ? socket.terminate() : socket.close()),
     onFrame: (handler) => {
       socket.on('message', (data: Buffer, isBinary: boolean) => {
         if (isBinary) handler(data);

@@ -119,7 +119,7 @@ export class Conductor {
   ): Promise<void> {
     return this.#enqueue(async () => {
       if (message.type === 'part') return this.#takePart(tenant, message);
-      if (message.type === 'accept' && this.#state.phase === 'finished') return this.#tellEnd(tenant, message.round);
+      if (message.type === 'accept' && this.#state.phase === 'finished') return this.#catchUp(tenant, message.round);
       if (message.type === 'say') this.#hear(tenant, message);
       else if (message.type === 'accept') this.#accept(tenant, message);
       else this.#apply(tenant, message.type, decide(this.#state, { ...message, tenant }, this.#rules));
@@ -213,16 +213,6 @@ export class Conductor {
     const state = this.#state;
     if (state.phase === 'stopped' && this.#hearing.knows(tenant)) this.#endFor([tenant], 'stopped', state.reason);
     if (state.phase === 'finished' && state.accepted.includes(tenant)) this.#telling.plan(tenant, this.signature);
-  }
-
-  /** It accepts again, which says what it has taken in; the rest follows, and the end. */
-  #tellEnd(tenant: TenantId, round: number): void {
-    if (this.#state.phase !== 'finished' || !this.#state.accepted.includes(tenant)) return;
-    if (!this.#telling.catchesUp(tenant)) return;
-    this.#telling.openedSince(tenant, round);
-    const note = this.#witnessedNote();
-    if (note !== undefined) this.#telling.witnessed(tenant, note);
-    this.#endFor([tenant], 'finished', '');
   }
 
   #takeUp(facts: readonly TaskFact[]): Progress {
@@ -515,15 +505,28 @@ export class Conductor {
     return before.map(({ name }) => this.#hearing.said(placeOf(state, name, 1)));
   }
 
-  /** A tenant that was away takes in what was opened meanwhile, and is asked again what it may have missed. */
+  /** A tenant that was away takes in what was opened meanwhile. Accepting says how far it is. */
   #catchUp(tenant: TenantId, round: number): void {
+    if (!('accepted' in this.#state) || !this.#state.accepted.includes(tenant)) return;
+    const connection = this.#telling.beginsToCatchUp(tenant);
+    if (connection !== undefined) this.#tellMissed(tenant, connection, round);
+  }
+
+  #tellMissed(tenant: TenantId, connection: symbol, round: number): void {
+    if (this.#state.phase === 'stopped' || !this.#telling.isCatchingUp(tenant, connection)) return;
+    const next = (told: number): void => void this.#enqueue(async () => this.#tellMissed(tenant, connection, told));
+    if (this.#telling.openedAfter(tenant, round, next)) return;
+    this.#telling.hasCaughtUp(tenant);
+    this.#tellNow(tenant);
+  }
+
+  /** Where the task stands, for who knows every sum: how it ended, or what it is asked and may have missed. */
+  #tellNow(tenant: TenantId): void {
     const state = this.#state;
-    if (!('accepted' in state) || !state.accepted.includes(tenant)) return;
-    if (!this.#telling.catchesUp(tenant)) return;
     const note = this.#witnessedNote() ?? this.#world.witnessed(this.#entry, this.plan);
     if (note !== undefined) this.#telling.witnessed(tenant, note);
+    if (state.phase === 'finished') this.#endFor([tenant], 'finished', '');
     if (state.phase !== 'running') return;
-    this.#telling.openedSince(tenant, round);
     this.#telling.keyed(tenant, state); // between rounds too: the next one asks only whom it finds with keys
     if (state.conversation?.phase !== 'asking') return;
     const { asked, said, stage, attempt } = state.conversation;

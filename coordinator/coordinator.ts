@@ -117,9 +117,9 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     ledger,
     clock,
     present: () => new Set(sessions.keys()),
-    send: (tenant, message) => {
+    send: (tenant, message, left) => {
       const session = sessions.get(tenant);
-      if (session !== undefined) send(session, message);
+      if (session !== undefined) send(session, message, left);
     },
     askWitnesses,
     counted: (tenant, pool) => counting.last(tenant, pool),
@@ -150,18 +150,18 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     return frame;
   }
 
-  function send(session: Session, message: Unsent): void {
+  function send(session: Session, message: Unsent, left?: () => void): void {
     switch (message.type) {
       case 'opened':
-        return session.link.send(openedFrame(session, message));
+        return session.link.send(openedFrame(session, message), left);
       case 'ask':
       case 'witness':
       case 'witnessed':
       case 'over': {
-        return session.link.send(withNews(session, message));
+        return session.link.send(withNews(session, message), left);
       }
       default:
-        return session.link.send(encodeFromCoordinator(message, identity));
+        return session.link.send(encodeFromCoordinator(message, identity), left);
     }
   }
 

@@ -11,8 +11,8 @@ import type { World } from './world.ts';
 /**
  * What tenants are told of one task, message by message. Everything it promises is on disk by then (`conductor.ts`).
  *
- * A tenant that connects has first to catch up: it accepts, saying what it has taken in, and is sent what it missed. Until
- * then it is asked nothing.
+ * A tenant that connects has first to catch up: it accepts, saying what it has taken in, and is sent what it missed, one sum
+ * after the other as they leave: all at once would be as many models in memory. Until then it is asked nothing.
  */
 export class Telling {
   readonly #plan: Plan;
@@ -22,6 +22,8 @@ export class Telling {
   readonly #uploads: Uploads;
   readonly #world: World;
   readonly #caughtUp = new Set<TenantId>();
+  /** those that are on the way there, each with the connection it began on */
+  readonly #catchingUp = new Map<TenantId, symbol>();
 
   constructor(plan: Plan, rules: TaskRules, hearing: Hearing, uploads: Uploads, world: World) {
     this.#plan = plan;
@@ -32,7 +34,7 @@ export class Telling {
     this.#world = world;
   }
 
-  /** Tenants that have accepted over the connection they have now. */
+  /** Tenants that have accepted over the connection they have now, and know every sum that was opened. */
   get caughtUp(): ReadonlySet<TenantId> {
     return this.#caughtUp;
   }
@@ -42,16 +44,27 @@ export class Telling {
     return new Set([...this.#world.present()].filter((tenant) => this.#caughtUp.has(tenant)));
   }
 
-  /** @returns whether it had not caught up before: once per connection */
-  catchesUp(tenant: TenantId): boolean {
-    if (this.#caughtUp.has(tenant)) return false;
+  /** @returns the connection over which it begins to catch up; undefined when it has begun before */
+  beginsToCatchUp(tenant: TenantId): symbol | undefined {
+    if (this.#caughtUp.has(tenant) || this.#catchingUp.has(tenant)) return undefined;
+    const connection = Symbol(tenant);
+    this.#catchingUp.set(tenant, connection);
+    return connection;
+  }
+
+  isCatchingUp(tenant: TenantId, connection: symbol): boolean {
+    return this.#catchingUp.get(tenant) === connection;
+  }
+
+  hasCaughtUp(tenant: TenantId): void {
+    this.#catchingUp.delete(tenant);
     this.#caughtUp.add(tenant);
-    return true;
   }
 
   /** It has another connection, or takes no further part. */
   forget(tenant: TenantId): void {
     this.#caughtUp.delete(tenant);
+    this.#catchingUp.delete(tenant);
   }
 
   plan(tenant: TenantId, signature: Uint8Array): void {
@@ -108,10 +121,17 @@ export class Telling {
     for (const tenant of tenants) if (this.#caughtUp.has(tenant)) this.#world.send(tenant, message);
   }
 
-  /** Every sum opened after `round`. */
-  openedSince(tenant: TenantId, round: number): void {
-    for (const sum of this.#world.store.sums(this.#task, round))
-      this.#world.send(tenant, { type: 'opened', task: this.#task, ...sum });
+  /**
+   * The first sum opened after `round`.
+   *
+   * @param left - called with its round when it has left
+   * @returns whether there was one
+   */
+  openedAfter(tenant: TenantId, round: number, left: (round: number) => void): boolean {
+    const [sum] = this.#world.store.sums(this.#task, round);
+    if (sum === undefined) return false;
+    this.#world.send(tenant, { type: 'opened', task: this.#task, ...sum }, () => left(sum.round));
+    return true;
   }
 
   witnessed(tenant: TenantId, note: string): void {

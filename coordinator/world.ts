@@ -13,8 +13,8 @@ export interface World {
   readonly clock: () => number;
   /** tenants with a live connection */
   present(): ReadonlySet<TenantId>;
-  /** Sends to a tenant if it is connected, with the ledger entries it has not seen. */
-  send(tenant: TenantId, message: Unsent): void;
+  /** Sends to a tenant if it is connected, with the ledger entries it has not seen. @param left - as `Link.send` calls it */
+  send(tenant: TenantId, message: Unsent, left?: () => void): void;
   /** Asks every tenant there to cosign the ledger as it is now. */
   askWitnesses(): void;
   /** Where a pool of a tenant stands, counted here and stated by it; undefined before it stated anything. */

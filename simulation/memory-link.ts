@@ -20,9 +20,11 @@ interface End {
 function end(): End {
   const self = { open: true, frame: () => {}, closed: () => {} } as unknown as End;
   self.link = {
-    send: (bytes) => {
+    send: (bytes, left) => {
       setImmediate(() => {
-        if (self.peer.open) self.peer.frame(bytes);
+        if (!self.peer.open) return;
+        self.peer.frame(bytes);
+        left?.();
       });
     },
     close: () => {

@@ -1,9 +1,13 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { WebSocket } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { Link } from '../../aggregation/link.ts';
 import { webSocketLink } from '../../aggregation/websocket-link.ts';
+import { MAX_FRAME } from '../../aggregation/wire.ts';
 
 test('a connection that never opens is given up after three questions, and ends nothing else', async () => {
   const silent = createServer(() => {}); // takes the connection and never answers the handshake
@@ -56,4 +60,87 @@ test('a connection on which bytes arrive stays, though no question is answered; 
   expect(isClosed).toBe(false);
   vi.advanceTimersByTime(15_000);
   await closed;
+});
+
+/** A connection whose far side reads nothing, and that nobody gives up because time passes, until the test is over. */
+async function unread(): Promise<{ link: Link; far: WebSocket }> {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false });
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const far = new WebSocket(`ws://127.0.0.1:${port}`, { maxPayload: 2 ** 30 });
+  onTestFinished(() => {
+    far.terminate();
+    server.close();
+  });
+  const [near] = (await once(server, 'connection')) as [WebSocket];
+  if (far.readyState !== far.OPEN) await once(far, 'open');
+  far.pause();
+  return { link: webSocketLink(near), far };
+}
+
+const closing = (link: Link): Promise<void> => new Promise((resolve) => link.onClose(resolve));
+/** One buffer, however often it is sent. */
+const long = Buffer.alloc(MAX_FRAME.fromCoordinator);
+
+test('a peer that reads nothing may leave two of the longest messages unread; with more the connection is over', async () => {
+  const { link } = await unread();
+  let isClosed = false;
+  const closed = closing(link).then(() => {
+    isClosed = true;
+  });
+  const left: number[] = [];
+  for (let i = 0; i < 2; i++) link.send(long, () => left.push(i));
+  await sleep(50);
+  expect(isClosed).toBe(false);
+  link.send(long, () => left.push(2));
+  await closed;
+  expect(left).toEqual([]); // they never left
+});
+
+test('a peer that reads nothing may leave five thousand short messages unread, besides what its network holds', async () => {
+  const { link, far } = await unread();
+  let isClosed = false;
+  const closed = closing(link).then(() => {
+    isClosed = true;
+  });
+  const short = Buffer.alloc(1000);
+  let left = 0;
+  for (let i = 0; i < 5_000; i++) link.send(short, () => left++);
+  await sleep(50);
+  expect(isClosed).toBe(false);
+  let read = 0;
+  const all = new Promise<void>((resolve) => far.on('message', () => ++read === 5_000 && resolve()));
+  far.resume();
+  await all;
+  far.pause();
+  expect(left).toBe(5_000); // whoever reads may be sent more
+  link.send(long); // nothing leaves any more
+  await sleep(20);
+  expect(isClosed).toBe(false);
+  for (let i = 0; i < 5_000; i++) link.send(short);
+  await closed;
+});
+
+test('what is sent has left when the peer reads it', async () => {
+  const { link, far } = await unread();
+  const left = new Promise<void>((resolve) => link.send(long, resolve));
+  far.resume();
+  await left;
+});
+
+test('a connection that ends waits for a last word, and not for what its peer has left unread', async () => {
+  const { link } = await unread();
+  link.send(long);
+  const closed = closing(link);
+  link.close();
+  await closed;
+  const last = await unread();
+  last.link.send(Uint8Array.of(7));
+  last.link.close();
+  const [word, end] = [once(last.far, 'message'), once(last.far, 'close')];
+  last.far.resume();
+  expect((await word)[0]).toEqual(Buffer.of(7));
+  expect((await end)[0]).toBe(1005); // RFC 6455 §7.4.1: closed, and no reason given; 1006 would be cut off
 });

@@ -42,6 +42,7 @@ class Hub {
   store = openEventStore(this.#file);
   coordinator!: Awaited<ReturnType<typeof openCoordinator>>;
   #lives = false;
+  #ticking: NodeJS.Timeout | undefined;
 
   static async open(): Promise<Hub> {
     const hub = new Hub();
@@ -68,12 +69,14 @@ class Hub {
       },
     });
     this.#lives = true;
+    this.#ticking = setInterval(() => void this.coordinator.tick(), 10);
   }
 
   /** Its process ends: nothing more is written. */
   crash(): void {
     if (!this.#lives) return;
     this.#lives = false;
+    clearInterval(this.#ticking);
     for (const tenant of this.tenants) tenant.disconnect();
     this.store.close();
   }
@@ -170,5 +173,82 @@ describe('a tenant', () => {
     hub.others(vector);
     await until(() => amber.opened.length > 0, 'the sum');
     expect(conductor.lastContributions).toBe(5);
+  });
+});
+
+describe('a tenant that was away', () => {
+  /** As memory links, but nothing of what the coordinator sends has left before `release`. */
+  function slowLinks() {
+    const [here, there] = memoryLinks();
+    const held: (() => void)[] = [];
+    const send: Link['send'] = (frame, left) => there.send(frame, () => void (left && held.push(left)));
+    return { links: [here, { ...there, send }] as const, release: () => held.shift()?.() };
+  }
+
+  /** Four others open three sums without amber, and wait in the fourth round. */
+  async function withoutAmber(): Promise<{ hub: Hub; goOn: () => void }> {
+    const hub = await Hub.open();
+    const { conductor, vector } = await hub.asked(smallTask('plain', { rounds: 5, timing: { graceMs: 0 } }));
+    hub.amber.disconnect();
+    const waiting: (() => void)[] = [];
+    for (const tenant of hub.tenants.slice(1)) {
+      tenant.onAsk = (ask) => {
+        if (ask.round === 4) waiting.push(() => contribute(tenant, ask, vector));
+        else contribute(tenant, ask, vector);
+      };
+      contribute(tenant, tenant.lastAsk, vector);
+    }
+    await until(() => waiting.length === 4, 'the fourth round');
+    expect([...hub.store.sums(conductor.id, 0)]).toHaveLength(3);
+    return { hub, goOn: () => waiting.forEach((go) => void go()) };
+  }
+
+  test('is sent one sum after the other as they leave, and is asked when it knows them all', async () => {
+    const { hub, goOn } = await withoutAmber();
+    const { amber } = hub;
+    const asked = amber.asks.length;
+    const { links, release } = slowLinks();
+    amber.connect(hub.coordinator, links);
+    for (const told of [[1], [1, 2], [1, 2, 3]]) {
+      await until(() => amber.opened.length >= told.length, 'the next sum');
+      await sleep(20); // what would be too much arrives
+      expect(amber.opened).toEqual(told);
+      release();
+    }
+    await sleep(20);
+    expect(amber.asks).toHaveLength(asked);
+    goOn();
+    await until(() => amber.asks.length > asked, 'the fifth round');
+    expect(amber.opened).toEqual([1, 2, 3, 4]);
+    expect(amber.lastAsk.round).toBe(5);
+  });
+
+  test('and connects again meanwhile begins anew, and hears nothing twice', async () => {
+    const { hub } = await withoutAmber();
+    const { amber } = hub;
+    const [first, second] = [slowLinks(), slowLinks()];
+    amber.connect(hub.coordinator, first.links);
+    await until(() => amber.opened.length === 1, 'a sum');
+    amber.connect(hub.coordinator, second.links);
+    await until(() => amber.opened.length === 2, 'it again');
+    first.release();
+    await sleep(20);
+    expect(amber.opened).toEqual([1, 1]);
+    for (const length of [3, 4]) {
+      second.release();
+      await until(() => amber.opened.length >= length, 'the next');
+    }
+    await sleep(20);
+    expect(amber.opened).toEqual([1, 1, 2, 3]);
+  });
+
+  test('for as long as it does not read is not part of a round, and keeps none from being held', async () => {
+    const { hub, goOn } = await withoutAmber();
+    hub.amber.connect(hub.coordinator, slowLinks().links);
+    await until(() => hub.amber.opened.length === 1, 'a sum');
+    const others = hub.tenants.slice(1);
+    goOn();
+    await until(() => others.every(({ opened }) => opened.at(-1) === 5), 'the last round');
+    expect(hub.amber.opened).toEqual([1]);
   });
 });
