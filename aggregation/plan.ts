@@ -23,6 +23,7 @@ import { samplingRate } from '../privacy/poisson.ts';
 import { protocolNamed } from './protocols.ts';
 import { KEY_AGREEMENTS, SECURE_SUMS, type SecureSumName, type SumShape } from './secure-sum.ts';
 import { digest, sha256 } from './transcript.ts';
+import { MOST_VALUES } from './wire.ts';
 
 /**
  * A task: what is to be computed, by whom, and what it costs. Fixed and signed before any data is touched.
@@ -259,6 +260,12 @@ function derive(settings: Settings, roster: Roster, chosen?: number): Plan['deri
   const threshold = thresholdFor(roster.length, secureSum);
   checkProtocol(secureSum, roster.length, threshold);
   const { dimension, clipNorm } = vectorOf(settings);
+  // or it would be opened and paid for, and nobody could be told
+  if (dimension > MOST_VALUES)
+    throw new PlanRefused(
+      'work.model',
+      `has ${dimension} parameters, a sum has ${MOST_VALUES} at most: make it smaller`,
+    );
   const path = pathFor(dimension, privacy.maxBatch);
   checkPath(settings, path);
   const bound = sensitivity(path, privacy.gridSteps, dimension);

@@ -37,6 +37,9 @@ export const PROTOCOL = 1;
 /** Bytes. Larger frames are refused before they are read. What clients send is short, vectors come in parts; a sum comes whole. */
 export const MAX_FRAME = { fromClient: 4 * 2 ** 20, fromCoordinator: 128 * 2 ** 20 } as const;
 
+/** Values of a sum at most: all of it goes in one message, and what is new in the ledger has 6 MB beside it. */
+export const MOST_VALUES = 16_000_000;
+
 /** Bytes of a vector that travel together; the last part has the rest. */
 export const PART_BYTES = 2 ** 20;
 

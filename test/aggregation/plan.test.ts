@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { createIdentity } from '../../aggregation/identity.ts';
 import {
   chargedEvent,
   checkPlan,
@@ -19,6 +20,7 @@ import {
   shapeOf,
   taskId,
 } from '../../aggregation/plan.ts';
+import { decodeFromCoordinator, encodeFromCoordinator, MOST_VALUES } from '../../aggregation/wire.ts';
 import { ACCOUNTED_DELTA_FRACTION } from '../../privacy/guarantee.ts';
 import { epsilonAtMost } from '../../privacy/pld-accountant.ts';
 import { churnSettings, evaluationSettings, segmentSettings } from '../../simulation/telco.ts';
@@ -202,6 +204,15 @@ describe('the threshold', () => {
   });
 });
 
+test('the longest sum that a plan may have fits a message, and news of the ledger beside it', () => {
+  const sum = Buffer.alloc(8 * MOST_VALUES);
+  const ledger = { entries: Array.from({ length: 60 }, () => 'e'.repeat(100_000)), note: 'n'.repeat(2000) };
+  const opened = { type: 'opened', task: NOWHERE, round: 1, sum, contributions: 5, model: NOWHERE, ledger } as const;
+  const identity = createIdentity();
+  const frame = encodeFromCoordinator(opened, identity);
+  expect(decodeFromCoordinator(frame, identity.publicKey)).toMatchObject({ type: 'opened', round: 1 });
+});
+
 describe('a plan that cannot be is refused by the name of the setting:', () => {
   const { privacy, secureSum, features, work } = churnSettings;
   const logistic = { kind: 'logistic' } as const;
@@ -258,6 +269,16 @@ describe('a plan that cannot be is refused by the name of the setting:', () => {
       rosterOf(5),
       'work.averageLast',
       '101 iterates cannot be averaged in 100 rounds',
+    ],
+    [
+      'a model whose sum fits no message',
+      {
+        ...churnSettings,
+        work: { ...work, model: { kind: 'mlp', hidden: [4096, 3900], seed: 1 } } as Settings['work'],
+      },
+      rosterOf(5),
+      'work.model',
+      'a sum has 16000000 at most',
     ],
     ['training without a label', { ...churnSettings, features: unlabelled }, rosterOf(5), 'features.label', 'needs a'],
     [
