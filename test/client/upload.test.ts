@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Link } from '../../aggregation/link.ts';
 import { decodeFromClient, type FromClient, PART_BYTES } from '../../aggregation/wire.ts';
@@ -65,5 +66,37 @@ describe('an answer on its way', () => {
     for (const other of [{ round: 1 }, { stage: 'share' }, { attempt: 2 }])
       sending.heard({ ...where, ...other, length: 4 * PART_BYTES });
     expect(kinds()).toBe('pp');
+  });
+
+  test('is this vector and no other, in its place and once, whatever a coordinator says that it has', () => {
+    const length = fc.oneof(
+      fc.integer({ min: 0, max: 8 }).map((parts) => parts * PART_BYTES),
+      fc.integer({ min: 0, max: vector.length + 10 }),
+      fc.constant(2 ** 31),
+    );
+    const told = fc.record({
+      length,
+      ...Object.fromEntries(['round', 'attempt'].map((of) => [of, fc.constantFrom(1, 2)])),
+    });
+    fc.assert(
+      fc.property(length, fc.array(told, { maxLength: 12 }), (have, lies) => {
+        const { link, arrived } = wire();
+        const sending = upload(link, { say, vector }, have);
+        for (const lie of lies) sending.heard({ ...where, ...lie });
+        let next = have;
+        for (const [i, one] of arrived.entries()) {
+          if (one.type !== 'part') {
+            expect(one).toMatchObject(where);
+            expect([next >= vector.length, i]).toEqual([true, arrived.length - 1]); // after all of it, and nothing more
+            continue;
+          }
+          expect([one.at, one.round, one.attempt]).toEqual([next, say.round, say.attempt]);
+          expect(Buffer.compare(one.bytes, vector.subarray(next, next + PART_BYTES))).toBe(0);
+          next += PART_BYTES;
+        }
+        expect(arrived.filter(({ type }) => type === 'part').length).toBeLessThanOrEqual(7);
+      }),
+      { numRuns: 60 },
+    );
   });
 });
