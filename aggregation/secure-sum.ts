@@ -14,7 +14,7 @@ import type { Noised } from '../privacy/steps.ts';
  *
  * Who is asked, when a stage closes and what happens to the silent is the coordinator's round
  * machine (`coordinator/round.ts`); signatures over everything said are `transcript.ts`; whether
- * a tenant may answer at all is its own policy (`client/participant.ts`). A protocol here is only
+ * a tenant may answer at all is its own policy (`client/gated-round.ts`). A protocol here is only
  * the mathematics between hearing and saying.
  *
  * Algebra that every protocol keeps, and the contract suite checks:
@@ -58,7 +58,7 @@ export type TenantId = string;
 export interface Stage {
   /** one word, unique within the protocol; part of what is signed */
   readonly name: string;
-  /** what a client must have checked before it answers; see `client/participant.ts` */
+  /** what a client must have checked before it answers; see `client/gated-round.ts` */
   readonly gate: 'prepare' | 'contribute' | 'agree' | 'open';
   /**
    * `all`: everyone asked must answer, or the conversation is abandoned.
