@@ -297,8 +297,8 @@ describe.each(['masking', 'lattice-mask'] as const)('under %s', (protocol) => {
       expect(conductor.state).toMatchObject({ phase: 'finished', charges: 2, rounds: 2 });
       const { store } = federation.tenant(VICTIM);
       expect(store.ledgerEntry(conductor.id, 1, 'charge')).toMatchObject({ contributions });
-      const models = [VICTIM, 'bob', 'cleo'].map((name) => federation.tenant(name).events.at(-1));
-      for (const last of models) expect(last).toMatchObject({ type: 'finished' });
+      const isTold = (name: string): boolean => federation.tenant(name).events.at(-1)?.type === 'finished';
+      await federation.until(() => [VICTIM, 'bob', 'cleo'].every(isTold), 'the end, told to everybody');
       federation.close();
     });
 
