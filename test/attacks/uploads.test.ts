@@ -8,6 +8,7 @@ import { PART_BYTES } from '../../aggregation/wire.ts';
 import type { Conductor } from '../../coordinator/conductor.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
 import { openEventStore } from '../../coordinator/event-store.ts';
+import { doubleBytes, doublesFrom } from '../../models/doubles.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
 import { enrol } from '../support/federation-on-disk.ts';
 import { temporaryFolder } from '../support/folder.ts';
@@ -20,8 +21,8 @@ import { FIVE, smallTask } from '../support/small-task.ts';
  */
 
 /** Vectors of 2.8 MiB, in the clear: three parts. */
-function longTask(timing: Partial<Settings['timing']> = {}): Settings {
-  const small = smallTask('plain', { rounds: 2, timing: { graceMs: 60_000, stageTimeoutMs: 60_000, ...timing } });
+function longTask(timing: Partial<Settings['timing']> = {}, rounds = 2): Settings {
+  const small = smallTask('plain', { rounds, timing: { graceMs: 60_000, stageTimeoutMs: 60_000, ...timing } });
   if (small.work.kind !== 'train') throw new Error('the small task trains');
   return { ...small, work: { ...small.work, model: { kind: 'mlp', hidden: [600, 600], seed: 1 } } };
 }
@@ -250,5 +251,90 @@ describe('a tenant that was away', () => {
     goOn();
     await until(() => others.every(({ opened }) => opened.at(-1) === 5), 'the last round');
     expect(hub.amber.opened).toEqual([1]);
+  });
+});
+
+/** The same number everywhere: another for each tenant, so that a sum shows whose vector is in it, and how often. */
+const vectorOf = ({ plan }: Conductor, value: number): Uint8Array =>
+  doubleBytes(new Float64Array(shapeOf(plan).dimension).fill(value));
+
+describe('a coordinator that dies', () => {
+  /** Everybody's vector once, and nothing else. */
+  async function expectTheSum(hub: Hub, task: string): Promise<void> {
+    await until(() => hub.tenants.every(({ opened }) => opened.includes(1)), 'the sum');
+    const [sum] = hub.store.sums(task, 0);
+    expect(new Set(doublesFrom(sum!.sum))).toEqual(new Set([1 + 2 + 4 + 8 + 16]));
+    expect(sum!.contributions).toBe(5);
+  }
+
+  const othersContribute = (hub: Hub, conductor: Conductor): void => {
+    for (const [i, tenant] of hub.tenants.entries())
+      if (tenant !== hub.amber)
+        tenant.onAsk = (ask) => ask.round === 1 && contribute(tenant, ask, vectorOf(conductor, 2 ** i));
+  };
+
+  test.each([
+    ['between two parts', [0], PART_BYTES],
+    ['when it has all parts but the last', [0, PART_BYTES], 2 * PART_BYTES],
+    ['when it has all parts and no statement', [0, PART_BYTES, 2 * PART_BYTES], 2 * PART_BYTES],
+  ])('%s goes on from what it had', async (_, sent, have) => {
+    const hub = await Hub.open();
+    const { amber } = hub;
+    const { conductor } = await hub.asked();
+    const vector = vectorOf(conductor, 1);
+    for (const at of sent) amber.part(amber.lastAsk, at, vector.subarray(at, at + PART_BYTES));
+    const place = { epoch: 1, round: 1, stage: 'contribute', attempt: 1 };
+    await until(() => hub.store.part(conductor.id, place, 'amber', have - PART_BYTES) !== undefined, 'the parts');
+    await sleep(20); // the last one, which is not on disk
+    othersContribute(hub, conductor);
+    for (const tenant of hub.tenants.slice(1)) tenant.onAsk(tenant.lastAsk);
+    await until(() => hub.tenants.slice(1).every((tenant) => hub.said(conductor, tenant) === 1), 'the others');
+    const asked = amber.asks.length;
+    await hub.restart();
+    await until(() => amber.asks.length > asked, 'the question again');
+    expect(amber.lastAsk.have).toBe(have);
+    contribute(amber, amber.lastAsk, vector);
+    await expectTheSum(hub, conductor.id);
+  });
+
+  test('when the statement is on disk counts it, once, and does not ask again', async () => {
+    const hub = await Hub.open();
+    const { amber } = hub;
+    const { conductor } = await hub.asked();
+    contribute(amber, amber.lastAsk, vectorOf(conductor, 1));
+    await until(() => hub.said(conductor, amber) === 1, 'the contribution');
+    const before = amber.asks.length;
+    othersContribute(hub, conductor);
+    amber.onAsk = (ask) => ask.round === 1 && contribute(amber, ask, vectorOf(conductor, 1));
+    await hub.restart();
+    await expectTheSum(hub, conductor.id);
+    expect(amber.asks.slice(before).map(({ round }) => round)).not.toContain(1);
+  });
+});
+
+describe('a tenant that sends and never says a word', () => {
+  test('fills the disk with one vector, disturbs nobody, and leaves nothing', async () => {
+    const hub = await Hub.open();
+    const { amber } = hub;
+    const conductor = hub.coordinator.propose(longTask({ stageTimeoutMs: 1_000 }, 3));
+    const most: number[] = [];
+    const onDisk = (): number[] =>
+      [1, 2, 3].filter((round) => {
+        const place = { epoch: 1, round, stage: 'contribute', attempt: 1 };
+        return hub.store.part(conductor.id, place, 'amber', 0) !== undefined;
+      });
+    amber.onAsk = (ask) => {
+      most.push(onDisk().length);
+      amber.parts(ask, vectorOf(conductor, 1));
+      amber.parts({ ...ask, attempt: 2 }, vectorOf(conductor, 1));
+      amber.parts({ ...ask, round: ask.round + 1 }, vectorOf(conductor, 1));
+      amber.parts({ ...ask, epoch: 2 }, vectorOf(conductor, 1));
+    };
+    for (const tenant of hub.tenants.slice(1)) tenant.onAsk = (ask) => contribute(tenant, ask, vectorOf(conductor, 2));
+    await until(() => conductor.isOver, 'the end');
+    expect(conductor.state).toMatchObject({ phase: 'finished', charges: 3 });
+    for (const { sum } of hub.store.sums(conductor.id, 0)) expect(new Set(doublesFrom(sum))).toEqual(new Set([8]));
+    expect(Math.max(...most)).toBeLessThanOrEqual(1);
+    await until(() => onDisk().length === 0, 'the erasure');
   });
 });

@@ -147,6 +147,22 @@ describe('a vector sent in parts', () => {
   });
 });
 
+test('vectors of many tenants are erased a few parts at a time, over restarts too, and those of the next round stay', () => {
+  const tenants = Array.from({ length: 14 }, (_, i) => `tenant-${i}`);
+  const left = (at: typeof place): number =>
+    tenants.flatMap((tenant) => STARTS.filter((start) => store.part(TASK, at, tenant, start) !== undefined)).length;
+  for (const tenant of tenants)
+    for (const at of STARTS)
+      for (const there of [place, elsewhere])
+        store.putPart(TASK, there, tenant, at, vector.subarray(at, at + PART_BYTES));
+  const sweeps = [1, 2, 3].map(() => {
+    new Uploads(store, TASK).sweep(place.round); // once in each life
+    return left(place);
+  });
+  expect(sweeps).toEqual([10, 0, 0]);
+  expect(left(elsewhere)).toBe(42);
+});
+
 describe('a part is not taken', () => {
   const refused: readonly [what: string, at: number, bytes: Uint8Array][] = [
     ['again', 0, partAt(0).bytes],
