@@ -15,7 +15,7 @@ import { type Polynomial, zero } from './polynomial.ts';
  *
  * What it cannot do: |E| ≤ 3·2^48, so 64 openers reach 2^55.6 < q/2t = 2^56 (2^53.6 < 2^54): no opening fails to decode for its noise.
  *
- * Every draw is taken and nothing is compared: the time it takes tells nothing of it.
+ * Every draw is taken, so how long drawing takes tells nothing of it. (Its residues are corrected in a branch, below.)
  *
  * @returns coefficients, not NTT values
  */
