@@ -14,7 +14,7 @@ import { fingerprint } from '../aggregation/identity.ts';
 import { webSocketLink } from '../aggregation/websocket-link.ts';
 import { MAX_FRAME } from '../aggregation/wire.ts';
 import { type Coordinator, type CoordinatorEvent, openCoordinator } from './coordinator.ts';
-import { openEventStore } from './event-store.ts';
+import { type EventStore, openEventStore } from './event-store.ts';
 import { enrolmentRoutes } from './http/enrolment-routes.ts';
 import { noticeRoutes } from './http/notice-routes.ts';
 import { operatorRoutes } from './http/operator-routes.ts';
@@ -38,6 +38,8 @@ export interface Serving {
 
 export interface ServeOptions {
   readonly folder: string;
+  /** in place of the folder's own; closed with the coordinator */
+  readonly store?: EventStore;
   /** opens the folder's key where it is protected; protects a new one */
   readonly secret?: Secret | undefined;
   readonly host: string;
@@ -56,7 +58,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { identity } = keysIn(folder, options.secret);
   const token = operatorToken(folder);
-  const store = openEventStore(join(folder, 'events.db'));
+  const store = options.store ?? openEventStore(join(folder, 'events.db'));
   const onEvent = (event: CoordinatorEvent): void => {
     logEvent(log, event);
     if (event.type === 'task-failed' && isStorageError(event.error)) options.onFailure(event.error);
