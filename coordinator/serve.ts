@@ -14,12 +14,13 @@ import { fingerprint } from '../aggregation/identity.ts';
 import { webSocketLink } from '../aggregation/websocket-link.ts';
 import { MAX_FRAME } from '../aggregation/wire.ts';
 import { type Coordinator, type CoordinatorEvent, openCoordinator } from './coordinator.ts';
-import { type EventStore, openEventStore } from './event-store.ts';
+import type { EventStore } from './event-store.ts';
 import { enrolmentRoutes } from './http/enrolment-routes.ts';
 import { noticeRoutes } from './http/notice-routes.ts';
 import { operatorRoutes } from './http/operator-routes.ts';
 import { answerWithProblems } from './http/problem.ts';
 import { publicRoutes } from './http/public-routes.ts';
+import { openSqliteStore } from './sqlite-event-store.ts';
 
 /**
  * A coordinator on a port: HTTP for people and auditors, one WebSocket path for clients, a folder for everything
@@ -58,7 +59,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { identity } = keysIn(folder, options.secret);
   const token = operatorToken(folder);
-  const store = options.store ?? openEventStore(join(folder, 'events.db'));
+  const store = options.store ?? openSqliteStore(join(folder, 'events.db'));
   const onEvent = (event: CoordinatorEvent): void => {
     logEvent(log, event);
     if (event.type === 'task-failed' && isStorageError(event.error)) options.onFailure(event.error);

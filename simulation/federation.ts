@@ -8,7 +8,7 @@ import { type ClientEvent, type ClientWorld, createParticipant, type Participant
 import type { Policy } from '../client/policy.ts';
 import type { Conductor } from '../coordinator/conductor.ts';
 import { type Coordinator, type CoordinatorEvent, openCoordinator } from '../coordinator/coordinator.ts';
-import { openEventStore } from '../coordinator/event-store.ts';
+import { openSqliteStore } from '../coordinator/sqlite-event-store.ts';
 import type { Backend } from '../models/backend.ts';
 import type { Table } from '../models/encode.ts';
 import type { FeatureSchema } from '../models/schema.ts';
@@ -68,7 +68,7 @@ export async function createFederation(options: FederationOptions): Promise<Fede
   const identity = createIdentity();
   const listeners = new Set<(event: CoordinatorEvent) => void>();
   const coordinator = await openCoordinator({
-    store: openEventStore(options.coordinatorStore ?? ':memory:'),
+    store: openSqliteStore(options.coordinatorStore ?? ':memory:'),
     identity,
     clock: Date.now,
     version: 'simulation',

@@ -7,7 +7,7 @@ import { type Settings, shapeOf } from '../../aggregation/plan.ts';
 import { PART_BYTES } from '../../aggregation/wire.ts';
 import type { Conductor } from '../../coordinator/conductor.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
-import { openEventStore } from '../../coordinator/event-store.ts';
+import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
 import { doubleBytes, doublesFrom } from '../../models/doubles.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
 import { enrol } from '../support/federation-on-disk.ts';
@@ -40,7 +40,7 @@ class Hub {
   readonly endings: string[] = [];
   readonly #file = join(temporaryFolder(), 'events.db');
   readonly #identity = createIdentity();
-  store = openEventStore(this.#file);
+  store = openSqliteStore(this.#file);
   coordinator!: Awaited<ReturnType<typeof openCoordinator>>;
   #lives = false;
   #ticking: NodeJS.Timeout | undefined;
@@ -84,7 +84,7 @@ class Hub {
 
   async restart(): Promise<void> {
     this.crash();
-    this.store = openEventStore(this.#file);
+    this.store = openSqliteStore(this.#file);
     await this.#start();
     for (const tenant of this.tenants) tenant.connect(this.coordinator);
   }

@@ -5,14 +5,14 @@ import { taskId } from '../../aggregation/plan.ts';
 import type { Stated } from '../../aggregation/wire.ts';
 import { statedOf } from '../../client/spending.ts';
 import { isSpent, openCounting } from '../../coordinator/counting.ts';
-import { openEventStore } from '../../coordinator/event-store.ts';
 import { openLedgerLog } from '../../coordinator/ledger-log.ts';
+import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
 import { entryText, type LedgerEntry, NO_TASK } from '../../privacy/ledger.ts';
 import { anyLife, type History, live, ME, NOW, plans, policyWith, type Step } from '../support-client/spent-history.ts';
 
 /** A coordinator whose ledger is this one. */
 function countingOver(entries: readonly LedgerEntry[]) {
-  const store = openEventStore(':memory:');
+  const store = openSqliteStore(':memory:');
   onTestFinished(() => store.close());
   for (const entry of entries) store.addLedgerEntry(entry.seq, entryText(entry));
   const ledger = openLedgerLog(store, createIdentity(), 'f'.repeat(64));

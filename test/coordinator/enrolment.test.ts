@@ -4,16 +4,16 @@ import { enrolmentDigest } from '../../aggregation/enrolment.ts';
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
 import { hex } from '../../aggregation/plan.ts';
 import { EnrolmentRefused, openEnrolment } from '../../coordinator/enrolment.ts';
-import { openEventStore } from '../../coordinator/event-store.ts';
 import { openLedgerLog } from '../../coordinator/ledger-log.ts';
 import { openMembers } from '../../coordinator/members.ts';
+import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
 import { enrolmentRequest } from '../support/federation-on-disk.ts';
 import { temporaryFolder } from '../support/folder.ts';
 
 const NOW = 1_700_000_000_000;
 
 function begin() {
-  const store = openEventStore(join(temporaryFolder(), 'events.db'));
+  const store = openSqliteStore(join(temporaryFolder(), 'events.db'));
   onTestFinished(() => store.close());
   const time = { now: NOW };
   const ledger = openLedgerLog(store, createIdentity(), hex(createIdentity().publicKey));

@@ -3,8 +3,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createIdentity, fingerprint } from '../../aggregation/identity.ts';
 import { checkpointIn } from '../../aggregation/witness.ts';
-import { openEventStore } from '../../coordinator/event-store.ts';
 import { openLedgerLog } from '../../coordinator/ledger-log.ts';
+import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
 import { EMPTY_LEDGER, type LedgerBody, NO_TASK, verifyChain } from '../../privacy/ledger.ts';
 import { rootOf } from '../../privacy/transparency/merkle.ts';
 import { temporaryFolder } from '../support/folder.ts';
@@ -15,7 +15,7 @@ const abort = (round: number): LedgerBody => ({ kind: 'abort', round, reason: 't
 
 function begin() {
   const file = join(temporaryFolder(), 'events.db');
-  const store = openEventStore(file);
+  const store = openSqliteStore(file);
   let isOpen = true;
   const close = (): void => {
     if (isOpen) store.close();
@@ -26,7 +26,7 @@ function begin() {
 }
 
 const reopen = (file: string) => {
-  const store = openEventStore(file);
+  const store = openSqliteStore(file);
   onTestFinished(() => store.close());
   return openLedgerLog(store, identity, NOWHERE);
 };

@@ -200,8 +200,8 @@ test('an hour of downtime uses up nobody’s patience', async () => {
 test('a store whose facts do not follow each other is not taken up', async () => {
   const story = begin();
   const task = await runUntil(story, 'plain', 'charged', 1);
-  const { openEventStore } = await import('../../coordinator/event-store.ts');
-  const store = openEventStore(story.file);
+  const { openSqliteStore } = await import('../../coordinator/sqlite-event-store.ts');
+  const store = openSqliteStore(story.file);
   store.commit(() => store.addFact(task, inRound({ type: 'charged', sumHash: '0'.repeat(64) })));
   store.close();
   await expect(startLife(story.file, story.identity)).rejects.toThrow('event store damaged: "charged" cannot follow');

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { sha256 } from '../../aggregation/transcript.ts';
 import { PART_BYTES } from '../../aggregation/wire.ts';
-import { type EventStore, openEventStore } from '../../coordinator/event-store.ts';
+import type { EventStore } from '../../coordinator/event-store.ts';
+import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
 import { storedVector, Uploads } from '../../coordinator/uploads.ts';
 
 const TASK = 'a'.repeat(64);
@@ -17,7 +18,7 @@ const STARTS = [0, PART_BYTES, 2 * PART_BYTES];
 let store: EventStore;
 let uploads: Uploads;
 beforeEach(() => {
-  store = openEventStore(':memory:');
+  store = openSqliteStore(':memory:');
   uploads = new Uploads(store, TASK);
 });
 afterEach(() => store.close());

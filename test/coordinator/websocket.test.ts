@@ -9,7 +9,7 @@ import type { SecureSumName, TenantId } from '../../aggregation/secure-sum.ts';
 import { answerDigest, encodeFromClient, type FromClient, identifyDigest, MAX_FRAME } from '../../aggregation/wire.ts';
 import type { Conductor } from '../../coordinator/conductor.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
-import { openEventStore } from '../../coordinator/event-store.ts';
+import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
 import { enrol, type Tenants, tenantsFor } from '../support/federation-on-disk.ts';
@@ -180,7 +180,7 @@ describe('a stranger', () => {
   });
 
   test('that stays silent is shown out after ten seconds; one too many is not let in', async () => {
-    const store = openEventStore(':memory:');
+    const store = openSqliteStore(':memory:');
     const time = { now: 1000 };
     const coordinator = await openCoordinator({
       store,

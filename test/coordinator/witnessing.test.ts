@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
 import { hex, makePlan } from '../../aggregation/plan.ts';
 import { cosigned, signedHead, witnessedBy } from '../../aggregation/witness.ts';
-import { openEventStore } from '../../coordinator/event-store.ts';
+import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
 import { openWitnessing } from '../../coordinator/witnessing.ts';
 import { appendEntry, EMPTY_LEDGER, type LedgerHead, NO_TASK } from '../../privacy/ledger.ts';
 import { FIVE, NOWHERE, smallTask } from '../support/small-task.ts';
@@ -23,7 +23,7 @@ const lineOf = (tenant: string, size: number, by: Identity = tenants.get(tenant)
 const who = (tenant: string) => roster.find((each) => each.tenant === tenant)!;
 
 function begin() {
-  const store = openEventStore(':memory:');
+  const store = openSqliteStore(':memory:');
   onTestFinished(() => store.close());
   const open = () => openWitnessing(store, coordinator.publicKey);
   return { store, open, witnessing: open() };

@@ -17,7 +17,7 @@ import { type ClientEvent, type ClientWorld, createParticipant, type Participant
 import type { Policy } from '../../client/policy.ts';
 import type { Conductor } from '../../coordinator/conductor.ts';
 import { type Coordinator, openCoordinator } from '../../coordinator/coordinator.ts';
-import { openEventStore } from '../../coordinator/event-store.ts';
+import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
 import type { Backend } from '../../models/backend.ts';
 import type { Table } from '../../models/encode.ts';
 import {
@@ -90,7 +90,7 @@ export async function startLying(options: LyingOptions): Promise<LyingCoordinato
   const names = options.tenants ?? ['ada', 'bob', 'cleo', 'dan'];
   const identity = createIdentity();
   const coordinator = await openCoordinator({
-    store: openEventStore(':memory:'),
+    store: openSqliteStore(':memory:'),
     identity,
     clock: Date.now,
     version: 'test',

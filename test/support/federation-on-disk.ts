@@ -8,7 +8,8 @@ import { type ClientEvent, createParticipant, type Participant } from '../../cli
 import type { Policy } from '../../client/policy.ts';
 import { type Coordinator, type CoordinatorEvent, openCoordinator } from '../../coordinator/coordinator.ts';
 import type { Enrolment } from '../../coordinator/enrolment.ts';
-import { type EventStore, openEventStore } from '../../coordinator/event-store.ts';
+import type { EventStore } from '../../coordinator/event-store.ts';
+import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
 import type { Backend } from '../../models/backend.ts';
 import { inlineNoise } from '../../privacy/noise-supply.ts';
 import { secureRandom } from '../../privacy/random.ts';
@@ -109,7 +110,7 @@ export async function startLife(
   identity: Identity,
   onEvent: (event: CoordinatorEvent, life: Pick<Life, 'crash'> & { readonly store: EventStore }) => void = () => {},
 ): Promise<Life> {
-  const store = openEventStore(file);
+  const store = openSqliteStore(file);
   const links = new Map<TenantId, { close(): void }>();
   let lives = true;
   let ticking: NodeJS.Timeout | undefined;

@@ -1,7 +1,7 @@
 // Started with a limit on the size of files: writes facts until the disk will take no more, and says how far it came.
-import { openEventStore } from '../../coordinator/event-store.ts';
+import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
 
-const store = openEventStore(process.argv[2]!);
+const store = openSqliteStore(process.argv[2]!);
 let written = 0;
 try {
   for (; written < 10_000; written++)

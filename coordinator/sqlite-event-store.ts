@@ -1,0 +1,153 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { CommandError, EXIT } from '../aggregation/exit.ts';
+import type { TenantId } from '../aggregation/secure-sum.ts';
+import type { EventStore, Invitation, StoredSum, StoredTask } from './event-store.ts';
+import { SCHEMA } from './sqlite-schema.ts';
+import type { TaskFact } from './task.ts';
+
+const SCHEMA_VERSION = 1;
+const SQLITE_BUSY = 5;
+
+/**
+ * An event store in one file, for one coordinator: SQLite in WAL mode with synchronous=FULL, so that what `commit` returned from
+ * survives a power cut. The file is locked while it is open.
+ *
+ * @param path - a file, or ':memory:' for a federation that lives as long as its process
+ * @throws CommandError with the code for storage when another coordinator has it open
+ */
+export function openSqliteStore(path: string): EventStore {
+  const db = new DatabaseSync(path);
+  try {
+    // exclusive: two coordinators on one store would each go on from a state that the other has left
+    db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full;');
+    checkVersion(db, path);
+  } catch (error) {
+    db.close();
+    throw (error as { errcode?: number }).errcode === SQLITE_BUSY
+      ? new CommandError(EXIT.storage, `${path} is in use by another coordinator`)
+      : error;
+  }
+  db.exec(SCHEMA);
+  const sql = (text: string): StatementSync => db.prepare(text);
+
+  const addTask = sql('insert into task (id, plan, signature) values (?, ?, ?)');
+  const tasks = sql('select id, plan, signature from task order by rowid');
+  const addFact = sql('insert into fact (task, fact) values (?, ?)');
+  const facts = sql('select fact from fact where task = ? order by seq');
+  const putBody = sql('insert into body values (?, ?, ?, ?, ?, ?, ?)');
+  const bodies = sql(
+    'select tenant, body from body where task = ? and epoch = ? and round = ? and stage = ? and attempt = ? order by tenant',
+  );
+  const putPart = sql('insert into part values (?, ?, ?, ?, ?, ?, ?, ?)');
+  const part = sql(
+    'select bytes from part where task = ? and epoch = ? and round = ? and stage = ? and attempt = ? and tenant = ? and at = ?',
+  );
+  const eraseParts = sql(
+    'delete from part where rowid in (select rowid from part where task = ? and round <= ? limit 32)',
+  );
+  const eraseVector = sql(
+    'delete from part where task = ? and epoch = ? and round = ? and stage = ? and attempt = ? and tenant = ?',
+  );
+  const eraseRounds = sql('delete from body where task = ? and round between 1 and ?');
+  const eraseEpochs = sql('delete from body where task = ? and epoch < ?');
+  const eraseTask = sql('delete from body where task = ?');
+  const putSum = sql('insert into sum values (?, ?, ?, ?, ?)');
+  const sums = sql('select round, sum, contributions, model from sum where task = ? and round > ? order by round');
+  const addEntry = sql('insert into ledger (seq, entry) values (?, ?)');
+  const entries = sql('select entry from ledger where seq >= ? order by seq limit ?');
+  const putNote = sql('insert into note values (?, ?) on conflict (size) do update set note = excluded.note');
+  const notes = sql('select size, note from note where size > ? order by size');
+  const addInvitation = sql('insert into invitation values (?, ?, ?, ?)');
+  const invitations = sql(
+    'select code_hash as codeHash, tenant, expires_at as expiresAt, used_at as usedAt from invitation',
+  );
+  const useInvitation = sql('update invitation set used_at = ? where code_hash = ? and used_at is null');
+  const expireInvitations = sql(
+    'update invitation set expires_at = min(expires_at, ?) where tenant = ? and used_at is null',
+  );
+  const enrol = sql('insert into tenant values (?, ?, ?)');
+  const rekey = sql('update tenant set key = ? where name = ?');
+  const removeTenant = sql('delete from tenant where name = ?');
+  const roster = sql('select name as tenant, key from tenant order by name');
+  const addNotice = sql('insert into notice values (?, ?)');
+  const findNotice = sql('select 1 from notice where id = ?');
+  const putStanding = sql(
+    'insert into standing values (?, ?, ?) on conflict (tenant, pool) do update set text = excluded.text',
+  );
+  const standings = sql('select tenant, pool, text from standing order by tenant, pool');
+  const putParameters = sql('insert or ignore into parameters values (?, ?)');
+  const parameters = sql('select bytes from parameters where hash = ?');
+
+  const commit = <T>(work: () => T): T => {
+    db.exec('begin immediate');
+    try {
+      const result = work();
+      db.exec('commit');
+      return result;
+    } catch (error) {
+      if (db.isTransaction) db.exec('rollback'); // on a full disk SQLite has rolled back itself
+      throw error;
+    }
+  };
+
+  return {
+    commit,
+    commitSoon(work) {
+      db.exec('pragma synchronous = normal');
+      try {
+        return commit(work);
+      } finally {
+        db.exec('pragma synchronous = full');
+      }
+    },
+    addTask: ({ id, plan, signature }) => void addTask.run(id, plan, signature),
+    tasks: () => tasks.all() as unknown as StoredTask[],
+    addFact: (task, fact) => void addFact.run(task, JSON.stringify(fact)),
+    facts: (task) => facts.all(task).map((row) => JSON.parse(row.fact as string) as TaskFact),
+    putBody: (task, { epoch, round, stage, attempt }, tenant, body) =>
+      void putBody.run(task, epoch, round, stage, attempt, tenant, body),
+    bodies: (task, { epoch, round, stage, attempt }) =>
+      new Map(
+        bodies.all(task, epoch, round, stage, attempt).map((row) => [row.tenant as TenantId, row.body as Uint8Array]),
+      ),
+    putPart: (task, { epoch, round, stage, attempt }, tenant, at, bytes) =>
+      void putPart.run(task, epoch, round, stage, attempt, tenant, at, bytes),
+    part: (task, { epoch, round, stage, attempt }, tenant, at) =>
+      part.get(task, epoch, round, stage, attempt, tenant, at)?.bytes as Uint8Array | undefined,
+    eraseVector: (task, { epoch, round, stage, attempt }, tenant) =>
+      void eraseVector.run(task, epoch, round, stage, attempt, tenant),
+    eraseParts: (task, round) => Number(eraseParts.run(task, round).changes) > 0,
+    eraseRounds: (task, round) => void eraseRounds.run(task, round),
+    eraseEpochs: (task, epoch) => void eraseEpochs.run(task, epoch),
+    eraseTask: (task) => void eraseTask.run(task),
+    putSum: (task, { round, sum, contributions, model }) => void putSum.run(task, round, sum, contributions, model),
+    sums: (task, round) => sums.iterate(task, round) as unknown as Iterable<StoredSum>,
+    addLedgerEntry: (seq, text) => void addEntry.run(seq, text),
+    ledger: (from, count = -1) => entries.all(from, count).map((row) => row.entry as string),
+    putNote: (size, note) => void putNote.run(size, note),
+    notes: (size) => notes.all(size) as unknown as { size: number; note: string }[],
+    addInvitation: ({ codeHash, tenant, expiresAt, usedAt }) =>
+      void addInvitation.run(codeHash, tenant, expiresAt, usedAt),
+    invitations: () => invitations.all() as unknown as Invitation[],
+    useInvitation: (codeHash, usedAt) => void useInvitation.run(usedAt, codeHash),
+    expireInvitations: (tenant, at) => void expireInvitations.run(at, tenant),
+    enrol: (tenant, key, at) => void enrol.run(tenant, key, at),
+    rekey: (tenant, key) => void rekey.run(key, tenant),
+    removeTenant: (tenant) => void removeTenant.run(tenant),
+    roster: () => roster.all() as unknown as { tenant: TenantId; key: string }[],
+    addNotice: (id, at) => void addNotice.run(id, at),
+    wasHeard: (id) => findNotice.get(id) !== undefined,
+    putStanding: (tenant, pool, text) => void putStanding.run(tenant, pool, text),
+    standings: () => standings.all() as unknown as { tenant: TenantId; pool: string; text: string }[],
+    putParameters: (hash, bytes) => void putParameters.run(hash, bytes),
+    parameters: (hash) => parameters.get(hash)?.bytes as Uint8Array | undefined,
+    close: () => db.close(),
+  };
+}
+
+function checkVersion(db: DatabaseSync, path: string): void {
+  const found = db.prepare('pragma user_version').get()?.user_version as number;
+  if (found > SCHEMA_VERSION)
+    throw new Error(`${path} was written by a newer Parley (schema ${found}; this one reads up to ${SCHEMA_VERSION})`);
+  db.exec(`pragma user_version = ${SCHEMA_VERSION}`);
+}
