@@ -8,13 +8,15 @@ import { satisfied, type TrustPolicy, thresholdPolicy } from '../privacy/transpa
 import { parseVerifierKey, type VerifierKey } from '../privacy/transparency/verifier-key.ts';
 import { fingerprint, isSignedBy } from './identity.ts';
 import type { LedgerExport } from './ledger-export.ts';
+import { approvalProblems } from './verify-approvals.ts';
 import { answerDigest } from './wire.ts';
 import { witnessKey } from './witness.ts';
 
 /**
  * Reads an exported ledger and trusts nobody who made it.
  *
- *   chain ─▶ signed head ─▶ cosigned notes lie on this tree ─▶ each task: quorum over plan and end ─▶ acceptances ─▶ ε again
+ *   chain ─▶ signed head ─▶ cosigned notes lie on this tree ─▶ each task: quorum over plan and end ─▶ acceptances ─▶
+ *   ε again ─▶ approvals
  *
  * Promise: any changed bit is found. What is wrong is named by entry, or by the note's size; all of it is listed, unless the
  * chain itself is broken, after which nothing can be said about entries. Keys count as far as the reader knows them:
@@ -73,7 +75,7 @@ export function verifyLedgerExport(file: LedgerExport, known: Known = {}): Ledge
     findings.push(...problems);
     return { ...task, witnessed };
   });
-  findings.push(...audit.findings, ...taskProblems(entries, plans));
+  findings.push(...audit.findings, ...taskProblems(entries, plans), ...approvalProblems(entries));
   findings.sort((a, b) => a.seq - b.seq);
   return {
     verified: findings.length === 0,

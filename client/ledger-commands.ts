@@ -12,6 +12,7 @@ import { formatProof, parseProof, verifyProof } from '../privacy/transparency/tl
 import { formatPolicy, parsePolicy, type TrustPolicy, thresholdPolicy } from '../privacy/transparency/trust-policy.ts';
 import { verifyTrusted } from '../privacy/transparency/trusted-checkpoint.ts';
 import { parseVerifierKey } from '../privacy/transparency/verifier-key.ts';
+import { actInWords, approvals } from './approvals-in-words.ts';
 import { policyFile } from './folder.ts';
 import { readPolicy } from './policy.ts';
 
@@ -230,6 +231,10 @@ function details(entry: LedgerEntry): string {
       return `${entry.tenant} no longer uses a customer it had`;
     case 'budget':
       return `${entry.tenant}: ${entry.pool} ε ${entry.epsilon} at δ ${entry.delta}`;
+    case 'approval-rule':
+      return `sensitive acts need ${approvals(entry.approvals)} from here on`;
+    case 'approved':
+      return `${actInWords(entry.act)}, act ${entry.hash.slice(0, 12)}, by ${entry.by.join(' and ')}`;
   }
 }
 

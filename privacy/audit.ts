@@ -102,7 +102,7 @@ export function auditEntries(entries: readonly LedgerEntry[]): Omit<Audit, 'head
   return { clean: findings.length === 0, findings, tasks };
 }
 
-const OF_NO_TASK: readonly LedgerEntry['kind'][] = ['roster', 'erasure', 'budget'];
+const OF_NO_TASK: readonly LedgerEntry['kind'][] = ['roster', 'erasure', 'budget', 'approval-rule', 'approved'];
 
 function firstSeen(entry: LedgerEntry): Seen {
   const plan = entry.kind === 'plan' ? entry : undefined;

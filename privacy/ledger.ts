@@ -85,7 +85,22 @@ export type LedgerBody =
       readonly pool: string;
       readonly epsilon: number;
       readonly delta: number;
+    }
+  /** From here on, so many people must approve a sensitive act; before the first of these, one. Belongs to no task. */
+  | { readonly kind: 'approval-rule'; readonly approvals: number }
+  /** As many as the rule asks have approved this act (`aggregation/act.ts`). Belongs to no task. */
+  | {
+      readonly kind: 'approved';
+      readonly act: SensitiveAct;
+      /** of its canonical text: what was approved is exactly what was done */
+      readonly hash: Sha256Hex;
+      /** of those who approved, 16 lower-case hexadecimal digits each: what their tokens are known by, never a name */
+      readonly by: readonly string[];
     };
+
+/** What a federation may ask more than one person for. */
+export const SENSITIVE_ACTS = ['task', 'invitation', 'revocation', 'token', 'approval-rule'] as const;
+export type SensitiveAct = (typeof SENSITIVE_ACTS)[number];
 
 /** A task begins: what it may do, and the ε its plan claims. */
 export interface PlanEntry {
@@ -320,5 +335,15 @@ export const ledgerEntry: z.ZodType<LedgerEntry> = z.discriminatedUnion('kind', 
     pool: word,
     epsilon: z.number().positive(),
     delta: z.number().gt(0).lt(1),
+  }),
+  z.strictObject({ ...kind('approval-rule'), approvals: count.max(10) }),
+  z.strictObject({
+    ...kind('approved'),
+    act: z.enum(SENSITIVE_ACTS),
+    hash,
+    by: z
+      .array(z.string().regex(/^[0-9a-f]{16}$/))
+      .min(1)
+      .max(10),
   }),
 ]);

@@ -1,11 +1,20 @@
 import { fingerprint } from '../../aggregation/identity.ts';
 import type { LedgerVerdict } from '../../aggregation/verify-ledger.ts';
 import { type LedgerEntry, NO_TASK } from '../../privacy/ledger.ts';
+import { actInWords, approvals } from '../approvals-in-words.ts';
 import { isIn, type Period } from './period.ts';
 
 /** What did not go as planned, or changed: everything in a ledger that is neither plan nor success. */
 export interface Deviation {
-  readonly kind: 'round abandoned' | 'spent in vain' | 'task stopped' | 'disagreement' | 'erasure' | 'roster' | 'limit';
+  readonly kind:
+    | 'round abandoned'
+    | 'spent in vain'
+    | 'task stopped'
+    | 'disagreement'
+    | 'erasure'
+    | 'roster'
+    | 'limit'
+    | 'approvals';
   /** `NO_TASK` where it belongs to none */
   readonly task: string;
   /** of the first entry that shows it */
@@ -100,6 +109,14 @@ function ofOneEntry(entry: LedgerEntry): Deviation[] {
     case 'budget': {
       const what = `${entry.tenant} limits ${entry.pool} customers to ε ${entry.epsilon} at δ ${entry.delta}`;
       return [{ kind: 'limit', task, seq, at, what }];
+    }
+    case 'approval-rule': {
+      const what = `tasks, roster and tokens need ${approvals(entry.approvals)} from here on`;
+      return [{ kind: 'approvals', task, seq, at, what }];
+    }
+    case 'approved': {
+      const what = `${actInWords(entry.act)} was approved by ${entry.by.join(' and ')}`;
+      return [{ kind: 'approvals', task, seq, at, what }];
     }
     default:
       return [];

@@ -60,7 +60,7 @@ function chain(all: readonly LedgerBody[]): { entries: LedgerEntry[]; heads: Led
   const entries: LedgerEntry[] = [];
   const heads: LedgerHead[] = [EMPTY_LEDGER];
   for (const body of all) {
-    const task = body.kind === 'roster' ? NO_TASK : TASK;
+    const task = body.kind === 'roster' || body.kind === 'approval-rule' ? NO_TASK : TASK;
     const appended = appendEntry(heads.at(-1)!, body, { time: 1_700_000_000_000, federation: 'f', task });
     entries.push(appended.entry);
     heads.push(appended.head);
@@ -94,6 +94,18 @@ test('an honest export verifies, with nothing but itself and the keys', () => {
   expect(verdict).toMatchObject({ verified: true, findings: [], unknownKeys: [], signedBy: known.coordinator });
   expect(verdict.tasks).toMatchObject([{ task: TASK, charges: 3, openings: 5, witnessed: 'end' }]);
   expect(verdict.tasks[0]!.epsilon).toBeLessThan(aPlan().epsilon.coalition);
+});
+
+test('what one operator did alone where two must approve is a finding', () => {
+  const key = 'e'.repeat(64);
+  const alone = exported([
+    ...bodies,
+    { kind: 'approval-rule', approvals: 2 },
+    { kind: 'roster', tenant: 'fawn', change: 'enrolled', key },
+  ]);
+  expect(problems(alone)).toEqual([
+    `entry ${bodies.length + 1}: fawn was enrolled without the 2 approvals that the rule asks for`,
+  ]);
 });
 
 test('keys the reader does not know are named', () => {

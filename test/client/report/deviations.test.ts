@@ -61,6 +61,18 @@ test('erasures, changes of the roster and limits are told, with fingerprints ins
   expect(deviationsIn(kept.verdict, periodNamed('all')).map((one) => one.task)).toEqual(Array(4).fill(NO_TASK));
 });
 
+test('a rule of approvals, and what was approved by whom, is told by the ids of tokens', () => {
+  const by = ['1'.repeat(16), '2'.repeat(16)];
+  const kept = ledgerOf([
+    outside('2026-01-01', { kind: 'approval-rule', approvals: 2 }),
+    outside('2026-01-02', { kind: 'approved', act: 'revocation', hash: '33'.repeat(32), by }),
+  ]);
+  expect(said(kept)).toEqual([
+    "approvals: tasks, roster and tokens need 2 people's approvals from here on",
+    `approvals: the revocation of a tenant's key was approved by ${by.join(' and ')}`,
+  ]);
+});
+
 describe('only the period’s', () => {
   const erasure = (at: string) => outside(at, { kind: 'erasure', tenant: 'amber' });
   const kept = ledgerOf(
