@@ -1,3 +1,4 @@
+import type { Role } from '../aggregation/act.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
 import type { TaskFact } from './task.ts';
 
@@ -65,6 +66,17 @@ export interface EventStore {
   putStanding(tenant: TenantId, pool: string, text: string): void;
   standings(): { tenant: TenantId; pool: string; text: string }[];
 
+  addToken(token: StoredToken): void;
+  /** All of them, the oldest first. */
+  tokens(): StoredToken[];
+  /** Nothing where it is revoked already. */
+  revokeToken(id: string, at: number): void;
+
+  /** An act that waits for approval; in place of what was stored under this id. @param text - JSON */
+  putPendingAct(id: string, text: string): void;
+  pendingActs(): { id: string; text: string }[];
+  dropPendingAct(id: string): void;
+
   /** Parameters by their hash: what rounds start from, and what is released. */
   putParameters(hash: string, bytes: Uint8Array): void;
   parameters(hash: string): Uint8Array | undefined;
@@ -100,4 +112,18 @@ export interface Invitation {
   readonly codeHash: string;
   readonly expiresAt: number;
   readonly usedAt: number | null;
+}
+
+/** A bearer's token, as it is kept: who has read the store cannot show it. */
+export interface StoredToken {
+  /** 16 hexadecimal digits; no secret */
+  readonly id: string;
+  /** SHA-256 of its secret, hexadecimal */
+  readonly secretHash: string;
+  readonly role: Role;
+  /** whose it is, as people say it */
+  readonly holder: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  readonly revokedAt: number | null;
 }

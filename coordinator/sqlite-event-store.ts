@@ -1,7 +1,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
-import type { EventStore, Invitation, StoredSum, StoredTask } from './event-store.ts';
+import type { EventStore, Invitation, StoredSum, StoredTask, StoredToken } from './event-store.ts';
 import { SCHEMA } from './sqlite-schema.ts';
 import type { TaskFact } from './task.ts';
 
@@ -75,6 +75,17 @@ export function openSqliteStore(path: string): EventStore {
     'insert into standing values (?, ?, ?) on conflict (tenant, pool) do update set text = excluded.text',
   );
   const standings = sql('select tenant, pool, text from standing order by tenant, pool');
+  const addToken = sql('insert into token values (?, ?, ?, ?, ?, ?, null)');
+  const tokens = sql(
+    `select id, secret_hash as secretHash, role, holder, created_at as createdAt, expires_at as expiresAt, revoked_at as revokedAt
+     from token order by created_at, id`,
+  );
+  const revokeToken = sql('update token set revoked_at = ? where id = ? and revoked_at is null');
+  const putPendingAct = sql(
+    'insert into pending_act values (?, ?) on conflict (id) do update set text = excluded.text',
+  );
+  const pendingActs = sql('select id, text from pending_act order by id');
+  const dropPendingAct = sql('delete from pending_act where id = ?');
   const putParameters = sql('insert or ignore into parameters values (?, ?)');
   const parameters = sql('select bytes from parameters where hash = ?');
 
@@ -139,6 +150,13 @@ export function openSqliteStore(path: string): EventStore {
     wasHeard: (id) => findNotice.get(id) !== undefined,
     putStanding: (tenant, pool, text) => void putStanding.run(tenant, pool, text),
     standings: () => standings.all() as unknown as { tenant: TenantId; pool: string; text: string }[],
+    addToken: ({ id, secretHash, role, holder, createdAt, expiresAt }) =>
+      void addToken.run(id, secretHash, role, holder, createdAt, expiresAt),
+    tokens: () => tokens.all() as unknown as StoredToken[],
+    revokeToken: (id, at) => void revokeToken.run(at, id),
+    putPendingAct: (id, text) => void putPendingAct.run(id, text),
+    pendingActs: () => pendingActs.all() as unknown as { id: string; text: string }[],
+    dropPendingAct: (id) => void dropPendingAct.run(id),
     putParameters: (hash, bytes) => void putParameters.run(hash, bytes),
     parameters: (hash) => parameters.get(hash)?.bytes as Uint8Array | undefined,
     close: () => db.close(),

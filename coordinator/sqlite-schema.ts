@@ -27,5 +27,10 @@ export const SCHEMA = `
     task text not null, round integer not null, sum blob not null, contributions integer not null, model text not null,
     primary key (task, round)
   ) strict, without rowid;
+  create table if not exists token (
+    id text primary key, secret_hash text not null, role text not null, holder text not null,
+    created_at integer not null, expires_at integer not null, revoked_at integer
+  ) strict;
+  create table if not exists pending_act (id text primary key, text text not null) strict;
   create table if not exists parameters (hash text primary key, bytes blob not null) strict;
 `;

@@ -112,6 +112,49 @@ export function eventStoreContract(newPlace: () => Promise<StorePlace> | StorePl
       expect(left('another')).toEqual([1]);
     });
 
+    test('keeps tokens, the oldest first; one is revoked once', async () => {
+      const place = await newPlace();
+      const store = open(place);
+      const token = {
+        secretHash: 'ab',
+        role: 'auditor',
+        holder: 'Zoë “Z” O’Neil',
+        expiresAt: 9e12,
+        revokedAt: null,
+      } as const;
+      const [late, early] = [
+        { ...token, id: '1', createdAt: 5 },
+        { ...token, id: '2', createdAt: 4, role: 'operator' },
+      ] as const;
+      store.commit(() => {
+        store.addToken(late);
+        store.addToken(early);
+      });
+      expect(() => store.commit(() => store.addToken({ ...late, holder: 'another' }))).toThrow();
+      store.commit(() => store.revokeToken('2', 7));
+      store.commit(() => store.revokeToken('2', 8));
+      store.close();
+      expect(open(place).tokens()).toEqual([{ ...early, revokedAt: 7 }, late]);
+    });
+
+    test('keeps what waits for approval until it is dropped', async () => {
+      const place = await newPlace();
+      const store = open(place);
+      store.commit(() => {
+        store.putPendingAct('b', 'first');
+        store.putPendingAct('a', 'one');
+        store.putPendingAct('b', 'second');
+      });
+      store.close();
+      const again = open(place);
+      expect(again.pendingActs()).toEqual([
+        { id: 'a', text: 'one' },
+        { id: 'b', text: 'second' },
+      ]);
+      again.commit(() => again.dropPendingAct('b'));
+      expect(again.pendingActs()).toEqual([{ id: 'a', text: 'one' }]);
+    });
+
     test('uses an invitation once', async () => {
       const store = await newStore();
       store.addInvitation({ tenant: 'amber', codeHash: 'h', expiresAt: 5, usedAt: null });
