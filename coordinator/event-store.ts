@@ -7,9 +7,16 @@ import type { TaskFact } from './task.ts';
  *
  * When `commit` returns, its content survives a power cut. Facts and ledger entries are appended, never changed; bodies are erased
  * once a round is over (their hashes stay in the facts, so a replay of an old body is still recognised). In one file:
- * `sqlite-event-store.ts`.
+ * `sqlite-event-store.ts`; in a database that two coordinators share: `postgres-event-store.ts`.
  */
 export interface EventStore {
+  /**
+   * Binds a new store to a federation, and asks of an old one whether it is its own.
+   *
+   * @param federation - its hash
+   * @throws CommandError when the store is another federation's: its ledger, roster and tasks mean nothing under another key
+   */
+  claim(federation: string): void;
   /** Runs `work` in one transaction: all of it is on disk, or none. Not reentrant. */
   commit<T>(work: () => T): T;
   /** The same, but a power cut may take it back, whole, until the next `commit`; a crash of the process may not. */

@@ -30,6 +30,8 @@ export function openSqliteStore(path: string): EventStore {
   db.exec(SCHEMA);
   const sql = (text: string): StatementSync => db.prepare(text);
 
+  const claim = sql("insert or ignore into meta values ('federation', ?)");
+  const claimed = sql("select value from meta where name = 'federation'");
   const addTask = sql('insert into task (id, plan, signature) values (?, ?, ?)');
   const tasks = sql('select id, plan, signature from task order by rowid');
   const addFact = sql('insert into fact (task, fact) values (?, ?)');
@@ -102,6 +104,14 @@ export function openSqliteStore(path: string): EventStore {
   };
 
   return {
+    claim(federation) {
+      claim.run(federation);
+      if (claimed.get()!['value'] !== federation)
+        throw new CommandError(
+          EXIT.refused,
+          `${path} belongs to another federation: put back the identity.pem it was made with, or use a new folder`,
+        );
+    },
     commit,
     commitSoon(work) {
       db.exec('pragma synchronous = normal');

@@ -1,5 +1,6 @@
 /** The tables of `sqlite-event-store.ts`, as SQLite has them. */
 export const SCHEMA = `
+  create table if not exists meta (name text primary key, value text not null) strict;
   create table if not exists task (id text primary key, plan text not null, signature blob not null) strict;
   create table if not exists fact (seq integer primary key autoincrement, task text not null, fact text not null) strict;
   create index if not exists fact_by_task on fact (task, seq);
