@@ -80,6 +80,9 @@ export type CoordinatorEvent =
   | { readonly type: 'refused-connection'; readonly reason: string }
   | { readonly type: 'task-failed'; readonly task: string; readonly error: unknown };
 
+/** The hash that names a federation, of its coordinator's key. */
+export const federationOf = (publicKey: Uint8Array): string => hex(digest('parley/federation/v1', publicKey));
+
 /** Bytes a peer may send before it has said who it is, and how long it may take. */
 const MAX_GREETING = 4096;
 const GREETING_MS = 10_000;
@@ -104,7 +107,8 @@ interface Session {
 
 export async function openCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const { store, identity, clock, version } = options;
-  const federation = hex(digest('parley/federation/v1', identity.publicKey));
+  const federation = federationOf(identity.publicKey);
+  store.claim(federation);
   const ledger = openLedgerLog(store, identity, federation);
   const witnessing = openWitnessing(store, identity.publicKey);
   const sessions = new Map<TenantId, Session>();
