@@ -4,10 +4,21 @@
  */
 export interface Link {
   /** @param left - called when the frame has left this machine; never, when the connection ends before */
-  send(frame: Uint8Array, left?: () => void): void;
+  send(frame: Frame, left?: () => void): void;
   /** Ends the connection when what was sent has left. A peer that has not read for long is not waited for. */
   close(): void;
+  /** The peer has proved who it is: from now on it may send more than a greeting. */
+  identified?(): void;
   /** One handler each; set both before the first frame can arrive. */
-  onFrame(handler: (frame: Uint8Array) => void): void;
+  onFrame(handler: (frame: Frame) => void): void;
   onClose(handler: () => void): void;
 }
+
+/** One message and the sender's signature over it and its place (`channel.ts`). Two arrays: a body may go to many, and is long. */
+export interface Frame {
+  /** 64 bytes, or it is no signature */
+  readonly signature: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+export const SIGNATURE_BYTES = 64;

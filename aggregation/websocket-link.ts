@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
-import type { Link } from './link.ts';
+import { type Frame, type Link, SIGNATURE_BYTES } from './link.ts';
 import { MAX_FRAME } from './wire.ts';
 
 /** How often each side asks the other whether it is still there; two unanswered questions close the connection. */
@@ -11,12 +11,14 @@ const MOST_UNREAD = { bytes: 2 * MAX_FRAME.fromCoordinator, frames: 5_000 };
 const LAST_WORDS = 2 ** 16;
 
 /**
- * A WebSocket as a link. Half-open connections are found by pings; any byte that arrives is an answer too, for the pong may wait
+ * A WebSocket as a link. A frame is one binary message, its signature and then its body: two fragments, so that a body that
+ * goes to many is not copied for each. How a message arrives in fragments is the network's affair. Half-open connections are found by pings; any byte that arrives is an answer too, for the pong may wait
  * behind a long message. Text frames are not part of the protocol and close it.
  *
  * @param transport - what a server's connection came over; a client's is known when it opens
  */
 export function webSocketLink(socket: WebSocket, transport?: Pick<Socket, 'bytesRead'>): Link {
+  socket.binaryType = 'fragments';
   let tcp = transport;
   socket.once('upgrade', (response) => {
     tcp = response.socket;
@@ -37,19 +39,20 @@ export function webSocketLink(socket: WebSocket, transport?: Pick<Socket, 'bytes
   socket.on('error', () => socket.terminate()); // oversized frame, broken handshake: the connection is over, the process is not
 
   return {
-    send: (frame, left) => {
+    send: ({ signature, body }, left) => {
       if (socket.readyState !== socket.OPEN) return;
       if (socket.bufferedAmount > MOST_UNREAD.bytes || unread >= MOST_UNREAD.frames) return socket.terminate();
       unread += 1;
-      socket.send(frame, (error) => {
+      socket.send(signature, { fin: false });
+      socket.send(body, { fin: true }, (error) => {
         unread -= 1;
         if (error == null) left?.();
       });
     },
     close: () => (socket.bufferedAmount > LAST_WORDS ? socket.terminate() : socket.close()),
     onFrame: (handler) => {
-      socket.on('message', (data: Buffer, isBinary: boolean) => {
-        if (isBinary) handler(data);
+      socket.on('message', (data: Buffer[], isBinary: boolean) => {
+        if (isBinary) handler(frameOf(data));
         else socket.close(1003, 'binary frames only');
       });
     },
@@ -57,4 +60,12 @@ export function webSocketLink(socket: WebSocket, transport?: Pick<Socket, 'bytes
       socket.on('close', handler);
     },
   };
+}
+
+/** What is too short for a signature holds none, and verifies nowhere. */
+function frameOf(fragments: readonly Buffer[]): Frame {
+  const [signature, body] = fragments;
+  if (fragments.length === 2 && signature!.length === SIGNATURE_BYTES) return { signature: signature!, body: body! };
+  const bytes = fragments.length === 1 ? fragments[0]! : Buffer.concat(fragments);
+  return { signature: bytes.subarray(0, SIGNATURE_BYTES), body: bytes.subarray(SIGNATURE_BYTES) };
 }

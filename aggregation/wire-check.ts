@@ -1,6 +1,6 @@
 /** Not a message of this protocol: where and why. The sender may be hostile; nothing was acted upon. */
 export class WireRefused extends Error {
-  override readonly name = 'WireRefused';
+  override readonly name: string = 'WireRefused';
 }
 
 /**

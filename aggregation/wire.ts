@@ -2,16 +2,16 @@ import { Packr } from 'msgpackr';
 import { z } from 'zod';
 import { doubleBytes, doublesFrom } from '../models/doubles.ts';
 import { NO_TASK } from '../privacy/ledger.ts';
-import { type Identity, isSignedBy } from './identity.ts';
-import { digest } from './transcript.ts';
+import type { Body } from './channel.ts';
+import { digest, sha256 } from './transcript.ts';
 import { checkMsgpack, WireRefused } from './wire-check.ts';
 
 /**
  * What is said between a client and the coordinator, byte by byte.
  *
  *   client                                   coordinator
- *     │ ◀───────────────────────────── hello │  who I am, a nonce, versions
- *     │ identify ─────────────────────────▶  │  who I am, signature over the nonce
+ *     │ ◀───────────────────────────── hello │  who I am, a nonce, the protocol
+ *     │ identify ─────────────────────────▶  │  who I am, a nonce
  *     │ ◀─────────────────────────── welcome │
  *     │ standing ─────────────────────────▶  │  where each pool's budget stands
  *     │ ◀────────────────────────────── plan │  a task, signed
@@ -27,12 +27,11 @@ import { checkMsgpack, WireRefused } from './wire-check.ts';
  *     │ ◀── witness, cosign ──▶, witnessed ◀ │  the ledger, with the result in it
  *     │ ◀────────────────────────────── over │
  *
- * A frame is one WebSocket message: msgpack of { body, signature }, the body msgpack again, so that a
- * signature covers exactly the bytes that were sent. Every frame of the coordinator is signed; a client's
- * frames carry a signature inside (`identify`, `standing`, `accept`, `decline`, `say`).
+ * A frame is one message in msgpack and a signature, by which it holds for one connection and one place in it (`channel.ts`).
+ * What others must be able to verify later (`accept`, `decline`, `say`, plans, notes) carries a signature of its own inside.
  * A message is never redefined; a new one is added beside it.
  */
-export const PROTOCOL = 1;
+export const PROTOCOL = 2;
 
 /** Bytes. Larger frames are refused before they are read. What clients send is short, vectors come in parts; a sum comes whole. */
 export const MAX_FRAME = { fromClient: 4 * 2 ** 20, fromCoordinator: 128 * 2 ** 20 } as const;
@@ -80,12 +79,12 @@ export const fromCoordinator = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('hello'),
     protocol: natural,
-    version: z.string().max(32),
     federation: hash,
     key: bytes(32),
     nonce: bytes(32),
   }),
-  z.strictObject({ type: z.literal('welcome'), tenant }),
+  /** `version`: what is installed there */
+  z.strictObject({ type: z.literal('welcome'), tenant, version: z.string().max(32) }),
   z.strictObject({
     type: z.literal('plan'),
     plan: z.string().max(4_000_000),
@@ -146,7 +145,7 @@ export const fromClient = z.discriminatedUnion('type', [
     ledger: natural,
     /** tasks it has accepted and not heard the end of, the newest */
     open: z.array(hash).max(50),
-    signature,
+    nonce: bytes(32),
   }),
   /** `round`: the last whose sum this client has taken in; what was opened since is sent again */
   z.strictObject({
@@ -195,60 +194,34 @@ export const fromClient = z.discriminatedUnion('type', [
 ]);
 export type FromClient = z.infer<typeof fromClient>;
 
-const frame = z.strictObject({ body: bytes(), signature: bytes(64).optional() });
-
 // No records, no extensions: what is encoded here is what checkMsgpack lets in.
 const packr = new Packr({ useRecords: false, moreTypes: false, encodeUndefinedAsNil: true });
 
-export function encodeFromCoordinator(message: FromCoordinator, identity: Identity): Uint8Array {
-  const body = packr.pack(message);
-  return packr.pack({ body, signature: identity.sign(digest('parley/frame/v1', body)) });
-}
-
-/** @throws WireRefused when the frame is not a message signed by `key`; `key` undefined only for reading a `hello` */
-export function decodeFromCoordinator(bytes: Uint8Array, key: Uint8Array | undefined): FromCoordinator {
-  const most = MAX_FRAME.fromCoordinator;
-  const { body, signature } = decode(bytes, frame, 'frame', most);
-  const message = decode(body, fromCoordinator, 'message', most);
-  // The first frame brings the key; the caller compares it with the pinned fingerprint before anything else.
-  const signer = key ?? (message.type === 'hello' ? message.key : undefined);
-  if (signer === undefined || signature === undefined) throw new WireRefused('an unsigned message');
-  if (!isSignedBy(signer, digest('parley/frame/v1', body), signature))
-    throw new WireRefused(`the coordinator's signature on "${message.type}" does not verify`);
-  return message;
-}
-
-export function encodeFromClient(message: FromClient): Uint8Array {
-  return packr.pack({ body: packr.pack(message) });
+export function encode(message: FromClient | FromCoordinator): Body {
+  const bytes = packr.pack(message);
+  return { bytes, hash: sha256(bytes) };
 }
 
 /** @throws WireRefused */
-export function decodeFromClient(bytes: Uint8Array): FromClient {
-  const most = MAX_FRAME.fromClient;
-  return decode(decode(bytes, frame, 'frame', most).body, fromClient, 'message', most);
-}
+export const decodeFromCoordinator = (body: Uint8Array): FromCoordinator =>
+  decode(body, fromCoordinator, MAX_FRAME.fromCoordinator);
 
-function decode<T>(bytes: Uint8Array, schema: z.ZodType<T>, what: string, most: number): T {
-  if (bytes.length > most) throw new WireRefused(`a ${what} of ${bytes.length} bytes, at most ${most} are read`);
+/** @throws WireRefused */
+export const decodeFromClient = (body: Uint8Array): FromClient => decode(body, fromClient, MAX_FRAME.fromClient);
+
+function decode<T>(bytes: Uint8Array, schema: z.ZodType<T>, most: number): T {
+  if (bytes.length > most) throw new WireRefused(`a message of ${bytes.length} bytes, at most ${most} are read`);
   checkMsgpack(bytes);
   let value: unknown;
   try {
     value = packr.unpack(bytes);
   } catch {
-    throw new WireRefused(`a ${what} that is not msgpack`);
+    throw new WireRefused('a message that is not msgpack');
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw new WireRefused(`${what}: ${issue?.path.join('.') || 'type'}: ${issue?.message ?? 'unknown'}`);
-}
-
-/** What a client signs to say who it is: the nonce makes it fresh, the coordinator's key makes it not relayable. */
-export function identifyDigest(
-  hello: { nonce: Uint8Array; key: Uint8Array; federation: string },
-  name: string,
-): Uint8Array {
-  return digest('parley/identify/v1', hello.nonce, hello.key, hello.federation, name, String(PROTOCOL));
+  throw new WireRefused(`message: ${issue?.path.join('.') || 'type'}: ${issue?.message ?? 'unknown'}`);
 }
 
 /** What a client signs to accept or decline a task. @param answer - the message, as far as it is not the signature */

@@ -180,6 +180,8 @@ function follow(event: ClientEvent, folder: string, log: Logger): void {
       return void keepModel(event, folder, log);
     case 'refused':
       return log.warn({ about: event.about, reason: event.reason }, 'refused');
+    case 'interrupted':
+      return log.warn({ reason: event.reason }, 'connection given up; it will be taken up again');
     case 'left':
       return log.error({ reason: event.reason }, 'takes no further part');
     default:

@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto';
+import { Unverified } from '../aggregation/channel.ts';
 import { fingerprint } from '../aggregation/identity.ts';
 import { hex } from '../aggregation/plan.ts';
 import { digest } from '../aggregation/transcript.ts';
-import { type FromClient, type FromCoordinator, identifyDigest, PROTOCOL } from '../aggregation/wire.ts';
-import { WireRefused } from '../aggregation/wire-check.ts';
+import { type FromClient, type FromCoordinator, PROTOCOL } from '../aggregation/wire.ts';
 import type { ClientStore } from './client-store.ts';
 import { noteKey } from './own-word.ts';
 import type { ClientWorld } from './participant.ts';
@@ -10,14 +11,17 @@ import type { ClientWorld } from './participant.ts';
 /**
  * Answers a coordinator's greeting:
  *
- *   hello ─▶ has the key that the policy pins? a federation named after it? this protocol? ─▶ identify
+ *   hello ─▶ has the key that the policy pins? a federation named after it? ─▶ identify
+ *
+ * Whether it speaks this protocol is not asked here. A greeting may be an old one that somebody shows again, and whoever leaves
+ * for good must have heard so just now: the coordinator refuses, or its welcome is looked at (`participant.ts`).
  *
  * @returns who this tenant is, how much of the ledger it has, and the tasks it may have missed something of
- * @throws WireRefused: nothing is said to another coordinator
+ * @throws Unverified: nothing is said to another coordinator
  */
 export function identification(world: ClientWorld, hello: Hello): Extract<FromClient, { type: 'identify' }> {
   const { policy, store, identity, version } = world;
-  checkGreeting(world, hello);
+  checkGreeting(policy, hello);
   noteKey(store, hex(identity.publicKey));
   return {
     type: 'identify',
@@ -26,7 +30,7 @@ export function identification(world: ClientWorld, hello: Hello): Extract<FromCl
     tenant: policy.tenant,
     ledger: store.ledgerHead().size,
     open: openTasks(store),
-    signature: identity.sign(identifyDigest(hello, policy.tenant)),
+    nonce: randomBytes(32),
   };
 }
 
@@ -35,17 +39,11 @@ export type Hello = Extract<FromCoordinator, { type: 'hello' }>;
 /** A federation is named after its coordinator's key. @param key - 32 bytes */
 export const federationOf = (key: Uint8Array): string => hex(digest('parley/federation/v1', key));
 
-function checkGreeting({ policy, version }: ClientWorld, hello: Hello): void {
+function checkGreeting({ coordinator }: ClientWorld['policy'], hello: Hello): void {
   const print = fingerprint(hello.key);
-  if (print !== policy.coordinator.fingerprint)
-    throw new WireRefused(
-      `the coordinator's key has fingerprint ${print}, the policy pins ${policy.coordinator.fingerprint}`,
-    );
-  if (hello.federation !== federationOf(hello.key)) throw new WireRefused('the federation is not named after its key');
-  if (hello.protocol !== PROTOCOL)
-    throw new WireRefused(
-      `the coordinator (${hello.version}) speaks protocol ${hello.protocol}, this client (${version}) ${PROTOCOL}: install the same version`,
-    );
+  if (print !== coordinator.fingerprint)
+    throw new Unverified(`the coordinator's key has fingerprint ${print}, the policy pins ${coordinator.fingerprint}`);
+  if (hello.federation !== federationOf(hello.key)) throw new Unverified('the federation is not named after its key');
 }
 
 /** Accepted, and not over for this tenant: the coordinator sends what is missing. */

@@ -1,13 +1,8 @@
+import { Unverified } from '../aggregation/channel.ts';
 import type { Identity } from '../aggregation/identity.ts';
 import type { Link } from '../aggregation/link.ts';
 import { hex, type Plan, planSchema } from '../aggregation/plan.ts';
-import {
-  decodeFromCoordinator,
-  encodeFromClient,
-  type FromCoordinator,
-  type LedgerNews,
-  standingDigest,
-} from '../aggregation/wire.ts';
+import { type FromCoordinator, type LedgerNews, PROTOCOL, standingDigest } from '../aggregation/wire.ts';
 import { WireRefused } from '../aggregation/wire-check.ts';
 import { cosigned } from '../aggregation/witness.ts';
 import type { Backend } from '../models/backend.ts';
@@ -15,8 +10,8 @@ import { NO_TASK } from '../privacy/ledger.ts';
 import type { NoiseSupply } from '../privacy/noise-supply.ts';
 import type { RandomSource } from '../privacy/random.ts';
 import type { ClientStore } from './client-store.ts';
+import { Connection } from './connection.ts';
 import type { DeclineCause } from './declined.ts';
-import { type Hello, identification } from './greeting.ts';
 import { LedgerBroken, takeInLedger, takeInWitnessed } from './ledger-view.ts';
 import { checkOwnEntries, noteLimit } from './own-word.ts';
 import type { Policy } from './policy.ts';
@@ -27,7 +22,7 @@ import { Tasks } from './tasks.ts';
 /**
  * A tenant's program: it takes part in what its policy allows, and in nothing else.
  *
- *   hello ─▶ is this the pinned coordinator? ─▶ identify (`greeting.ts`)
+ *   frame ─▶ the pinned coordinator's? made for this connection and this place? (`connection.ts`, `greeting.ts`)
  *   news  ─▶ the same ledger, only longer? nothing in my name that I never said? ─▶ kept, and cosigned
  *   plan  ─▶ signed? derived as stated? within the policy and the budget? fits the data? ─▶ accept, or decline with a reason
  *            (`tasks.ts`, `admission.ts`)
@@ -63,15 +58,20 @@ export type ClientEvent =
   | { readonly type: 'finished'; readonly task: string; readonly plan: Plan; readonly parameters: Float64Array }
   | { readonly type: 'stopped'; readonly task: string; readonly reason: string }
   | { readonly type: 'refused'; readonly about: string; readonly reason: string }
+  /** the connection ends, because of what arrived on it and nobody answers for; it will be taken up again */
+  | { readonly type: 'interrupted'; readonly reason: string }
   | { readonly type: 'left'; readonly reason: string };
 
 export interface Participant {
   /**
    * Takes part over this connection until it closes.
-   * @returns why it will not be taken up again; undefined when the other side just went away
+   *
+   * @param welcomed - called when the coordinator has let this tenant in
+   * @returns why it will not be taken up again, which only what the coordinator itself has said on this connection can
+   *   cause; undefined when it may be
    * @throws what broke on this side: storage, above all
    */
-  take(link: Link): Promise<string | undefined>;
+  take(link: Link, welcomed?: () => void): Promise<string | undefined>;
   /** When everything received so far has been dealt with. */
   idle(): Promise<void>;
   forget(): void;
@@ -87,10 +87,6 @@ export function createParticipant(world: ClientWorld): Participant {
   const tasks = new Tasks(world, state);
   const plans = new Map<string, Plan>();
   const tell = world.onEvent ?? (() => {});
-  let coordinatorKey: Uint8Array | undefined;
-  /** of the greeting */
-  let nonce = new Uint8Array();
-  let welcome = false;
   let queue: Promise<void> = Promise.resolve();
 
   const planOf = (task: string): Plan | undefined => {
@@ -99,49 +95,42 @@ export function createParticipant(world: ClientWorld): Participant {
     return plans.get(task);
   };
 
-  async function handle(link: Link, message: FromCoordinator): Promise<void> {
-    if ('ledger' in message) news(message.ledger);
+  async function handle(connection: Connection, message: FromCoordinator, welcomed: () => void): Promise<void> {
+    if ('ledger' in message) news(message.ledger, connection.coordinatorKey);
     switch (message.type) {
       case 'hello':
-        return greet(link, message);
+        return;
       case 'welcome':
-        welcome = true;
-        for (const pool of POOLS) state(link, NO_TASK, pool);
-        return tell({ type: 'connected', coordinator: policy.coordinator.url });
+        welcome(connection, message);
+        return welcomed();
       case 'plan':
-        return tasks.consider(link, message, greeted());
+        return tasks.consider(connection, message);
       case 'witness':
-        return cosign(link, message.ledger);
+        return cosign(connection, message.ledger);
       case 'witnessed':
-        return witnessed(message);
+        return witnessed(connection, message);
       case 'over':
         return tasks.over(message);
       case 'have':
         return tasks.have(message);
       case 'refused':
-        return refused(message);
+        return refused(connection, message);
       default:
-        return tasks.hear(link, message);
+        return tasks.hear(connection.speak, message);
     }
   }
 
-  /** @throws WireRefused when this is not the coordinator whose fingerprint the policy pins */
-  function greet(link: Link, hello: Hello): void {
-    const answer = identification(world, hello);
-    coordinatorKey = hello.key;
-    nonce = Uint8Array.from(hello.nonce);
-    welcome = false;
-    link.send(encodeFromClient(answer));
+  function welcome(connection: Connection, { version }: Extract<FromCoordinator, { type: 'welcome' }>): void {
+    if (connection.protocol !== PROTOCOL)
+      throw new WireRefused(
+        `the coordinator (${version}) speaks protocol ${connection.protocol}, this client (${world.version}) ${PROTOCOL}: install the same version`,
+      );
+    connection.welcomed = version;
+    for (const pool of POOLS) state(connection, NO_TASK, pool);
+    tell({ type: 'connected', coordinator: policy.coordinator.url });
   }
 
-  /** The coordinator's key. */
-  function greeted(): Uint8Array {
-    if (coordinatorKey === undefined) throw new WireRefused('a message before a greeting');
-    return coordinatorKey;
-  }
-
-  function news(ledger: LedgerNews): void {
-    const key = greeted();
+  function news(ledger: LedgerNews, key: Uint8Array): void {
     // together: a client killed between the two would have seen a task end, and never got its unused openings back
     store.commit(() => {
       const isFirst = store.ledgerHead().size === 0;
@@ -153,50 +142,55 @@ export function createParticipant(world: ClientWorld): Participant {
   }
 
   /** Where a pool's budget stands, by this tenant's own count: the one that counts. It depends on plans, never on data. */
-  function state(link: Link, task: string, pool: PoolName): void {
+  function state({ speak, nonce }: Connection, task: string, pool: PoolName): void {
     const stated = statedOf(store, policy, pool, world.clock());
     if (!Number.isFinite(stated.epsilon)) return; // no number; whatever asks for more is declined
     noteLimit(store, pool, { epsilon: stated.limit, delta: stated.delta });
     const message = { type: 'standing', task, ledger: store.ledgerHead().size, ...stated } as const;
     const signature = world.identity.sign(standingDigest(policy.tenant, nonce, message));
-    link.send(encodeFromClient({ ...message, signature }));
+    speak({ ...message, signature });
   }
 
   // ---- this tenant as a witness
 
   /** The news were verified when they came in: this tree continues every one that this tenant saw before. */
-  function cosign(link: Link, { note }: LedgerNews): void {
+  function cosign({ speak }: Connection, { note }: LedgerNews): void {
     const { size } = store.ledgerHead();
     const line = cosigned(note, policy.tenant, world.identity, world.clock());
-    link.send(encodeFromClient({ type: 'cosign', size, line }));
+    speak({ type: 'cosign', size, line });
   }
 
-  function witnessed({ task, note }: Extract<FromCoordinator, { type: 'witnessed' }>): void {
+  function witnessed(
+    { coordinatorKey }: Connection,
+    { task, note }: Extract<FromCoordinator, { type: 'witnessed' }>,
+  ): void {
     const plan = planOf(task);
-    if (plan !== undefined) takeInWitnessed(world, plan, note, greeted());
+    if (plan !== undefined) takeInWitnessed(world, plan, note, coordinatorKey);
   }
 
-  function refused({ about, reason }: Extract<FromCoordinator, { type: 'refused' }>): void {
-    if (!welcome) throw new WireRefused(`the coordinator refuses this client: ${reason}`);
+  function refused({ welcomed }: Connection, { about, reason }: Extract<FromCoordinator, { type: 'refused' }>): void {
+    if (welcomed === undefined) throw new WireRefused(`the coordinator refuses this client: ${reason}`);
     tell({ type: 'refused', about, reason });
   }
 
   return {
-    take: (link) =>
+    take: (link, welcomed = () => {}) =>
       new Promise((resolve, reject) => {
+        const connection = new Connection(world, link);
         let left = false;
         const leave = (error: unknown): void => {
           left = true;
-          const isRefusal = error instanceof WireRefused || error instanceof LedgerBroken;
-          tell({ type: 'left', reason: error instanceof Error ? error.message : String(error) });
+          const reason = error instanceof Error ? error.message : String(error);
+          tell({ type: error instanceof Unverified ? 'interrupted' : 'left', reason });
           link.close();
-          if (isRefusal) resolve(error.message);
+          if (error instanceof Unverified) resolve(undefined);
+          else if (error instanceof WireRefused || error instanceof LedgerBroken) resolve(reason);
           else reject(error); // a full disk, a bug: nothing more is done until a person has looked
         };
         link.onClose(() => resolve(undefined));
         link.onFrame((frame) => {
           queue = queue
-            .then(() => (left ? undefined : handle(link, decodeFromCoordinator(frame, coordinatorKey))))
+            .then(() => (left ? undefined : handle(connection, connection.hear(frame), welcomed)))
             .catch(leave);
         });
       }),

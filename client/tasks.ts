@@ -1,10 +1,10 @@
 import { isStorageError } from '../aggregation/exit.ts';
-import type { Link } from '../aggregation/link.ts';
 import { poolOf, taskId } from '../aggregation/plan.ts';
 import { ProtocolBroken } from '../aggregation/secure-sum.ts';
-import { answerDigest, encodeFromClient, type FromCoordinator } from '../aggregation/wire.ts';
+import { answerDigest, type FromCoordinator } from '../aggregation/wire.ts';
 import { WireRefused } from '../aggregation/wire-check.ts';
 import { admit, datasetOf, readPlan } from './admission.ts';
+import type { Connection, Speak } from './connection.ts';
 import type { Ask } from './conversation.ts';
 import { Declined } from './declined.ts';
 import type { ClientEvent, ClientWorld } from './participant.ts';
@@ -38,34 +38,35 @@ export class Tasks {
    * Accepts a plan, or declines it. One that was declined before gets no answer.
    * @throws WireRefused when it is not a plan of the coordinator
    */
-  async consider(link: Link, message: Proposal, coordinatorKey: Uint8Array): Promise<void> {
+  async consider(connection: Connection, message: Proposal): Promise<void> {
     const { store } = this.#world;
+    const { speak, coordinatorKey } = connection;
     const plan = readPlan(message, coordinatorKey);
     const task = taskId(plan);
     if (store.pinned(`declined/${task}`) !== undefined) return;
     try {
       const session = this.#sessions.get(task) ?? (await admit(this.#world, plan, message.parameters, coordinatorKey));
       this.#sessions.set(task, session);
-      this.#state(link, task, poolOf(plan));
+      this.#state(connection, task, poolOf(plan));
       const round = session.lastRoundTaken;
-      this.#answer(link, { type: 'accept', task, round, dataset: datasetOf(store, task) });
+      this.#answer(speak, { type: 'accept', task, round, dataset: datasetOf(store, task) });
       this.#tell({ type: 'accepted', task, plan });
     } catch (error) {
-      this.#decline(link, task, error);
+      this.#decline(speak, task, error);
     }
   }
 
   /** What belongs to a conversation of a task. Tasks that this tenant has no part in are passed over. */
-  async hear(link: Link, message: Ask | Keyed | Opened): Promise<void> {
+  async hear(speak: Speak, message: Ask | Keyed | Opened): Promise<void> {
     const session = this.#sessions.get(message.task);
     if (session === undefined) return;
     try {
       if (message.type === 'keyed') await session.keyed(message);
       else if (message.type === 'opened') this.#opened(session, message);
-      else await this.#say(link, session, message);
+      else await this.#say(speak, session, message);
     } catch (error) {
-      if (error instanceof ProtocolBroken && message.type !== 'opened') this.#cannot(link, message, error);
-      else this.#decline(link, message.task, error);
+      if (error instanceof ProtocolBroken && message.type !== 'opened') this.#cannot(speak, message, error);
+      else this.#decline(speak, message.task, error);
     }
   }
 
@@ -92,11 +93,11 @@ export class Tasks {
     this.#sessions.clear();
   }
 
-  async #say(link: Link, session: TaskSession, ask: Ask): Promise<void> {
+  async #say(speak: Speak, session: TaskSession, ask: Ask): Promise<void> {
     const said = await session.answer(ask);
     const { task, epoch, round, have } = ask;
-    if (said === undefined) return link.send(encodeFromClient({ type: 'cannot', task, epoch, round }));
-    this.#uploads.set(task, upload(link, said, have));
+    if (said === undefined) return speak({ type: 'cannot', task, epoch, round });
+    this.#uploads.set(task, upload(speak, said, have));
   }
 
   #opened(session: TaskSession, message: Opened): void {
@@ -106,15 +107,15 @@ export class Tasks {
   }
 
   /** What the peers said does not hold together: this conversation is over for us, the task is not. */
-  #cannot(link: Link, message: Ask | Keyed, error: ProtocolBroken): void {
+  #cannot(speak: Speak, message: Ask | Keyed, error: ProtocolBroken): void {
     const { task, epoch } = message;
     this.#tell({ type: 'refused', about: 'round', reason: error.message });
     const round = message.type === 'ask' ? message.round : 0;
-    link.send(encodeFromClient({ type: 'cannot', task, epoch, round }));
+    speak({ type: 'cannot', task, epoch, round });
   }
 
   /** Fails closed: whatever went wrong, this tenant takes no further part in the task. */
-  #decline(link: Link, task: string, error: unknown): void {
+  #decline(speak: Speak, task: string, error: unknown): void {
     if (isStorageError(error)) throw error;
     const because = error instanceof Declined ? error.because : 'broken-promise';
     // what a bug has to say may hold more than a coordinator should hear
@@ -122,13 +123,13 @@ export class Tasks {
     const reason = isMeant ? error.message.slice(0, 500) : 'the client met an error';
     this.#world.store.pin(`declined/${task}`, because); // a restart does not change its mind
     this.#end(task);
-    this.#answer(link, { type: 'decline', task, cause: because, reason });
+    this.#answer(speak, { type: 'decline', task, cause: because, reason });
     this.#tell({ type: 'declined', task, because, reason: isMeant ? reason : String(error) });
   }
 
-  #answer(link: Link, answer: Parameters<typeof answerDigest>[1]): void {
+  #answer(speak: Speak, answer: Parameters<typeof answerDigest>[1]): void {
     const { identity, policy } = this.#world;
-    link.send(encodeFromClient({ ...answer, signature: identity.sign(answerDigest(policy.tenant, answer)) }));
+    speak({ ...answer, signature: identity.sign(answerDigest(policy.tenant, answer)) });
   }
 
   #end(task: string): void {
@@ -141,4 +142,4 @@ export class Tasks {
 type Proposal = Extract<FromCoordinator, { type: 'plan' }>;
 
 /** Says where a pool's budget stands, before more of it is promised. */
-type State = (link: Link, task: string, pool: PoolName) => void;
+type State = (connection: Connection, task: string, pool: PoolName) => void;

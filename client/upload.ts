@@ -1,5 +1,5 @@
-import type { Link } from '../aggregation/link.ts';
-import { encodeFromClient, PART_BYTES } from '../aggregation/wire.ts';
+import { PART_BYTES } from '../aggregation/wire.ts';
+import type { Speak } from './connection.ts';
 import type { Answer } from './conversation.ts';
 
 /** Parts under way that the coordinator has not on disk yet; a slow one is waited for, not buried. */
@@ -20,18 +20,18 @@ export interface Upload {
 }
 
 /** @param have - bytes of the vector that the coordinator holds already */
-export function upload(link: Link, { say, vector = NOTHING }: Answer, have: number): Upload {
+export function upload(speak: Speak, { say, vector = NOTHING }: Answer, have: number): Upload {
   let next = have;
   let isSaid = false;
   const send = (onDisk: number): void => {
     for (; next < vector.length && next - onDisk < WINDOW * PART_BYTES; next += PART_BYTES) {
       const { task, epoch, round, stage, attempt } = say;
       const bytes = vector.subarray(next, next + PART_BYTES);
-      link.send(encodeFromClient({ type: 'part', task, epoch, round, stage, attempt, at: next, bytes }));
+      speak({ type: 'part', task, epoch, round, stage, attempt, at: next, bytes });
     }
     if (next < vector.length || isSaid) return;
     isSaid = true;
-    link.send(encodeFromClient(say));
+    speak(say);
   };
   send(have);
   return {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { type Body, Channel } from '../aggregation/channel.ts';
 import { type Identity, isSignedBy } from '../aggregation/identity.ts';
-import type { Link } from '../aggregation/link.ts';
+import type { Frame, Link } from '../aggregation/link.ts';
 import { hex, makePlan, type Plan, PlanRefused, planSchema, type Settings, taskId } from '../aggregation/plan.ts';
 import { startParameters } from '../aggregation/progress.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
@@ -8,10 +9,9 @@ import { digest } from '../aggregation/transcript.ts';
 import {
   answerDigest,
   decodeFromClient,
-  encodeFromCoordinator,
+  encode,
   type FromClient,
   type FromCoordinator,
-  identifyDigest,
   MAX_FRAME,
   PROTOCOL,
   type Stated,
@@ -96,6 +96,7 @@ const MAX_WAITING = 2 * MAX_FRAME.fromClient;
 
 interface Session {
   readonly link: Link;
+  readonly channel: Channel;
   readonly since: number;
   readonly nonce: Uint8Array;
   tenant: TenantId | undefined;
@@ -135,37 +136,40 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   type WithNews = Extract<FromCoordinator, { ledger: unknown }>;
   type Newsless = WithNews extends infer M ? Omit<M, 'ledger'> & Unsent : never;
 
-  function withNews(session: Session, message: Newsless): Uint8Array {
+  function withNews(session: Session, message: Newsless): Body {
     const news = ledger.newsSince(session.ledger);
     session.ledger = ledger.head.size;
-    return encodeFromCoordinator({ ...message, ledger: news } as WithNews, identity);
+    return encode({ ...message, ledger: news } as WithNews);
   }
 
   /** An opened sum is as long as the model: who knows the ledger as far gets the very same bytes. */
-  const openedFrames = new WeakMap<Unsent, Map<string, Uint8Array>>();
+  const openedBodies = new WeakMap<Unsent, Map<string, Body>>();
 
-  function openedFrame(session: Session, message: Extract<Unsent, { type: 'opened' }>): Uint8Array {
-    const frames = openedFrames.get(message) ?? new Map<string, Uint8Array>();
-    openedFrames.set(message, frames);
+  function openedBody(session: Session, message: Extract<Unsent, { type: 'opened' }>): Body {
+    const bodies = openedBodies.get(message) ?? new Map<string, Body>();
+    openedBodies.set(message, bodies);
     const news = `${session.ledger}-${ledger.head.size}`;
-    const frame = frames.get(news) ?? withNews(session, message);
+    const body = bodies.get(news) ?? withNews(session, message);
     session.ledger = ledger.head.size;
-    frames.set(news, frame);
-    return frame;
+    bodies.set(news, body);
+    return body;
   }
 
   function send(session: Session, message: Unsent, left?: () => void): void {
+    session.link.send(session.channel.seal(bodyFor(session, message), identity), left);
+  }
+
+  function bodyFor(session: Session, message: Unsent): Body {
     switch (message.type) {
       case 'opened':
-        return session.link.send(openedFrame(session, message), left);
+        return openedBody(session, message);
       case 'ask':
       case 'witness':
       case 'witnessed':
-      case 'over': {
-        return session.link.send(withNews(session, message), left);
-      }
+      case 'over':
+        return withNews(session, message);
       default:
-        return session.link.send(encodeFromCoordinator(message, identity), left);
+        return encode(message);
     }
   }
 
@@ -181,19 +185,20 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   function connect(link: Link): void {
     if (strangers.size >= MAX_STRANGERS) return link.close();
     const start = { tenant: undefined, ledger: 0, stated: new Set<string>() };
-    const session: Session = { link, since: clock(), nonce: randomBytes(32), ...start };
+    const session: Session = {
+      ...{ link, channel: new Channel('coordinator'), since: clock(), nonce: randomBytes(32) },
+      ...start,
+    };
     strangers.add(session);
     link.onFrame((frame) => {
       try {
-        if (session.tenant === undefined && frame.length > MAX_GREETING)
-          throw new WireRefused(`a greeting of ${frame.length} bytes, at most ${MAX_GREETING} are read`);
-        receive(session, decodeFromClient(frame), frame.length);
+        receive(session, frame);
       } catch (error) {
         refuse(session, error);
       }
     });
     link.onClose(() => leave(session));
-    const hello = { type: 'hello', protocol: PROTOCOL, version, federation, key: identity.publicKey } as const;
+    const hello = { type: 'hello', protocol: PROTOCOL, federation, key: identity.publicKey } as const;
     send(session, { ...hello, nonce: session.nonce });
   }
 
@@ -205,14 +210,20 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     session.link.close();
   }
 
-  function receive(session: Session, message: FromClient, bytes: number): void {
-    if (session.tenant === undefined) return identify(session, message);
+  function receive(session: Session, frame: Frame): void {
+    const { tenant, channel } = session;
+    if (tenant === undefined) return identify(session, frame);
     // a newer connection has taken its place, or its key was taken away: it is being closed
-    if (sessions.get(session.tenant) !== session) return;
+    if (sessions.get(tenant) !== session) return;
+    if (!channel.takes(frame, enrolment.keyOf(tenant)))
+      throw new WireRefused(
+        'the signature does not verify: a frame of another connection, or not the next of this one',
+      );
+    const message = decodeFromClient(frame.body);
     if (message.type === 'identify') throw new WireRefused('already identified');
-    if (message.type === 'cosign') takeInCosignature(session.tenant, message);
-    else if (message.type === 'standing') takeInStanding(session, session.tenant, message);
-    else toConductor(session, session.tenant, message, bytes);
+    if (message.type === 'cosign') takeInCosignature(tenant, message);
+    else if (message.type === 'standing') takeInStanding(session, tenant, message);
+    else toConductor(session, tenant, message, frame.body.length);
   }
 
   function takeInCosignature(tenant: TenantId, { size, line }: Extract<FromClient, { type: 'cosign' }>): void {
@@ -259,23 +270,24 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     });
   }
 
-  function identify(session: Session, message: FromClient): void {
+  function identify(session: Session, frame: Frame): void {
+    const { length } = frame.body;
+    if (length > MAX_GREETING) throw new WireRefused(`a greeting of ${length} bytes, at most ${MAX_GREETING} are read`);
+    const message = decodeFromClient(frame.body);
     if (message.type !== 'identify') throw new WireRefused('say who you are first');
-    if (message.protocol !== PROTOCOL)
-      throw new WireRefused(
-        `protocol ${message.protocol} is spoken there, ${PROTOCOL} here; install the same version (${version})`,
-      );
     const key = enrolment.keyOf(message.tenant);
-    const hello = { nonce: session.nonce, key: identity.publicKey, federation };
+    const isItsOwn = session.channel.takes(frame, key);
+    if (message.protocol !== PROTOCOL)
+      throw new WireRefused(`protocol ${message.protocol} is spoken there, ${PROTOCOL} here; install the same version`);
     // One answer for "unknown" and "wrong key": whoever guesses names learns nothing.
-    if (key === undefined || !isSignedBy(key, identifyDigest(hello, message.tenant), message.signature))
-      throw new WireRefused('not an enrolled tenant, or not its key');
+    if (key === undefined || !isItsOwn) throw new WireRefused('not an enrolled tenant, or not its key');
     sessions.get(message.tenant)?.link.close(); // the newer connection is the living one
     session.tenant = message.tenant;
     strangers.delete(session);
     session.ledger = Math.min(message.ledger, ledger.head.size);
     sessions.set(message.tenant, session);
-    send(session, { type: 'welcome', tenant: message.tenant });
+    send(session, { type: 'welcome', tenant: message.tenant, version });
+    session.link.identified?.();
     tell({ type: 'tenant-connected', tenant: message.tenant });
     for (const conductor of conductors.values()) {
       if (!conductor.lists(message.tenant, key)) continue;

@@ -8,18 +8,21 @@ import swaggerUi from '@fastify/swagger-ui';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { WebSocketServer } from 'ws';
 import type { Secret } from '../aggregation/at-rest.ts';
-import { isStorageError } from '../aggregation/exit.ts';
+import { CommandError, EXIT, isStorageError } from '../aggregation/exit.ts';
 import { keysIn } from '../aggregation/folder-keys.ts';
 import { fingerprint } from '../aggregation/identity.ts';
+import { SIGNATURE_BYTES } from '../aggregation/link.ts';
 import { webSocketLink } from '../aggregation/websocket-link.ts';
 import { MAX_FRAME } from '../aggregation/wire.ts';
-import { type Coordinator, type CoordinatorEvent, openCoordinator } from './coordinator.ts';
+import { type Coordinator, type CoordinatorEvent, federationOf, openCoordinator } from './coordinator.ts';
 import type { EventStore } from './event-store.ts';
 import { enrolmentRoutes } from './http/enrolment-routes.ts';
 import { noticeRoutes } from './http/notice-routes.ts';
 import { operatorRoutes } from './http/operator-routes.ts';
 import { answerWithProblems } from './http/problem.ts';
 import { publicRoutes } from './http/public-routes.ts';
+import { lead } from './lead.ts';
+import { withoutPassword } from './postgres-connection.ts';
 import { openSqliteStore } from './sqlite-event-store.ts';
 
 /**
@@ -28,7 +31,7 @@ import { openSqliteStore } from './sqlite-event-store.ts';
  *
  *   folder/identity.pem     the federation's key (0600), plain or protected
  *   folder/operator.token   what the operator's commands show (0600)
- *   folder/events.db        facts, ledger, roster
+ *   folder/events.db        facts, ledger, roster; or in PostgreSQL
  */
 export interface Serving {
   readonly coordinator: Coordinator;
@@ -41,6 +44,12 @@ export interface ServeOptions {
   readonly folder: string;
   /** in place of the folder's own; closed with the coordinator */
   readonly store?: EventStore;
+  /** postgres://…, in place of the folder's own: then this may be one of several coordinators (`lead.ts`) */
+  readonly storeUrl?: string | undefined;
+  /** ends standing by; nothing else */
+  readonly signal?: AbortSignal;
+  /** another coordinator leads; this one answers there that it stands by */
+  readonly onStandby?: (url: string) => void;
   /** opens the folder's key where it is protected; protects a new one */
   readonly secret?: Secret | undefined;
   readonly host: string;
@@ -59,12 +68,17 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { identity } = keysIn(folder, options.secret);
   const token = operatorToken(folder);
-  const store = options.store ?? openSqliteStore(join(folder, 'events.db'));
+  const { store, port } = await storeOf(options, federationOf(identity.publicKey));
   const onEvent = (event: CoordinatorEvent): void => {
     logEvent(log, event);
     if (event.type === 'task-failed' && isStorageError(event.error)) options.onFailure(event.error);
   };
-  const coordinator = await openCoordinator({ store, identity, clock: Date.now, version, onEvent });
+  const coordinator = await openCoordinator({ store, identity, clock: Date.now, version, onEvent }).catch(
+    (error: unknown) => {
+      store.close(); // what refuses the store must not hold it
+      throw error;
+    },
+  );
 
   const logController = new LogController({ disableRequestLogging: true });
   const app = Fastify({ loggerInstance: log, logController, bodyLimit: 4 * 2 ** 20 });
@@ -78,12 +92,16 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   await app.register(async (scope) => noticeRoutes(scope, coordinator));
   await app.register(async (scope) => operatorRoutes(scope, coordinator, token));
 
-  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_FRAME.fromClient });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: MAX_FRAME.fromClient + SIGNATURE_BYTES,
+  });
   app.server.on('upgrade', (request, socket, head) => {
     if (request.url?.split('?')[0] !== '/federation') return socket.destroy();
     return sockets.handleUpgrade(request, socket, head, (ws) => coordinator.connect(webSocketLink(ws, request.socket)));
   });
-  const url = await app.listen({ host: options.host, port: options.port }).catch(async (error: unknown) => {
+  const url = await app.listen({ host: options.host, port }).catch(async (error: unknown) => {
     await app.close();
     coordinator.close();
     throw error;
@@ -101,6 +119,31 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       coordinator.close();
     },
   };
+}
+
+/** Resolves when this process may write to the store. @returns the port too: the one that a standby was asked on */
+async function storeOf(options: ServeOptions, federation: string): Promise<{ store: EventStore; port: number }> {
+  const { folder, log, storeUrl, host, port, signal } = options;
+  if (options.store !== undefined) return { store: options.store, port };
+  const file = join(folder, 'events.db');
+  if (storeUrl === undefined) {
+    const store = openSqliteStore(file);
+    log.info({ store: file }, 'store is open');
+    return { store, port };
+  }
+  const shown = withoutPassword(storeUrl);
+  if (existsSync(file))
+    throw new CommandError(
+      EXIT.refused,
+      `${file} holds a federation: it would be left behind for ${shown}. Use another folder, with its identity.pem, or go on without --store`,
+    );
+  const onStandby = (url: string): void => {
+    log.info({ store: shown, url }, 'stands by: another coordinator leads');
+    options.onStandby?.(url);
+  };
+  const led = await lead({ url: storeUrl, federation, host, port, signal, onStandby, onLost: options.onFailure });
+  log.info({ store: shown }, 'store is open, this coordinator leads');
+  return led;
 }
 
 /** @returns the token in the folder, made the first time */

@@ -1,4 +1,4 @@
-import type { Link } from '../aggregation/link.ts';
+import type { Frame, Link } from '../aggregation/link.ts';
 
 /** Two ends of a connection within one process. Frames arrive in order, each in a turn of its own, as from a socket. */
 export function memoryLinks(): [Link, Link] {
@@ -12,7 +12,7 @@ export function memoryLinks(): [Link, Link] {
 interface End {
   peer: End;
   link: Link;
-  frame: (bytes: Uint8Array) => void;
+  frame: (frame: Frame) => void;
   closed: () => void;
   open: boolean;
 }
@@ -20,10 +20,10 @@ interface End {
 function end(): End {
   const self = { open: true, frame: () => {}, closed: () => {} } as unknown as End;
   self.link = {
-    send: (bytes, left) => {
+    send: (frame, left) => {
       setImmediate(() => {
         if (!self.peer.open) return;
-        self.peer.frame(bytes);
+        self.peer.frame(frame);
         left?.();
       });
     },

@@ -5,9 +5,11 @@ import { createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import type { Link } from '../../aggregation/link.ts';
+import { type Frame, type Link, SIGNATURE_BYTES } from '../../aggregation/link.ts';
 import { webSocketLink } from '../../aggregation/websocket-link.ts';
 import { MAX_FRAME } from '../../aggregation/wire.ts';
+
+const frame = (body: Uint8Array): Frame => ({ signature: Buffer.alloc(SIGNATURE_BYTES, 9), body });
 
 test('a connection that never opens is given up after three questions, and ends nothing else', async () => {
   const silent = createServer(() => {}); // takes the connection and never answers the handshake
@@ -19,13 +21,13 @@ test('a connection that never opens is given up after three questions, and ends 
   const { port } = silent.address() as { port: number };
   const link = webSocketLink(new WebSocket(`ws://127.0.0.1:${port}/federation`));
   const closed = new Promise<void>((resolve) => link.onClose(resolve));
-  link.send(Uint8Array.of(1)); // goes nowhere, throws nothing
+  link.send(frame(Buffer.of(1))); // goes nowhere, throws nothing
   expect(() => vi.advanceTimersByTime(15_000)).not.toThrow();
   await closed;
 });
 
 test('a connection on which bytes arrive stays, though no question is answered; one that falls silent does not', async () => {
-  const frame = Buffer.alloc(100_000); // one message so long that it never ends here
+  const piece = Buffer.alloc(100_000); // one message so long that it never ends here
   const raw: Socket[] = [];
   const server = createHttpServer();
   server.on('upgrade', (request, socket) => {
@@ -54,7 +56,7 @@ test('a connection on which bytes arrive stays, though no question is answered; 
   );
   await new Promise<void>((resolve) => socket.on('open', resolve));
   for (let i = 0; i < 6; i++) {
-    await new Promise<void>((resolve) => raw[0]!.write(frame, () => setTimeout(resolve, 20)));
+    await new Promise<void>((resolve) => raw[0]!.write(piece, () => setTimeout(resolve, 20)));
     vi.advanceTimersByTime(5_000);
   }
   expect(isClosed).toBe(false);
@@ -82,7 +84,7 @@ async function unread(): Promise<{ link: Link; far: WebSocket }> {
 
 const closing = (link: Link): Promise<void> => new Promise((resolve) => link.onClose(resolve));
 /** One buffer, however often it is sent. */
-const long = Buffer.alloc(MAX_FRAME.fromCoordinator);
+const long = frame(Buffer.alloc(MAX_FRAME.fromCoordinator));
 
 test('a peer that reads nothing may leave two of the longest messages unread; with more the connection is over', async () => {
   const { link } = await unread();
@@ -105,7 +107,7 @@ test('a peer that reads nothing may leave five thousand short messages unread, b
   const closed = closing(link).then(() => {
     isClosed = true;
   });
-  const short = Buffer.alloc(1000);
+  const short = frame(Buffer.alloc(1000));
   let left = 0;
   for (let i = 0; i < 5_000; i++) link.send(short, () => left++);
   await sleep(50);
@@ -137,10 +139,38 @@ test('a connection that ends waits for a last word, and not for what its peer ha
   link.close();
   await closed;
   const last = await unread();
-  last.link.send(Uint8Array.of(7));
+  last.link.send(frame(Buffer.of(7)));
   last.link.close();
   const [word, end] = [once(last.far, 'message'), once(last.far, 'close')];
   last.far.resume();
-  expect((await word)[0]).toEqual(Buffer.of(7));
+  expect((await word)[0].at(-1)).toBe(7);
   expect((await end)[0]).toBe(1005); // RFC 6455 §7.4.1: closed, and no reason given; 1006 would be cut off
+});
+
+test('a frame arrives as it was sent, however the network cuts it, and what is too short has no signature', async () => {
+  const { link, far } = await unread();
+  const heard: Frame[] = [];
+  const two = Promise.withResolvers<void>();
+  const other = webSocketLink(far);
+  other.onFrame((one) => {
+    heard.push(one);
+    if (heard.length === 1) link.send({ signature: Buffer.alloc(3, 1), body: Buffer.alloc(0) });
+    else two.resolve();
+  });
+  const near = Promise.withResolvers<Frame>();
+  link.onFrame(near.resolve);
+  const body = Buffer.from('what is said');
+  link.send(frame(body));
+  far.resume();
+  await two.promise;
+  expect(heard[0]).toEqual({ signature: Buffer.alloc(SIGNATURE_BYTES, 9), body });
+  expect(heard[1]).toEqual({ signature: Buffer.alloc(3, 1), body: Buffer.alloc(0) });
+  const bytes = Buffer.concat([Buffer.alloc(SIGNATURE_BYTES, 9), body]);
+  for (const [at, fin] of [
+    [0, false],
+    [10, false],
+    [70, true],
+  ] as const)
+    far.send(bytes.subarray(at, at === 0 ? 10 : at === 10 ? 70 : undefined), { binary: true, fin });
+  expect(await near.promise).toEqual({ signature: Buffer.alloc(SIGNATURE_BYTES, 9), body });
 });

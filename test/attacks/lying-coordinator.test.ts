@@ -3,13 +3,7 @@ import { rosterHash, taskId } from '../../aggregation/plan.ts';
 import { begin, progressHash, takeIn } from '../../aggregation/progress.ts';
 import { inMemory } from '../../aggregation/stored-vector.ts';
 import { heardHash, type Relayed, relayTo, sha256, signStatement, transcriptOf } from '../../aggregation/transcript.ts';
-import {
-  encodeFromCoordinator,
-  type FromClient,
-  type LedgerNews,
-  vectorBytes,
-  vectorFrom,
-} from '../../aggregation/wire.ts';
+import { type FromClient, type LedgerNews, vectorBytes, vectorFrom } from '../../aggregation/wire.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import { EMPTY_LEDGER, entryText, type LedgerBody, type LedgerHead, positionOf } from '../../privacy/ledger.ts';
 import { append } from '../../privacy/transparency/merkle.ts';
@@ -322,7 +316,7 @@ describe('different models to different tenants', () => {
           ledger: noNewsAfter(ledger),
         });
         void readyInRound2(scene).then((heard) => {
-          victim.deliver(encodeFromCoordinator(next('contribute', heard), federation.identity));
+          victim.tell(next('contribute', heard));
         });
         return [{ ...opened, sum, model: forged, ledger }, next('ready', [])];
       },
@@ -444,7 +438,7 @@ describe('opening', () => {
         void contributionsIn(scene, 1).then((heard) => {
           const share = { ...told.ask!, stage: 'share', heard, openers: ['ada', 'bob', 'cleo'] };
           const ledger = noNews(scene);
-          scene.victim.deliver(encodeFromCoordinator({ ...share, ledger }, scene.federation.identity));
+          scene.victim.tell({ ...share, ledger });
         });
         return [told.ask];
       },
@@ -574,7 +568,7 @@ describe('the ledger', () => {
         const head = positionOf(headAfter(before, forged));
         void readyInRound2(scene).then((heard) => {
           const next = { ...ask, stage: 'contribute', heard, head, ledger: noNewsAfter(ledger) };
-          victim.deliver(encodeFromCoordinator(next, federation.identity));
+          victim.tell(next);
         });
         return [{ ...ask, head, ledger }];
       },

@@ -1,10 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import canonicalize from 'canonicalize';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { createIdentity } from '../../aggregation/identity.ts';
+import { Channel } from '../../aggregation/channel.ts';
+import { createIdentity, type Identity } from '../../aggregation/identity.ts';
+import type { Frame } from '../../aggregation/link.ts';
 import { hex, makePlan, type Plan, planDigest } from '../../aggregation/plan.ts';
 import { digest } from '../../aggregation/transcript.ts';
-import { encodeFromCoordinator, type FromCoordinator, PROTOCOL, vectorBytes } from '../../aggregation/wire.ts';
+import {
+  decodeFromClient,
+  encode,
+  type FromClient,
+  type FromCoordinator,
+  PROTOCOL,
+  vectorBytes,
+} from '../../aggregation/wire.ts';
 import { createParticipant } from '../../client/participant.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import type { Table } from '../../models/encode.ts';
@@ -227,89 +236,94 @@ describe('what is no plan of this coordinator ends the conversation', () => {
 });
 
 describe('who greets', () => {
-  const helloInstead = (change: (hello: Extract<FromCoordinator, { type: 'hello' }>) => object) =>
-    greeted((hello, identity) => encodeFromCoordinator({ ...hello, ...change(hello) } as FromCoordinator, identity));
+  type Hello = Extract<FromCoordinator, { type: 'hello' }>;
+  const sealed = (identity: Identity, ...messages: readonly FromCoordinator[]): Frame[] => {
+    const channel = new Channel('coordinator');
+    return messages.map((message) => channel.seal(encode(message), identity));
+  };
+  const helloInstead = (change: (hello: Hello) => object) =>
+    greeted((hello, identity) => sealed(identity, { ...hello, ...change(hello) } as FromCoordinator));
 
-  /** A tenant that is greeted with this frame. @returns why it left, and what it sent */
+  /** A tenant that is sent these frames. @returns why it gave the connection up, whether for good, and what it said */
   async function greeted(
-    frame: (
-      hello: Extract<FromCoordinator, { type: 'hello' }>,
-      identity: ReturnType<typeof createIdentity>,
-    ) => Uint8Array,
-  ): Promise<{ reason: string | undefined; sent: Uint8Array[] }> {
+    frames: (hello: Hello, identity: Identity) => readonly Frame[],
+    after: (frame: Frame, identity: Identity) => readonly Frame[] = () => [],
+  ) {
     const federation = await startLying({ backend, tenants: [VICTIM, 'bob', 'cleo'] });
-    const { world } = federation.tenant(VICTIM);
+    const given = federation.tenant(VICTIM).world;
+    const reasons: string[] = [];
+    const world: typeof given = {
+      ...given,
+      onEvent: (event) => void ('reason' in event && reasons.push(`${event.type}: ${event.reason}`)),
+    };
     const [here, there] = memoryLinks();
-    const sent: Uint8Array[] = [];
-    there.onFrame((bytes) => sent.push(bytes));
+    const said: FromClient[] = [];
+    there.onFrame((frame) => {
+      said.push(decodeFromClient(frame.body));
+      for (const one of after(frame, federation.identity)) there.send(one);
+    });
     const left = createParticipant(world).take(here);
     const key = federation.coordinator.publicKey;
-    const hello = {
-      type: 'hello',
-      protocol: PROTOCOL,
-      version: 'test',
-      federation: hex(digest('parley/federation/v1', key)),
-      key,
-      nonce: new Uint8Array(32),
-    } as const;
-    there.send(frame(hello, federation.identity));
+    const named = hex(digest('parley/federation/v1', key));
+    const nonce = new Uint8Array(32);
+    const hello = { type: 'hello', protocol: PROTOCOL, federation: named, key, nonce } as const;
+    for (const frame of frames(hello, federation.identity)) there.send(frame);
     const end = setTimeout(() => there.close(), 100);
-    const reason = await left;
+    const final = await left;
     clearTimeout(end);
     federation.close();
-    return { reason, sent };
+    return { reason: reasons.join(), final, said: said.map(({ type }) => type) };
   }
 
   test('the pinned coordinator is told who this is (control)', async () => {
-    const { reason, sent } = await helloInstead(() => ({}));
-    expect(reason).toBeUndefined();
-    expect(sent).toHaveLength(1);
+    expect(await helloInstead(() => ({}))).toEqual({ reason: '', final: undefined, said: ['identify'] });
   });
   test('a coordinator with another key is told nothing', async () => {
     const other = createIdentity();
-    const { reason, sent } = await greeted((hello) =>
-      encodeFromCoordinator(
-        { ...hello, key: other.publicKey, federation: hex(digest('parley/federation/v1', other.publicKey)) },
-        other,
-      ),
-    );
-    expect(reason).toMatch(/the coordinator's key has fingerprint .*, the policy pins/);
-    expect(sent).toEqual([]);
+    const { publicKey: key } = other;
+    const named = hex(digest('parley/federation/v1', key));
+    const { reason, final, said } = await greeted((hello) => sealed(other, { ...hello, key, federation: named }));
+    expect(reason).toMatch(/interrupted: the coordinator's key has fingerprint .*, the policy pins/);
+    expect([final, said]).toEqual([undefined, []]); // anybody on the wire can cause it: it is tried again
   });
   test('the pinned key in a greeting signed by another is told nothing', async () => {
-    const { reason, sent } = await greeted((hello) => encodeFromCoordinator(hello, createIdentity()));
-    expect(reason).toMatch(/signature on "hello" does not verify/);
-    expect(sent).toEqual([]);
+    const { reason, final, said } = await greeted((hello) => sealed(createIdentity(), hello));
+    expect(reason).toMatch(/interrupted: the coordinator's greeting is not signed by its key/);
+    expect([final, said]).toEqual([undefined, []]);
   });
   test('a federation that is not named after its key is told nothing', async () => {
-    const { reason, sent } = await helloInstead(() => ({ federation: 'a'.repeat(64) }));
+    const { reason, said } = await helloInstead(() => ({ federation: 'a'.repeat(64) }));
     expect(reason).toMatch(/not named after its key/);
-    expect(sent).toEqual([]);
+    expect(said).toEqual([]);
   });
-  test('another protocol version is told nothing, and the person is told what to do', async () => {
-    const { reason, sent } = await helloInstead(() => ({ protocol: PROTOCOL + 1, version: '9.9.9' }));
-    expect(reason).toMatch(/\(9\.9\.9\) speaks protocol 2, this client \(test\) 1: install the same version/);
-    expect(sent).toEqual([]);
+  test('another protocol is believed when the coordinator confirms it here and now, and the person is told what to do', async () => {
+    const other = (hello: Hello): Hello => ({ ...hello, protocol: PROTOCOL + 1 });
+    const old = await greeted((hello, identity) => sealed(identity, other(hello)));
+    expect(old).toEqual({ reason: '', final: undefined, said: ['identify'] }); // a recorded greeting stops nobody
+    const confirmed = await confirming(other, { type: 'welcome', tenant: VICTIM, version: '9.9.9' });
+    expect(confirmed.final).toMatch(/\(9\.9\.9\) speaks protocol 3, this client \(test\) 2: install the same version/);
+    const refused = await confirming(other, { type: 'refused', about: 'message', reason: 'install the same version' });
+    expect(refused.final).toBe('the coordinator refuses this client: install the same version');
   });
-  test('whoever does not greet, or sends bytes, is told nothing', async () => {
-    const early = await greeted((_, identity) => encodeFromCoordinator({ type: 'welcome', tenant: VICTIM }, identity));
-    expect(early).toMatchObject({ reason: 'an unsigned message', sent: [] });
-    for (const bytes of [new Uint8Array(), Buffer.from('GET / HTTP/1.1\r\n'), new Uint8Array(1000).fill(0x93)]) {
-      const { reason, sent } = await greeted(() => bytes);
-      expect(reason).toBeDefined();
-      expect(sent).toEqual([]);
-    }
-  });
-  test('a message after the greeting that another signed ends it', async () => {
-    const outcome = await afterOneLie({
-      backend,
-      instead: ({ type }) => type === 'welcome',
-      lie: (_: never, { victim }) => {
-        victim.deliver(encodeFromCoordinator({ type: 'refused', about: 'x', reason: 'y' }, createIdentity()));
-        return [];
+  /** The coordinator greets so, and answers so. */
+  const confirming = (change: (hello: Hello) => Hello, answer: FromCoordinator) => {
+    const bound = new Channel('coordinator');
+    return greeted(
+      (hello, identity) => [bound.seal(encode(change(hello)), identity)],
+      (identify, identity) => {
+        bound.takes(identify, undefined);
+        return [bound.seal(encode(answer), identity)];
       },
-    });
-    expectRefused(outcome, /the coordinator's signature on "refused" does not verify/);
+    );
+  };
+  test('whoever does not greet, or sends bytes, is told nothing', async () => {
+    const early = await greeted((_, identity) => sealed(identity, { type: 'welcome', tenant: VICTIM, version: '1' }));
+    expect(early).toMatchObject({ reason: expect.stringContaining('no greeting'), final: undefined, said: [] });
+    for (const body of [new Uint8Array(), Buffer.from('GET / HTTP/1.1\r\n'), new Uint8Array(1000).fill(0x93)]) {
+      const { reason, said } = await greeted(() => [{ signature: new Uint8Array(64), body }]);
+      expect(reason).toContain('interrupted: no greeting');
+      expect(said).toEqual([]);
+    }
   });
 });
 

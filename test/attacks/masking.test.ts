@@ -2,7 +2,6 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { rosterHash, type Settings } from '../../aggregation/plan.ts';
 import { inMemory } from '../../aggregation/stored-vector.ts';
 import { heardHash, type Relayed, relayTo, sha256, signStatement, transcriptOf } from '../../aggregation/transcript.ts';
-import { encodeFromCoordinator } from '../../aggregation/wire.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import {
   type Lie,
@@ -73,7 +72,7 @@ describe.each(['masking', 'lattice-mask'] as const)('under %s', (protocol) => {
         if (message.type !== 'ask' || message.round !== 1) return undefined;
         const { federation } = liar;
         if (to.name === 'bob' && message.stage === forward)
-          setImmediate(() => federation!.tenant(VICTIM).deliver(encodeFromCoordinator(message, federation!.identity)));
+          setImmediate(() => federation!.tenant(VICTIM).tell(message));
         if (to.name === 'dan' && message.stage === lost) return [];
         if (to.name !== VICTIM) return undefined;
         return message.stage === forward ? [] : [lie(message, federation!)];

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { protocolNamed } from '../../aggregation/protocols.ts';
 import { PROTECTING_SUMS, type SecureSumName } from '../../aggregation/secure-sum.ts';
-import { encodeFromCoordinator, type FromClient } from '../../aggregation/wire.ts';
+import type { FromClient } from '../../aggregation/wire.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import { signedNews, startLying, type Victim } from '../support-client/lying-coordinator.ts';
 import { type Ask, asks, VICTIM } from '../support-client/one-lie.ts';
@@ -52,7 +52,7 @@ async function secondLife(protocol: SecureSumName, stage: string) {
     // the first of them last: it is what would begin the round anew
     const lies = [...inRound.slice(1).flatMap(variations), ...variations(inRound[0]!).slice(0, 1)];
     const ledger = signedNews([], again.store.ledgerHead(), federation.identity);
-    for (const ask of lies) again.deliver(encodeFromCoordinator({ ...ask, ledger }, federation.identity));
+    for (const ask of lies) again.tell({ ...ask, ledger });
     const words = () => again.said.flatMap(({ type }) => (type === 'cannot' || type === 'decline' ? [type] : []));
     await federation.until(() => words().includes('decline') || words().length >= lies.length, 'its refusals');
     await again.participant.idle();
@@ -99,7 +99,7 @@ test('a tenant under threshold-he that starts again cannot be talked into the ol
   const ledger = signedNews([], again.store.ledgerHead(), federation.identity);
   const ask = (stage: string, change: (heard: Ask['heard']) => Ask['heard'] = (heard) => heard): void => {
     const old = keying.find((one) => one.stage === stage)!;
-    again.deliver(encodeFromCoordinator({ ...old, heard: change(old.heard), ledger }, federation.identity));
+    again.tell({ ...old, heard: change(old.heard), ledger });
   };
   const said = (victim: Victim, stage: string) =>
     victim.said.find((m): m is Say => m.type === 'say' && m.stage === stage);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createIdentity } from '../../aggregation/identity.ts';
-import type { Link } from '../../aggregation/link.ts';
+import type { Frame, Link } from '../../aggregation/link.ts';
 import { type Settings, shapeOf } from '../../aggregation/plan.ts';
 import { PART_BYTES } from '../../aggregation/wire.ts';
 import type { Conductor } from '../../coordinator/conductor.ts';
@@ -152,7 +152,7 @@ describe('a tenant', () => {
   /** As memory links, but what the tenant sends arrives in the turn it is sent in: a task has looked at none of it before the last. */
   function hastyLinks(): [Link, Link] {
     const [here, there] = memoryLinks();
-    let arrive: (frame: Uint8Array) => void = () => {};
+    let arrive: (frame: Frame) => void = () => {};
     return [
       { ...here, send: (frame) => arrive(frame) },
       { ...there, onFrame: (handler) => (arrive = handler) },

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Link } from '../../aggregation/link.ts';
-import { decodeFromClient, type FromClient, PART_BYTES } from '../../aggregation/wire.ts';
+import { type FromClient, PART_BYTES } from '../../aggregation/wire.ts';
+import type { Speak } from '../../client/connection.ts';
 import type { Answer } from '../../client/conversation.ts';
 import { upload } from '../../client/upload.ts';
 
@@ -17,30 +17,30 @@ const say: Answer['say'] = {
 const vector = randomBytes(6 * PART_BYTES + 10);
 
 /** What arrives, in order. */
-function wire(): { link: Link; arrived: FromClient[]; bytes: () => Buffer; kinds: () => string } {
+function wire(): { speak: Speak; arrived: FromClient[]; bytes: () => Buffer; kinds: () => string } {
   const arrived: FromClient[] = [];
-  const link: Link = { send: (frame) => arrived.push(decodeFromClient(frame)), close() {}, onFrame() {}, onClose() {} };
+  const speak: Speak = (message) => arrived.push(message);
   const bytes = () => Buffer.concat(arrived.flatMap((one) => (one.type === 'part' ? [one.bytes] : [])));
-  return { link, arrived, bytes, kinds: () => arrived.map(({ type }) => (type === 'part' ? 'p' : 's')).join('') };
+  return { speak, arrived, bytes, kinds: () => arrived.map(({ type }) => (type === 'part' ? 'p' : 's')).join('') };
 }
 
 describe('an answer on its way', () => {
   test('without a vector is the statement alone', () => {
-    const { link, arrived } = wire();
-    upload(link, { say }, 0);
+    const { speak, arrived } = wire();
+    upload(speak, { say }, 0);
     expect(arrived).toEqual([{ ...say, open: expect.anything(), signature: expect.anything() }]);
   });
 
   test('with a short vector is one part and the statement, without waiting', () => {
-    const { link, bytes, kinds } = wire();
-    upload(link, { say, vector: vector.subarray(0, 500) }, 0);
+    const { speak, bytes, kinds } = wire();
+    upload(speak, { say, vector: vector.subarray(0, 500) }, 0);
     expect(kinds()).toBe('ps');
     expect(bytes()).toEqual(vector.subarray(0, 500));
   });
 
   test('keeps at most two parts under way, and says the statement once, after the last', () => {
-    const { link, bytes, kinds } = wire();
-    const sending = upload(link, { say, vector }, 0);
+    const { speak, bytes, kinds } = wire();
+    const sending = upload(speak, { say, vector }, 0);
     expect(kinds()).toBe('pp');
     sending.heard({ ...where, length: PART_BYTES });
     expect(kinds()).toBe('ppp');
@@ -54,15 +54,15 @@ describe('an answer on its way', () => {
   });
 
   test('begins where the coordinator’s disk ends', () => {
-    const { link, arrived, bytes } = wire();
-    upload(link, { say, vector }, 5 * PART_BYTES);
+    const { speak, arrived, bytes } = wire();
+    upload(speak, { say, vector }, 5 * PART_BYTES);
     expect(arrived[0]).toMatchObject({ type: 'part', at: 5 * PART_BYTES });
     expect(bytes()).toEqual(vector.subarray(5 * PART_BYTES));
   });
 
   test('does not move for what the coordinator has of another answer', () => {
-    const { link, kinds } = wire();
-    const sending = upload(link, { say, vector }, 0);
+    const { speak, kinds } = wire();
+    const sending = upload(speak, { say, vector }, 0);
     for (const other of [{ round: 1 }, { stage: 'share' }, { attempt: 2 }])
       sending.heard({ ...where, ...other, length: 4 * PART_BYTES });
     expect(kinds()).toBe('pp');
@@ -80,8 +80,8 @@ describe('an answer on its way', () => {
     });
     fc.assert(
       fc.property(length, fc.array(told, { maxLength: 12 }), (have, lies) => {
-        const { link, arrived } = wire();
-        const sending = upload(link, { say, vector }, have);
+        const { speak, arrived } = wire();
+        const sending = upload(speak, { say, vector }, have);
         for (const lie of lies) sending.heard({ ...where, ...lie });
         let next = have;
         for (const [i, one] of arrived.entries()) {

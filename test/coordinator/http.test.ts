@@ -62,7 +62,7 @@ describe('anybody', () => {
       fingerprint: fingerprint(server.coordinator.publicKey),
       key: hex(server.coordinator.publicKey),
       version: '9.9.9-test',
-      protocol: 1,
+      protocol: 2,
       tenants: [{ tenant: 'amber', fingerprint: fingerprint(identity.publicKey), connected: false }],
     });
   });

@@ -1,14 +1,18 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { Channel } from '../../aggregation/channel.ts';
 import { createIdentity, type Identity, isSignedBy } from '../../aggregation/identity.ts';
+import type { Frame } from '../../aggregation/link.ts';
 import { type Notice, receiptDigest, signNotice } from '../../aggregation/notice.ts';
 import { hex } from '../../aggregation/plan.ts';
 import {
   answerDigest,
   decodeFromCoordinator,
-  encodeFromClient,
+  encode,
+  type FromClient,
   type FromCoordinator,
-  identifyDigest,
+  PROTOCOL,
   type Stated,
   standingDigest,
 } from '../../aggregation/wire.ts';
@@ -37,8 +41,8 @@ async function connect(server: Server, identity: Identity, tenant = 'amber'): Pr
   const tapped = new TappedTenant(server.url, server.coordinator.publicKey, tenant, identity);
   onTestFinished(() => tapped.close());
   await until(() => tapped.received.length === 1, 'a greeting');
-  const signature = identity.sign(identifyDigest(helloOf(tapped), tenant));
-  tapped.say({ type: 'identify', protocol: 1, version: 'test', tenant, ledger: 0, open: [], signature });
+  const about = { protocol: PROTOCOL, version: 'test', tenant, ledger: 0, open: [] };
+  tapped.say({ type: 'identify', ...about, nonce: randomBytes(32) });
   await until(() => tapped.received.length >= 2, 'an answer');
   return tapped;
 }
@@ -181,27 +185,30 @@ describe('an old key', () => {
     const { server, amber } = await begin();
     const { coordinator } = server;
     const sent: FromCoordinator[] = [];
-    let hears: (frame: Uint8Array) => void = () => {};
+    let hears: (frame: Frame) => void = () => {};
+    const channel = new Channel('client');
+    const say = (message: FromClient): void => hears(channel.seal(encode(message), amber));
     coordinator.connect({
-      send: (frame) => sent.push(decodeFromCoordinator(frame, coordinator.publicKey)),
+      send: (frame) => {
+        channel.takes(frame, coordinator.publicKey);
+        sent.push(decodeFromCoordinator(frame.body));
+      },
       close: () => {}, // as a peer that answers no close frame would keep it open
       onFrame: (handler) => {
         hears = handler;
       },
       onClose: () => {},
     });
-    const hello = sent[0] as Hello;
-    const signature = amber.sign(identifyDigest(hello, 'amber'));
-    const about = { protocol: 1, version: 'test', tenant: 'amber', ledger: 0, open: [] };
-    hears(encodeFromClient({ type: 'identify', ...about, signature }));
+    const about = { protocol: PROTOCOL, version: 'test', tenant: 'amber', ledger: 0, open: [] };
+    say({ type: 'identify', ...about, nonce: randomBytes(32) });
     expect(coordinator.present()).toEqual(new Set(['amber']));
     const next = createIdentity();
     expect((await give(server, rekeying(amber, next), amber, next)).status).toBe(200);
     expect(coordinator.present()).toEqual(new Set());
     const told = sent.length;
     const conductor = coordinator.propose(smallTask()); // with the new key in its plan
-    hears(encodeFromClient({ type: 'cannot', task: conductor.id, epoch: 0, round: 0 }));
-    hears(encodeFromClient({ type: 'cannot', task: 'a'.repeat(64), epoch: 0, round: 0 }));
+    say({ type: 'cannot', task: conductor.id, epoch: 0, round: 0 });
+    say({ type: 'cannot', task: 'a'.repeat(64), epoch: 0, round: 0 });
     await conductor.tick();
     expect(sent.slice(told)).toEqual([]);
   });

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -5,8 +6,9 @@ import { deflateRawSync } from 'node:zlib';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
+import { SIGNATURE_BYTES } from '../../aggregation/link.ts';
 import type { SecureSumName, TenantId } from '../../aggregation/secure-sum.ts';
-import { answerDigest, encodeFromClient, type FromClient, identifyDigest, MAX_FRAME } from '../../aggregation/wire.ts';
+import { answerDigest, type FromClient, MAX_FRAME, PROTOCOL } from '../../aggregation/wire.ts';
 import type { Conductor } from '../../coordinator/conductor.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
 import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
@@ -33,18 +35,18 @@ function tap(server: Server, name: TenantId, identity: Identity): TappedTenant {
 type Hello = Extract<TappedTenant['received'][number], { type: 'hello' }>;
 const helloOf = (tapped: TappedTenant): Hello => tapped.received[0] as Hello;
 
-function identification(hello: Hello, tenant: TenantId, identity: Identity): Extract<FromClient, { type: 'identify' }> {
-  const signature = identity.sign(identifyDigest(hello, tenant));
-  return { type: 'identify', protocol: 1, version: 'test', tenant, ledger: 0, open: [], signature };
-}
+const identification = (tenant: TenantId): Extract<FromClient, { type: 'identify' }> => ({
+  ...{ type: 'identify', protocol: PROTOCOL, version: 'test', tenant, ledger: 0, open: [] },
+  nonce: randomBytes(32),
+});
 
 describe('a stranger', () => {
   const amber = createIdentity();
 
-  async function greeted(): Promise<{ server: Server; stranger: TappedTenant; hello: Hello }> {
+  async function greeted(identity = amber): Promise<{ server: Server; stranger: TappedTenant; hello: Hello }> {
     const server = await startServer();
     enrol(server.coordinator.enrolment, 'amber', amber);
-    const stranger = tap(server, 'amber', amber);
+    const stranger = tap(server, 'amber', identity);
     await until(() => stranger.received.length === 1, 'a greeting');
     return { server, stranger, hello: helloOf(stranger) };
   }
@@ -63,33 +65,32 @@ describe('a stranger', () => {
     const other = tap(server, 'amber', amber);
     await until(() => other.received.length === 1, 'a greeting');
     expect(helloOf(other).nonce).not.toEqual(hello.nonce);
-    stranger.say(identification(hello, 'amber', amber));
+    stranger.say(identification('amber'));
     await until(() => stranger.received.length === 2, 'a welcome');
-    expect(stranger.received[1]).toEqual({ type: 'welcome', tenant: 'amber' });
+    expect(stranger.received[1]).toEqual({ type: 'welcome', tenant: 'amber', version: '9.9.9-test' });
+    expect([stranger.unverified, Object.keys(hello)]).toEqual([0, expect.not.arrayContaining(['version'])]);
     expect(server.coordinator.present()).toEqual(new Set(['amber']));
   });
 
-  const frames: readonly [what: string, frame: (hello: Hello) => Uint8Array | string, why: string | undefined][] = [
-    ['garbage', () => Uint8Array.of(0xc1, 0xff, 0x00), 'is not in the protocol'],
+  const unsigned = (body: Uint8Array): Buffer => Buffer.concat([Buffer.alloc(SIGNATURE_BYTES), body]);
+  const frames: readonly [what: string, frame: (stranger: TappedTenant) => Uint8Array | string, why?: string][] = [
+    ['garbage', () => unsigned(Uint8Array.of(0xc1, 0xff, 0x00)), 'is not in the protocol'],
     ['nothing', () => new Uint8Array(0), 'the message ends early'],
-    [
-      'half a message',
-      (hello) => encodeFromClient(identification(hello, 'amber', amber)).subarray(0, 90),
-      'ends early',
-    ],
+    ['a signature and no message', () => unsigned(Uint8Array.of()), 'the message ends early'],
+    ['half a message', (one) => one.sealed(identification('amber')).subarray(0, 90), 'ends early'],
     [
       'a message and a half',
-      (hello) => Buffer.concat([encodeFromClient(identification(hello, 'amber', amber)), Buffer.of(1)]),
+      (one) => Buffer.concat([one.sealed(identification('amber')), Buffer.of(1)]),
       '1 bytes after',
     ],
-    ['text', () => '{"type":"identify"}', undefined],
-    ['five thousand bytes', () => new Uint8Array(5000), 'a greeting of 5000 bytes'],
-    ['more than any message', () => new Uint8Array(MAX_FRAME.fromClient + 1), undefined],
-    ['the announcement of four gigabytes', () => Uint8Array.of(0xc6, 0xff, 0xff, 0xff, 0xff), 'ends early'],
+    ['text', () => '{"type":"identify"}'],
+    ['more than a greeting', () => unsigned(new Uint8Array(4097)), 'a greeting of 4097 bytes'],
+    ['more than any message', () => new Uint8Array(MAX_FRAME.fromClient + SIGNATURE_BYTES + 1)],
+    ['the announcement of four gigabytes', () => unsigned(Uint8Array.of(0xc6, 0xff, 0xff, 0xff, 0xff)), 'ends early'],
   ];
   test.each(frames)('that sends %s loses its connection', async (_, frame, why) => {
-    const { server, stranger, hello } = await greeted();
-    stranger.raw(frame(hello));
+    const { server, stranger } = await greeted();
+    stranger.raw(frame(stranger));
     await expectThrownOut(server, stranger, why);
   });
 
@@ -99,7 +100,7 @@ describe('a stranger', () => {
     await until(() => stranger.closed !== undefined, 'the end');
     expect(stranger.closed).toEqual({ code: 1003 });
     const second = await greeted();
-    second.stranger.raw(new Uint8Array(MAX_FRAME.fromClient + 1));
+    second.stranger.raw(new Uint8Array(MAX_FRAME.fromClient + SIGNATURE_BYTES + 1));
     await until(() => second.stranger.closed !== undefined, 'the end');
     expect(second.stranger.closed!.code).not.toBe(1000);
   });
@@ -121,49 +122,33 @@ describe('a stranger', () => {
     expect(server.coordinator.present().size).toBe(0);
   });
 
-  const greetings: readonly [what: string, message: (hello: Hello) => FromClient, why: string][] = [
+  const greetings: readonly [what: string, message: FromClient, why: string, identity?: Identity][] = [
     [
       'speaks another protocol',
-      (hello) => ({ ...identification(hello, 'amber', amber), protocol: 2 }),
-      'protocol 2 is spoken there, 1 here',
+      { ...identification('amber'), protocol: PROTOCOL + 1 },
+      'protocol 3 is spoken there, 2 here; install the same version',
     ],
-    [
-      'has another key',
-      (hello) => identification(hello, 'amber', createIdentity()),
-      'not an enrolled tenant, or not its key',
-    ],
-    [
-      'has a name nobody enrolled',
-      (hello) => identification(hello, 'blue', amber),
-      'not an enrolled tenant, or not its key',
-    ],
-    [
-      'signed another greeting',
-      (hello) => identification({ ...hello, nonce: new Uint8Array(32) }, 'amber', amber),
-      'not its key',
-    ],
-    [
-      'signed for another coordinator',
-      (hello) => identification({ ...hello, key: createIdentity().publicKey }, 'amber', amber),
-      'not its key',
-    ],
+    ['has another key', identification('amber'), 'not an enrolled tenant, or not its key', createIdentity()],
+    ['has a name nobody enrolled', identification('blue'), 'not an enrolled tenant, or not its key'],
     [
       'says something else first',
-      () => ({ type: 'cannot', task: 'ab'.repeat(32), epoch: 1, round: 1 }),
+      { type: 'cannot', task: 'ab'.repeat(32), epoch: 1, round: 1 },
       'say who you are first',
     ],
   ];
-  test.each(greetings)('that %s is not let in', async (_, message, why) => {
-    const { server, stranger, hello } = await greeted();
-    stranger.say(message(hello));
+  test.each(greetings)('that %s is not let in', async (_, message, why, identity) => {
+    const { server, stranger } = await greeted(identity);
+    stranger.say(message);
     await expectThrownOut(server, stranger, why);
+    // told so that it can believe it, once it has said who it is
+    expect(stranger.unverified).toBe(message.type === 'identify' ? 0 : 1);
   });
 
-  test('cannot use the greeting of another connection', async () => {
-    const { server, stranger, hello } = await greeted();
+  test('cannot use what was said on another connection', async () => {
+    const { server, stranger } = await greeted();
     const thief = tap(server, 'amber', createIdentity());
     await until(() => thief.received.length === 1, 'a greeting');
-    thief.say(identification(hello, 'amber', amber));
+    thief.raw(stranger.sealed(identification('amber')));
     await expectThrownOut(server, thief, 'not its key');
     expect(stranger.closed).toBeUndefined();
   });
@@ -459,7 +444,7 @@ describe('an enrolled tenant', () => {
   });
 
   const offences: readonly [what: string, offend: (tapped: TappedTenant, conductor: Conductor) => void][] = [
-    ['introduces itself again', (tapped) => tapped.say(identification(helloOf(tapped), 'amber', tapped.identity))],
+    ['introduces itself again', (tapped) => tapped.say(identification('amber'))],
     [
       'declines with a signature that is none',
       (tapped, { id }) =>
@@ -517,7 +502,7 @@ describe('an enrolled tenant', () => {
     enrol(server.coordinator.enrolment, 'late', late);
     const latecomer = tap(server, 'late', late);
     await until(() => latecomer.received.length === 1, 'a greeting');
-    latecomer.say(identification(helloOf(latecomer), 'late', late));
+    latecomer.say(identification('late'));
     const accept = late.sign(answerDigest('late', { type: 'accept', task: conductor.id, round: 0, dataset: DATASET }));
     latecomer.say({ type: 'accept', task: conductor.id, round: 0, dataset: DATASET, signature: accept });
     const nothing = { open: new Uint8Array(24), sealed: [], signature: new Uint8Array(64) };

@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Channel } from '../../aggregation/channel.ts';
 import { enrolmentDigest, enrolmentProof, invitationHash } from '../../aggregation/enrolment.ts';
 import { createIdentity, fingerprint, type Identity } from '../../aggregation/identity.ts';
+import type { Frame } from '../../aggregation/link.ts';
 import { hex, type Settings } from '../../aggregation/plan.ts';
 import { SECURE_SUMS, type TenantId } from '../../aggregation/secure-sum.ts';
 import {
   decodeFromClient,
   decodeFromCoordinator,
-  encodeFromCoordinator,
+  encode,
   type FromClient,
   type FromCoordinator,
   type LedgerNews,
@@ -68,8 +70,10 @@ export interface Victim {
   connect(): void;
   /** Ends this tenant's process, so to speak, and starts it again on the same disk. */
   restart(world?: (world: ClientWorld) => ClientWorld): Victim;
-  /** Delivers a frame as it stands: for bytes that are no message of this coordinator. */
-  deliver(frame: Uint8Array): void;
+  /** Tells it one thing more, as the coordinator would. */
+  tell(message: FromCoordinator): void;
+  /** Delivers a frame as it stands: for one that is no frame of this coordinator. */
+  deliver(frame: Frame): void;
 }
 
 /** What the tenant is told instead; an empty list swallows the message. */
@@ -175,7 +179,8 @@ function victim(
   };
   const participant = createParticipant(world);
   let disconnect = (): void => {};
-  let deliver: (frame: Uint8Array) => void = () => {};
+  let deliver: Victim['deliver'] = () => {};
+  let tell: Victim['tell'] = () => {};
   const self: Victim = {
     name,
     identity: world.identity,
@@ -186,25 +191,29 @@ function victim(
     said,
     events,
     disconnect: () => disconnect(),
+    tell: (message) => tell(message),
     deliver: (frame) => deliver(frame),
     connect() {
       const [atTenant, nearTenant] = memoryLinks();
       const [nearCoordinator, atCoordinator] = memoryLinks();
+      const channel = new Channel('coordinator');
       deliver = (frame) => nearTenant.send(frame);
+      tell = (message) => nearTenant.send(channel.seal(encode(message), identity));
       nearTenant.onFrame((frame) => {
-        said.push(decodeFromClient(frame));
+        channel.takes(frame, undefined);
+        said.push(decodeFromClient(frame.body));
         nearCoordinator.send(frame);
       });
       nearCoordinator.onFrame((frame) => {
-        const message = decodeFromCoordinator(frame, identity.publicKey);
+        const message = decodeFromCoordinator(frame.body);
         const lies = lie?.(self, message);
         if (lies === undefined) {
           told.push(message);
-          return nearTenant.send(frame);
+          return tell(message);
         }
         for (const one of lies) {
           told.push(one);
-          nearTenant.send(encodeFromCoordinator(one, identity));
+          tell(one);
         }
       });
       nearTenant.onClose(() => nearCoordinator.close());

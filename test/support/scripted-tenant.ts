@@ -1,15 +1,16 @@
+import { randomBytes } from 'node:crypto';
+import { Channel } from '../../aggregation/channel.ts';
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
-import type { Link } from '../../aggregation/link.ts';
+import type { Frame, Link } from '../../aggregation/link.ts';
 import { type Plan, planSchema, rosterHash, taskId } from '../../aggregation/plan.ts';
 import type { Said, TenantId } from '../../aggregation/secure-sum.ts';
 import { heardHash, signStatement, transcriptOf } from '../../aggregation/transcript.ts';
 import {
   answerDigest,
   decodeFromCoordinator,
-  encodeFromClient,
+  encode,
   type FromClient,
   type FromCoordinator,
-  identifyDigest,
   PART_BYTES,
   PROTOCOL,
 } from '../../aggregation/wire.ts';
@@ -34,6 +35,7 @@ export class ScriptedTenant {
   isConnected = false;
   plan: Plan | undefined;
   #link: Link | undefined;
+  #channel = new Channel('client');
   #coordinatorKey: Uint8Array | undefined;
   #ledger = 0;
 
@@ -44,9 +46,11 @@ export class ScriptedTenant {
   /** Takes the place of an older connection. */
   connect(coordinator: Coordinator, [here, there]: readonly [Link, Link] = memoryLinks()): void {
     this.#link = here;
+    this.#channel = new Channel('client');
+    this.#coordinatorKey = undefined;
     this.isConnected = true;
     here.onFrame((frame) => {
-      if (this.#link === here) this.#hear(decodeFromCoordinator(frame, this.#coordinatorKey));
+      if (this.#link === here) this.#hear(this.#opened(frame));
     });
     here.onClose(() => {
       if (this.#link === here) this.isConnected = false;
@@ -65,7 +69,7 @@ export class ScriptedTenant {
   }
 
   send(message: FromClient): void {
-    this.#link?.send(encodeFromClient(message));
+    this.#link?.send(this.#channel.seal(encode(message), this.identity));
   }
 
   part(ask: Ask, at: number, bytes: Uint8Array): void {
@@ -89,14 +93,19 @@ export class ScriptedTenant {
     this.send({ type: 'say', ...whereOf(ask), open, sealed: [...sealed], signature });
   }
 
+  #opened(frame: Frame): FromCoordinator {
+    const message = decodeFromCoordinator(frame.body);
+    if (message.type === 'hello') this.#coordinatorKey = Uint8Array.from(message.key);
+    if (!this.#channel.takes(frame, this.#coordinatorKey)) throw new Error(`"${message.type}" does not verify`);
+    return message;
+  }
+
   #hear(message: FromCoordinator): void {
     if ('ledger' in message) this.#ledger += message.ledger.entries.length;
     switch (message.type) {
       case 'hello': {
-        this.#coordinatorKey = Uint8Array.from(message.key);
-        const signature = this.identity.sign(identifyDigest(message, this.name));
         const who = { protocol: PROTOCOL, version: 'test', tenant: this.name, ledger: this.#ledger, open: [] };
-        return this.send({ type: 'identify', ...who, signature });
+        return this.send({ type: 'identify', ...who, nonce: randomBytes(32) });
       }
       case 'plan': {
         this.plan = planSchema.parse(JSON.parse(message.plan));

@@ -1,13 +1,21 @@
 import { WebSocket } from 'ws';
+import { Channel } from '../../aggregation/channel.ts';
 import type { Identity } from '../../aggregation/identity.ts';
-import type { Link } from '../../aggregation/link.ts';
+import { type Frame, type Link, SIGNATURE_BYTES } from '../../aggregation/link.ts';
 import { type Plan, planSchema, rosterHash, taskId } from '../../aggregation/plan.ts';
 import type { Said, TenantId } from '../../aggregation/secure-sum.ts';
-import { heardHash, type Place, type Relayed, signStatement, transcriptOf } from '../../aggregation/transcript.ts';
+import {
+  heardHash,
+  type Place,
+  type Relayed,
+  sha256,
+  signStatement,
+  transcriptOf,
+} from '../../aggregation/transcript.ts';
 import {
   decodeFromClient,
   decodeFromCoordinator,
-  encodeFromClient,
+  encode,
   type FromClient,
   type FromCoordinator,
 } from '../../aggregation/wire.ts';
@@ -29,8 +37,11 @@ export class TappedTenant {
   closed: { readonly code: number } | undefined;
   readonly #socket: WebSocket;
   readonly #coordinatorKey: Uint8Array;
+  readonly #channel = new Channel('client');
+  /** frames of the coordinator that were not its next on this connection */
+  unverified = 0;
   readonly #parts: Uint8Array[] = [];
-  #frame: (bytes: Uint8Array) => void = () => {};
+  #frame: (frame: Frame) => void = () => {};
   #gone: () => void = () => {};
 
   constructor(url: string, coordinatorKey: Uint8Array, name: TenantId, identity: Identity) {
@@ -49,10 +60,11 @@ export class TappedTenant {
   /** For the honest program. */
   get link(): Link {
     return {
-      send: (bytes) => {
-        const message = decodeFromClient(bytes);
+      send: ({ body }) => {
+        const message = decodeFromClient(body);
         if (message.type === 'part') return void this.#parts.push(message.bytes);
-        if (message.type !== 'say') return this.#socket.send(bytes);
+        // its very bytes: what it says later is over them
+        if (message.type !== 'say') return this.#send({ bytes: body, hash: sha256(body) });
         const vector = Buffer.concat(this.#parts.splice(0));
         if (this.onSay(message, this.lastAsk, vector)) this.say(message, vector);
       },
@@ -82,7 +94,12 @@ export class TappedTenant {
       const { task, epoch, round, stage, attempt } = message;
       this.say({ type: 'part', task, epoch, round, stage, attempt, at: 0, bytes: vector });
     }
-    this.#socket.send(encodeFromClient(message));
+    this.#send(encode(message));
+  }
+
+  /** What `say` would send now, its signature first. It counts as sent. */
+  sealed(message: FromClient): Buffer {
+    return bytesOf(this.#channel.seal(encode(message), this.identity));
   }
 
   raw(data: string | Uint8Array): void {
@@ -103,13 +120,22 @@ export class TappedTenant {
     return { type: 'say', task, epoch, round, stage, attempt, open: said.open, sealed: [...said.sealed], signature };
   }
 
+  #send(body: Parameters<Channel['seal']>[0]): void {
+    this.#socket.send(bytesOf(this.#channel.seal(body, this.identity)));
+  }
+
   #receive(bytes: Buffer): void {
-    const message = decodeFromCoordinator(bytes, this.#coordinatorKey);
+    const frame = { signature: bytes.subarray(0, SIGNATURE_BYTES), body: bytes.subarray(SIGNATURE_BYTES) };
+    if (!this.#channel.takes(frame, this.#coordinatorKey)) this.unverified += 1;
+    const message = decodeFromCoordinator(frame.body);
     this.received.push(message);
     if (message.type === 'plan') {
       const plan = planSchema.parse(JSON.parse(message.plan));
       if (taskId(plan) !== '') this.plan = plan;
     }
-    this.#frame(bytes);
+    this.#frame(frame);
   }
 }
+
+/** As one message on the wire. */
+export const bytesOf = ({ signature, body }: Frame): Buffer => Buffer.concat([signature, body]);

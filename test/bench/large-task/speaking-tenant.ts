@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { WebSocket } from 'ws';
+import { Channel } from '../../../aggregation/channel.ts';
 import { createIdentity } from '../../../aggregation/identity.ts';
 import { hex, type Plan, planSchema, rosterHash, shapeOf, taskId } from '../../../aggregation/plan.ts';
 import { protocolNamed } from '../../../aggregation/protocols.ts';
@@ -8,10 +10,9 @@ import { webSocketLink } from '../../../aggregation/websocket-link.ts';
 import {
   answerDigest,
   decodeFromCoordinator,
-  encodeFromClient,
+  encode,
   type FromClient,
   type FromCoordinator,
-  identifyDigest,
   PROTOCOL,
 } from '../../../aggregation/wire.ts';
 import { cosigned } from '../../../aggregation/witness.ts';
@@ -50,13 +51,16 @@ export class SpeakingTenant {
   connect(url: string): void {
     const most = 2 ** 30;
     const link = webSocketLink(new WebSocket(url, { perMessageDeflate: false, maxPayload: most }));
-    const send = (message: FromClient): void => link.send(encodeFromClient(message));
+    const channel = new Channel('client');
+    const send = (message: FromClient): void => link.send(channel.seal(encode(message), this.identity));
     link.onFrame((frame) => {
       this.#queue = this.#queue
         .then(async () => {
-          const message = decodeFromCoordinator(frame, this.#coordinatorKey);
+          const message = decodeFromCoordinator(frame.body);
+          if (message.type === 'hello') this.#coordinatorKey = Uint8Array.from(message.key);
+          if (!channel.takes(frame, this.#coordinatorKey)) throw new Error(`"${message.type}" does not verify`);
           if ('ledger' in message) this.#ledger += message.ledger.entries.length;
-          if (message.type === 'ask') this.#upload = upload(link, { ...(await this.#answer(message)) }, message.have);
+          if (message.type === 'ask') this.#upload = upload(send, { ...(await this.#answer(message)) }, message.have);
           else if (message.type === 'have') this.#upload?.heard(message);
           else await this.#hear(message, send);
         })
@@ -71,10 +75,8 @@ export class SpeakingTenant {
   async #hear(message: FromCoordinator, send: (message: FromClient) => void): Promise<void> {
     switch (message.type) {
       case 'hello': {
-        this.#coordinatorKey = Uint8Array.from(message.key);
-        const signature = this.identity.sign(identifyDigest(message, this.name));
         const who = { protocol: PROTOCOL, version: 'bench', tenant: this.name, ledger: this.#ledger, open: [] };
-        return send({ type: 'identify', ...who, signature });
+        return send({ type: 'identify', ...who, nonce: randomBytes(32) });
       }
       case 'plan': {
         const plan = planSchema.parse(JSON.parse(message.plan));
