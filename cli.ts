@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { CommandError, EXIT, type ExitCode, isStorageError } from './aggregation/exit.ts';
 import packageJson from './package.json' with { type: 'json' };
 
@@ -99,6 +99,12 @@ function coordinatorCommands(program: Command): void {
   makesKeys(program.command('coordinator'))
     .description('run the server of a federation')
     .option('--folder <folder>', 'keys, ledger and facts', 'coordinator-data')
+    .addOption(
+      new Option(
+        '--store <url>',
+        'ledger and facts in PostgreSQL instead, shared by coordinators with the same key',
+      ).env('PARLEY_STORE'),
+    )
     .option('--host <host>', 'address to listen on', '127.0.0.1')
     .option('--port <port>', 'port to listen on; 0 for any free one', wholeNumber, 7400)
     .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')

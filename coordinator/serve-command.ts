@@ -6,7 +6,14 @@ import { serve } from './serve.ts';
 
 /** `parley coordinator`: runs until SIGINT or SIGTERM. */
 export async function runCoordinator(
-  options: SecretOptions & { folder: string; host: string; port: number; logLevel: string; json?: boolean },
+  options: SecretOptions & {
+    folder: string;
+    store?: string;
+    host: string;
+    port: number;
+    logLevel: string;
+    json?: boolean;
+  },
   version: string,
 ): Promise<void> {
   const secret = await secretFor(protectionOf(options.folder), options);
@@ -14,16 +21,34 @@ export async function runCoordinator(
   log.info(await kernelsUsed(), 'kernels are ready');
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => {});
-  const serving = await serve({ ...options, secret, version, log, onFailure: failed.reject });
-  console.log(JSON.stringify({ url: serving.url, pid: process.pid }));
-  const told = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  // from a timer or a socket, where nobody catches: its code says what kind it is, as that of any other failure
+  process.once('uncaughtException', failed.reject);
+  const told = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => told.abort());
+  const { store: storeUrl, ...rest } = options;
+  const tell = (url: string, leads: boolean): void =>
+    console.log(JSON.stringify({ url, pid: process.pid, ...(leads ? {} : { standby: true }) }));
+  const serving = await serve({
+    ...{ ...rest, storeUrl, secret, version, log, signal: told.signal },
+    onFailure: failed.reject,
+    onStandby: (url) => tell(url, false),
+  }).catch((error: unknown) => {
+    if (told.signal.aborted) return undefined; // told to end while it stood by
+    throw error;
   });
+  if (serving === undefined) return;
+  tell(serving.url, true);
   try {
     // what is broken here (a full disk, above all) ends the process: everything acknowledged is on disk, a restart goes on
-    await Promise.race([told, failed.promise]);
+    await Promise.race([ended(told.signal), failed.promise]);
   } finally {
     log.info('coordinator stops');
     await serving.close();
   }
 }
+
+const ended = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });

@@ -1,0 +1,59 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/**
+ * What a coordinator answers while another one leads: that it is alive, not ready, and when to ask again. It takes in no connection
+ * and reads no request.
+ */
+export interface Standby {
+  /** http://host:port */
+  readonly url: string;
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Seconds after which asking again makes sense: about as long as the lock is tried for. */
+const RETRY_AFTER_S = 1;
+const PROBLEM = JSON.stringify({
+  type: 'about:blank',
+  title: 'Stands by',
+  status: 503,
+  detail: 'another coordinator of this federation leads; this one stands by',
+});
+const HEADERS = { 'retry-after': String(RETRY_AFTER_S), 'cache-control': 'no-store', connection: 'close' };
+
+/** @throws Error EADDRINUSE, EACCES: as any server that listens */
+export async function standBy({ host, port }: { host: string; port: number }): Promise<Standby> {
+  const server = createServer(
+    { headersTimeout: 5_000, requestTimeout: 5_000, maxHeaderSize: 8192 },
+    (request, reply) => {
+      request.resume();
+      if (request.method === 'GET' && request.url?.split('?')[0] === '/healthz')
+        return reply.writeHead(200, { ...HEADERS, 'content-type': 'application/json' }).end('{"status":"ok"}');
+      return reply.writeHead(503, { ...HEADERS, 'content-type': 'application/problem+json' }).end(PROBLEM);
+    },
+  );
+  server.on('upgrade', (_, socket) => {
+    socket.on('error', () => socket.destroy()); // whoever asked is gone already
+    socket.end(
+      `HTTP/1.1 503 Service Unavailable\r\nretry-after: ${RETRY_AFTER_S}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
+    );
+  });
+  await listening(server, host, port);
+  const { port: bound } = server.address() as AddressInfo;
+  return {
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    port: bound,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+const listening = (server: Server, host: string, port: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => resolve());
+  });
