@@ -50,10 +50,17 @@ export interface Coordinator {
   /** Takes in a connection. */
   connect(link: Link): void;
   present(): ReadonlySet<TenantId>;
-  /** Takes a tenant's key away: nothing signed with it is heard any more. @throws EnrolmentRefused when it is not enrolled */
-  revoke(tenant: TenantId): void;
-  /** @throws PlanRefused when the settings do not fit the roster; nothing is recorded then */
-  propose(settings: Settings): Conductor;
+  /**
+   * Takes a tenant's key away: nothing signed with it is heard any more.
+   * @param also - done in the same transaction, first
+   * @throws EnrolmentRefused when it is not enrolled
+   */
+  revoke(tenant: TenantId, also?: () => void): void;
+  /**
+   * @param also - done in the same transaction, first
+   * @throws PlanRefused when the settings do not fit the roster; nothing is recorded then
+   */
+  propose(settings: Settings, also?: () => void): Conductor;
   task(id: string): Conductor | undefined;
   tasks(): readonly Conductor[];
   /** Lets time pass. Call several times a second; `serve` and the simulation do. */
@@ -334,16 +341,16 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     }
   }
 
-  function revoke(tenant: TenantId): void {
+  function revoke(tenant: TenantId, also?: () => void): void {
     const key = enrolment.keyOf(tenant);
     if (key === undefined) throw new EnrolmentRefused(`"${tenant}" is not enrolled`);
-    members.change({ tenant, change: 'revoked', key: hex(key) });
+    members.change({ tenant, change: 'revoked', key: hex(key) }, also);
   }
 
-  function propose(settings: Settings): Conductor {
+  function propose(settings: Settings, also?: () => void): Conductor {
     const plan = makePlan(settings, enrolment.roster(), federation, clock());
     const start = startOf(plan);
-    const signature = recordProposal(plan, identity.sign, start, world);
+    const signature = recordProposal(plan, identity.sign, start, world, also);
     const conductor = new Conductor(plan, signature, world);
     conductors.set(conductor.id, conductor);
     for (const tenant of sessions.keys()) conductor.propose(tenant);
@@ -360,7 +367,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   }
 
   const members = openMembers(store, clock, ledger, rosterChanged);
-  const enrolment = openEnrolment(store, clock, members);
+  const enrolment = openEnrolment(store, clock, members, ledger.commit);
   const notices = openNotices({ store, ledger, members, identity, federation, clock });
   const counting = openCounting(store, ledger, clock);
   for (const stored of store.tasks()) {

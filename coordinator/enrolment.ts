@@ -11,8 +11,11 @@ import type { Members } from './members.ts';
  * only its hash is stored.
  */
 export interface Enrolment {
-  /** @returns the code; shown once @throws EnrolmentRefused when the name is taken */
-  invite(tenant: TenantId, validForMs?: number): string;
+  /**
+   * @param also - done in the same transaction, first
+   * @returns the code; shown once @throws EnrolmentRefused when the name is taken
+   */
+  invite(tenant: TenantId, validForMs?: number, also?: () => void): string;
   /** @throws EnrolmentRefused */
   enrol(request: EnrolmentRequest): void;
   keyOf: Members['keyOf'];
@@ -25,16 +28,24 @@ export class EnrolmentRefused extends Error {
 
 const DAY = 24 * 60 * 60 * 1000;
 
-export function openEnrolment(store: EventStore, clock: () => number, members: Members): Enrolment {
+/** @param commit - the ledger's, where entries may be written along with an invitation */
+export function openEnrolment(
+  store: EventStore,
+  clock: () => number,
+  members: Members,
+  commit: <T>(work: () => T) => T = store.commit,
+): Enrolment {
   return {
-    invite(tenant, validForMs = 7 * DAY) {
+    invite(tenant, validForMs = 7 * DAY, also = () => {}) {
       if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(tenant))
         throw new EnrolmentRefused(`"${tenant}" is no tenant name: use 1 to 32 of a-z, 0-9 and -`);
       if (members.keyOf(tenant) !== undefined) throw new EnrolmentRefused(`${tenant} is enrolled already`);
       const code = randomBytes(16).toString('hex').match(/.{4}/g)!.join('-');
-      store.commit(() =>
-        store.addInvitation({ tenant, codeHash: invitationHash(code), expiresAt: clock() + validForMs, usedAt: null }),
-      );
+      const codeHash = invitationHash(code);
+      commit(() => {
+        also();
+        store.addInvitation({ tenant, codeHash, expiresAt: clock() + validForMs, usedAt: null });
+      });
       return code;
     },
     enrol(request) {

@@ -1,0 +1,33 @@
+import type { Act } from '../../aggregation/act.ts';
+import { fingerprint } from '../../aggregation/identity.ts';
+import type { Coordinator } from '../coordinator.ts';
+import { viewOf } from '../task-view.ts';
+import type { Tokens } from './tokens.ts';
+
+/**
+ * Does what was approved, and says what came of it.
+ *
+ * @param also - done in the same transaction, before the act's own entry
+ * @throws PlanRefused, EnrolmentRefused or AccessRefused; nothing was recorded then
+ */
+export function perform(
+  act: Exclude<Act, { kind: 'approval-rule' }>,
+  also: () => void,
+  { coordinator, tokens }: { readonly coordinator: Coordinator; readonly tokens: Tokens },
+): unknown {
+  switch (act.kind) {
+    case 'task':
+      return viewOf(coordinator.propose(act.settings, also), coordinator.present());
+    case 'invitation': {
+      const code = coordinator.enrolment.invite(act.tenant, undefined, also);
+      return { tenant: act.tenant, code, coordinator: fingerprint(coordinator.publicKey) };
+    }
+    case 'revocation':
+      coordinator.revoke(act.tenant, also);
+      return { tenant: act.tenant };
+    case 'token': {
+      const { id, role, holder, expiresAt } = tokens.add(act, also);
+      return { id, role, holder, expiresAt };
+    }
+  }
+}
