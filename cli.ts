@@ -18,6 +18,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
 export const VERSION: string = packageJson.version;
 
 const DEFAULT_URL = 'http://127.0.0.1:7400';
+const COORDINATOR = 'where the coordinator listens; several with commas: the one that leads is asked';
 
 function build(): Command {
   const program = new Command('parley')
@@ -86,6 +87,12 @@ function build(): Command {
     .addHelpText('after', '\nExample: parley audit churn.json --canaries 2000 --svg curve.svg')
     .action(async (settings, options) => (await import('./simulation/audit-command.ts')).auditTask(settings, options));
   for (const command of program.commands) inherit(command);
+  program.hook('preAction', async (_, action) => {
+    const { coordinator } = action.opts<{ coordinator?: unknown }>();
+    if (typeof coordinator !== 'string' || !coordinator.includes(',')) return;
+    const { readyAt } = await import('./aggregation/address.ts');
+    action.setOptionValue('coordinator', await readyAt(coordinator.split(',')));
+  });
   return program;
 }
 
@@ -147,7 +154,7 @@ function clientCommands(program: Command): void {
   makesKeys(client.command('init'))
     .description('write a key and a policy to start from')
     .requiredOption('--tenant <name>', 'the name you were invited under')
-    .requiredOption('--coordinator <url>', 'where the coordinator listens')
+    .requiredOption('--coordinator <url>', 'where the coordinator listens; several of them with commas', addresses)
     .requiredOption('--fingerprint <fingerprint>', "the coordinator's, as the operator read it out")
     .requiredOption('--data <file>', 'CSV or Parquet file of your customers')
     .requiredOption('--schema <file>', 'the data contract: who a customer is, and which columns tasks may use')
@@ -218,7 +225,7 @@ function taskCommands(program: Command): void {
     .command('status')
     .description('how a task stands; all of them when no id is given')
     .argument('[id]', 'task id, or the beginning of it')
-    .option('--coordinator <url>', 'where the coordinator listens', DEFAULT_URL)
+    .option('--coordinator <url>', COORDINATOR, DEFAULT_URL)
     .option('--watch', 'follow it to its end')
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExample: parley task status 3f2a --watch')
@@ -260,7 +267,7 @@ function ledgerCommands(program: Command): void {
   const source = (command: Command): Command =>
     command
       .argument('[file]', 'an export; read from the coordinator when left out')
-      .option('--coordinator <url>', 'where the coordinator listens', DEFAULT_URL)
+      .option('--coordinator <url>', COORDINATOR, DEFAULT_URL)
       .option('--json', 'as JSON');
   source(ledger.command('show'))
     .description('the entries, one line each')
@@ -270,7 +277,7 @@ function ledgerCommands(program: Command): void {
     .command('export')
     .description('the whole ledger in a file that can be verified offline')
     .argument('<file>', 'to be written; must not be there')
-    .option('--coordinator <url>', 'where the coordinator listens', DEFAULT_URL)
+    .option('--coordinator <url>', COORDINATOR, DEFAULT_URL)
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExample: parley ledger export ledger.json')
     .action(async (file, options) => (await import('./client/ledger-commands.ts')).exportLedger(file, options));
@@ -286,7 +293,7 @@ function ledgerCommands(program: Command): void {
     .description('a proof that an entry is in the ledger, for someone who has not got the others')
     .argument('<entry>', 'its number', wholeNumber)
     .option('--file <export>', 'an export; read from the coordinator when left out')
-    .option('--coordinator <url>', 'where the coordinator listens', DEFAULT_URL)
+    .option('--coordinator <url>', COORDINATOR, DEFAULT_URL)
     .option('--to <file>', 'to be written; printed when left out')
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExample: parley ledger prove 12 --to entry-12.proof')
@@ -310,7 +317,7 @@ function reportCommand(program: Command): void {
     .option('--fingerprint <fingerprint>', "the coordinator's, as you know it")
     .option('--folder <folder>', "a client's folder: the fingerprints its policy pins")
     .option('--roster <file>', 'keys as you know them, from `parley ledger roster`')
-    .option('--coordinator <url>', 'where the coordinator listens', DEFAULT_URL)
+    .option('--coordinator <url>', COORDINATOR, DEFAULT_URL)
     .option('--json', 'every figure as JSON')
     .addHelpText('after', '\nExample: parley report ledger.json --period 2026-Q4 --html report.html --folder north')
     .action(async (file, options) => (await import('./client/report-command.ts')).report(file, options));
@@ -358,7 +365,7 @@ const makesKeys = (command: Command): Command =>
 /** Options of commands that need the operator's token. */
 function operator(command: Command): Command {
   return command
-    .option('--coordinator <url>', 'where the coordinator listens', DEFAULT_URL)
+    .option('--coordinator <url>', COORDINATOR, DEFAULT_URL)
     .option(
       '--folder <folder>',
       "the coordinator's folder, for the operator's token; or set PARLEY_OPERATOR_TOKEN",
@@ -372,6 +379,9 @@ function wholeNumber(text: string): number {
   if (!Number.isInteger(value) || value < 0) throw new CommandError(EXIT.usage, `"${text}" is not a whole number`);
   return value;
 }
+
+/** One address, or several with one key behind them. */
+const addresses = (text: string): string | readonly string[] => (text.includes(',') ? text.split(',') : text);
 
 /** One after the other. */
 const lines = (text: string, before: readonly number[] = []): readonly number[] => [...before, wholeNumber(text)];

@@ -34,7 +34,7 @@ export async function showFingerprint(options: SecretOptions & { folder: string;
 
 export interface InitOptions extends SecretOptions {
   readonly tenant: string;
-  readonly coordinator: string;
+  readonly coordinator: string | string[];
   readonly fingerprint: string;
   readonly data: string;
   readonly schema: string;

@@ -8,18 +8,24 @@ import type { Participant } from './participant.ts';
  * Keeps a participant connected until told to stop. A connection that was lost, or that brought what the coordinator did not
  * say, is taken up again with pauses that grow until one is let in; what the coordinator itself refuses (unknown tenant, other
  * version), or a broken ledger, is final and comes back as a reason.
+ *
+ * @param url - of the coordinator, or of several with its key: one leads, the others refuse the connection, so they are tried in
+ * turn and a pause follows when all were
  */
 export async function stayConnected(
   participant: Participant,
-  url: string,
+  url: string | readonly string[],
   {
     signal,
     sleep,
     onRetry,
   }: { signal: AbortSignal; sleep: (ms: number) => Promise<void>; onRetry: (inMs: number) => void },
 ): Promise<string | undefined> {
-  for (let pauseMs = 100; !signal.aborted; pauseMs = Math.min(pauseMs * 2, 10_000)) {
-    const socket = new WebSocket(federationUrl(url), {
+  const addresses = [url].flat();
+  let pauseMs = 100;
+  for (let tried = 1; !signal.aborted; tried++) {
+    const socket = new WebSocket(federationUrl(addresses[(tried - 1) % addresses.length]!), {
+      handshakeTimeout: HANDSHAKE_MS,
       perMessageDeflate: false,
       maxPayload: MAX_FRAME.fromCoordinator + SIGNATURE_BYTES,
     });
@@ -32,10 +38,15 @@ export async function stayConnected(
     signal.removeEventListener('abort', stop);
     if (reason !== undefined) return reason;
     if (signal.aborted) break;
+    if (tried % addresses.length !== 0) continue;
     onRetry(pauseMs);
     await sleep(pauseMs);
+    pauseMs = Math.min(pauseMs * 2, 10_000);
   }
   return undefined;
 }
+
+/** A machine may take a connection and never answer: one that is stopped, or a network that swallows. */
+const HANDSHAKE_MS = 10_000;
 
 const federationUrl = (url: string): string => `${url.replace(/^http/, 'ws').replace(/\/$/, '')}/federation`;

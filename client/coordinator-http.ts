@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readyAt } from '../aggregation/address.ts';
 import { CommandError, EXIT, exitOf } from '../aggregation/exit.ts';
 import { fingerprint } from '../aggregation/identity.ts';
 import { hex } from '../aggregation/plan.ts';
@@ -23,17 +24,18 @@ const federation = z.object({
 
 /** @throws CommandError when nobody answers, or with another key */
 export async function coordinatorOf(pinned: Policy['coordinator']): Promise<KnownCoordinator> {
-  const { status, body } = await request(`${pinned.url}/federation`);
-  if (status !== 200) throw refusal(pinned.url, status, body);
+  const url = await readyAt([pinned.url].flat());
+  const { status, body } = await request(`${url}/federation`);
+  if (status !== 200) throw refusal(url, status, body);
   const found = federation.safeParse(body);
-  if (!found.success) throw new CommandError(EXIT.refused, `${pinned.url} is no coordinator of this version`);
+  if (!found.success) throw new CommandError(EXIT.refused, `${url} is no coordinator of this version`);
   const key = Buffer.from(found.data.key, 'hex');
   if (fingerprint(key) !== pinned.fingerprint)
     throw new CommandError(
       EXIT.refused,
-      `${pinned.url} has fingerprint ${fingerprint(key)}, the policy pins ${pinned.fingerprint}`,
+      `${url} has fingerprint ${fingerprint(key)}, the policy pins ${pinned.fingerprint}`,
     );
-  return { url: pinned.url, key, federation: hex(digest('parley/federation/v1', key)), tenants: found.data.tenants };
+  return { url, key, federation: hex(digest('parley/federation/v1', key)), tenants: found.data.tenants };
 }
 
 export interface Answer {

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { readyAt } from '../aggregation/address.ts';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { keysIn, protectionOf } from '../aggregation/folder-keys.ts';
 import { fingerprint, isSignedBy } from '../aggregation/identity.ts';
@@ -241,8 +242,12 @@ function details(entry: LedgerEntry): string {
 const short = (epsilon: number | 'infinite'): string => (epsilon === 'infinite' ? '∞' : epsilon.toFixed(3));
 
 /** @throws CommandError when nobody answers, or it is no export */
-export async function readExport(file: string | undefined, coordinator: string): Promise<LedgerExport> {
-  const parsed = ledgerExport.safeParse(file === undefined ? await fetched(`${coordinator}/ledger`) : fromFile(file));
+export async function readExport(
+  file: string | undefined,
+  coordinator: string | readonly string[],
+): Promise<LedgerExport> {
+  const value = file === undefined ? await fetched(`${await readyAt([coordinator].flat())}/ledger`) : fromFile(file);
+  const parsed = ledgerExport.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   throw new CommandError(

@@ -127,7 +127,7 @@ export function createParticipant(world: ClientWorld): Participant {
       );
     connection.welcomed = version;
     for (const pool of POOLS) state(connection, NO_TASK, pool);
-    tell({ type: 'connected', coordinator: policy.coordinator.url });
+    tell({ type: 'connected', coordinator: [policy.coordinator.url].flat().join(', ') });
   }
 
   function news(ledger: LedgerNews, key: Uint8Array): void {

@@ -20,9 +20,15 @@ const print = z
     'expected a fingerprint: ten groups of four hex digits, from `parley tenant fingerprint`',
   );
 
+const address = z.url({ protocol: /^https?$/ });
+const addresses = z.union([address, z.array(address).min(1).max(16)], {
+  error: 'expected an address such as https://parley.example:7400, or a list of them',
+});
+
 export const policySchema = z.strictObject({
   tenant: name,
-  coordinator: z.strictObject({ url: z.url({ protocol: /^https?$/ }), fingerprint: print }),
+  /** where it listens: one address, or those of several coordinators with this one key, of which one leads */
+  coordinator: z.strictObject({ url: addresses, fingerprint: print }),
   /** CSV or Parquet file with this tenant's customers; relative to the policy file */
   data: z.string().min(1),
   /**

@@ -64,6 +64,9 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
     version,
   }));
 
+  // one that stands by, or cannot write, does not get here: it answers 503 (`standby.ts`), or has ended
+  app.get('/readyz', { schema: ok(z.object({ status: z.string() }), 'Does it lead?') }, () => ({ status: 'ready' }));
+
   const federation = z.object({
     federation: z.string(),
     fingerprint: z.string(),
