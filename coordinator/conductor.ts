@@ -31,6 +31,7 @@ import {
 } from './task.ts';
 import { Telling } from './telling.ts';
 import { storedVector, Uploads } from './uploads.ts';
+import { type Waiting, waitingOf } from './waiting.ts';
 import type { World } from './world.ts';
 
 /**
@@ -107,6 +108,11 @@ export class Conductor {
     );
   }
 
+  /** What it waits for now, whom, and until when. */
+  get waiting(): Waiting | undefined {
+    return waitingOf(this.#state, this.#rules, this.#present(), this.#world.clock());
+  }
+
   /** Nothing is left to do but to be witnessed. */
   get isComplete(): boolean {
     return this.#state.phase === 'running' && this.#state.end !== undefined;
@@ -168,7 +174,7 @@ export class Conductor {
     return this.#enqueue(async () => {
       const facts = decide(
         this.#state,
-        { type: 'tick', at: this.#world.clock(), present: this.#present() },
+        { type: 'tick', at: this.#world.clock(), present: this.#world.presentWithin(this.#rules.graceMs) },
         this.#rules,
       );
       const stopped = typeof facts === 'string' ? undefined : facts.find(({ type }) => type === 'stopped');

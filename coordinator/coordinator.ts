@@ -120,6 +120,8 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   const ledger = openLedgerLog(store, identity, federation);
   const witnessing = openWitnessing(store, identity.publicKey);
   const sessions = new Map<TenantId, Session>();
+  /** of tenants that are not there: when their last connection ended */
+  const leftAt = new Map<TenantId, number>();
   const strangers = new Set<Session>();
   const conductors = new Map<string, Conductor>();
   const tell = options.onEvent ?? (() => {});
@@ -129,6 +131,11 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     ledger,
     clock,
     present: () => new Set(sessions.keys()),
+    presentWithin: (ms) => {
+      const now = clock();
+      const lately = [...leftAt].filter(([, at]) => at > now - ms && at <= now).map(([tenant]) => tenant);
+      return new Set([...sessions.keys(), ...lately]);
+    },
     send: (tenant, message, left) => {
       const session = sessions.get(tenant);
       if (session !== undefined) send(session, message, left);
@@ -293,6 +300,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     strangers.delete(session);
     session.ledger = Math.min(message.ledger, ledger.head.size);
     sessions.set(message.tenant, session);
+    leftAt.delete(message.tenant);
     send(session, { type: 'welcome', tenant: message.tenant, version });
     session.link.identified?.();
     tell({ type: 'tenant-connected', tenant: message.tenant });
@@ -314,6 +322,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     strangers.delete(session);
     if (session.tenant === undefined || sessions.get(session.tenant) !== session) return;
     sessions.delete(session.tenant);
+    leftAt.set(session.tenant, clock());
     witnessing.left(session.tenant);
     tell({ type: 'tenant-left', tenant: session.tenant });
   }

@@ -94,7 +94,7 @@ export type RoundMessage =
     }
   /** asked, but without this epoch's keys, or against its policy: it will not answer in this conversation */
   | { readonly type: 'cannot'; readonly tenant: TenantId }
-  /** time passes; `present` are the tenants with a live connection */
+  /** time passes; `present` are the tenants with a live connection, or one that was lost less than `graceMs` ago */
   | { readonly type: 'tick'; readonly at: number; readonly present: ReadonlySet<TenantId> };
 
 /** Why a message was turned away. The round itself is unharmed. */
@@ -107,6 +107,7 @@ export interface RoundRules {
   /** t: fewest tenants that open a sum */
   readonly threshold: number;
   readonly stageTimeoutMs: number;
+  readonly stragglerMs?: number;
   readonly graceMs: number;
 }
 
@@ -126,24 +127,33 @@ export function decide(state: RoundState, message: RoundMessage, rules: RoundRul
 }
 
 /** How many of those asked must answer before a stage may close. */
-function fewest({ answers }: Stage, asked: readonly TenantId[], rules: RoundRules): number {
+export function fewest({ answers }: Stage, asked: readonly TenantId[], rules: RoundRules): number {
   return answers === 'all' ? asked.length : answers === 'enough' ? rules.minCohort : rules.threshold;
 }
 
-type Asking = Extract<RoundState, { phase: 'asking' }>;
+export type Asking = Extract<RoundState, { phase: 'asking' }>;
 
-/** Everyone still silent has no connection and had time to come back, or the stage has waited long enough. */
+/** Who is still silent is gone and had time to come back; or the stage has waited long enough: less where it has its minimum. */
 function isDue(
   state: Asking,
   { at, present }: { at: number; present: ReadonlySet<TenantId> },
   rules: RoundRules,
 ): boolean {
   const waited = at - state.askedAt;
-  if (waited >= rules.stageTimeoutMs) return true;
+  if (waited >= closesAfter(state, rules)) return true;
   if (state.patient) return false;
-  const silent = state.asked.filter((tenant) => !state.said.has(tenant));
-  return waited >= rules.graceMs && silent.every((tenant) => !present.has(tenant));
+  return waited >= rules.graceMs && silentOf(state).every((tenant) => !present.has(tenant));
 }
+
+/** How long after it was asked a stage closes at the latest, as things are: milliseconds. */
+export const closesAfter = (state: Asking, rules: RoundRules): number =>
+  state.said.size >= fewest(rules.stages[state.stage]!, state.asked, rules)
+    ? Math.min(rules.stragglerMs ?? rules.stageTimeoutMs, rules.stageTimeoutMs)
+    : rules.stageTimeoutMs;
+
+/** Who is still waited for. */
+export const silentOf = ({ asked, said }: Pick<Asking, 'asked' | 'said'>): readonly TenantId[] =>
+  asked.filter((tenant) => !said.has(tenant));
 
 function withdraw(state: Asking, tenant: TenantId, stage: Stage, rules: RoundRules): readonly RoundFact[] | Refusal {
   if (!state.asked.includes(tenant)) return 'not-asked';
@@ -191,8 +201,7 @@ export function advance(state: RoundState, fact: RoundFact, rules: RoundRules): 
     case 'lapsed': {
       if (state.phase !== 'asking') throw impossible(state, fact);
       const { stage, attempt, asked, said, charge } = state;
-      const silent = asked.filter((tenant) => !said.has(tenant));
-      return { phase: 'lapsed', stage, attempt, silent, ...kept(charge) };
+      return { phase: 'lapsed', stage, attempt, silent: silentOf({ asked, said }), ...kept(charge) };
     }
     case 'charged':
       if (state.phase !== 'closed' || state.charge !== undefined) throw impossible(state, fact);

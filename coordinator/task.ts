@@ -141,6 +141,7 @@ export interface TaskRules {
   /** sums the task needs */
   readonly steps: number;
   readonly stageTimeoutMs: number;
+  readonly stragglerMs?: number;
   readonly graceMs: number;
   readonly patienceMs: number;
 }
@@ -263,7 +264,7 @@ export function stagesOf(state: Running, rules: TaskRules): TaskRules['protocol'
   return state.keyed ? rules.protocol.summing : rules.protocol.keying;
 }
 
-const roundRules = (state: Running, rules: TaskRules): round.RoundRules => ({
+export const roundRules = (state: Running, rules: TaskRules): round.RoundRules => ({
   ...rules,
   stages: stagesOf(state, rules),
 });

@@ -13,6 +13,8 @@ export interface World {
   readonly clock: () => number;
   /** tenants with a live connection */
   present(): ReadonlySet<TenantId>;
+  /** Those, and tenants whose connection was lost less than so many milliseconds ago: they are about to be back. */
+  presentWithin(ms: number): ReadonlySet<TenantId>;
   /** Sends to a tenant if it is connected, with the ledger entries it has not seen. @param left - as `Link.send` calls it */
   send(tenant: TenantId, message: Unsent, left?: () => void): void;
   /** Asks every tenant there to cosign the ledger as it is now. */

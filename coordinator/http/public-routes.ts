@@ -25,6 +25,19 @@ const budget = z.object({
   delta: z.number(),
   agrees: z.boolean(),
 });
+/** what is waited for, as `coordinator/waiting.ts` says it */
+const waiting = z.object({
+  for: z.string(),
+  round: z.number(),
+  stage: z.string(),
+  gate: z.string().optional(),
+  answered: z.number(),
+  asked: z.number(),
+  fewest: z.number(),
+  on: z.array(z.string()),
+  until: z.number().optional(),
+  leftMs: z.number().optional(),
+});
 const taskSchema = z.object({
   id: z.string(),
   name: z.string(),
@@ -38,6 +51,7 @@ const taskSchema = z.object({
   accepted: z.array(z.string()),
   declined: z.record(z.string(), z.object({ cause: z.string(), reason: z.string() })),
   connected: z.array(z.string()),
+  waiting: waiting.optional(),
   budgets: z.record(z.string(), budget),
   bytesUp: z.number(),
   model: z.string(),
