@@ -109,21 +109,25 @@ export const settingsSchema = z.strictObject({
     /** how tenants agree on the secrets behind their masks; X25519 when left out. With ML-KEM, `threshold-he` has smaller keys too */
     keyAgreement: z.enum(KEY_AGREEMENTS).exactOptional(),
   }),
+  /** all the waiting there is; what of it is under way stands in the task's status (`coordinator/waiting.ts`). Milliseconds */
   timing: z
     .strictObject({
       /** contributions leave at whole multiples of this after the round starts, however long the work took */
-      uploadEveryMs: z.int().min(1).max(60_000),
-      /** a stage that has waited this long closes, with those who answered or not at all */
-      stageTimeoutMs: z.int().min(100).max(86_400_000),
-      /** a stage that has its minimum waits this much longer for tenants whose connection is gone */
-      graceMs: z.int().min(0).max(86_400_000),
+      uploadEveryMs: z.int().min(1).max(60_000).default(50),
+      /** a stage that was asked this long ago closes with those who answered, or is given up when they are too few */
+      stageTimeoutMs: z.int().min(100).max(86_400_000).default(20_000),
+      /** a stage that has its minimum closes when it was asked this long ago, whoever is still at work; `stageTimeoutMs` when left out */
+      stragglerMs: z.int().min(100).max(86_400_000).exactOptional(),
+      /** a tenant whose connection is gone has this long to come back before a stage closes without it */
+      graceMs: z.int().min(0).max(86_400_000).default(1_000),
       /** the task waits this long for enough tenants before it stops */
       patienceMs: z
         .int()
         .min(100)
-        .max(30 * 86_400_000),
+        .max(30 * 86_400_000)
+        .default(120_000),
     })
-    .default({ uploadEveryMs: 50, stageTimeoutMs: 20_000, graceMs: 1_000, patienceMs: 120_000 }),
+    .prefault({}),
 });
 export type Settings = z.infer<typeof settingsSchema>;
 

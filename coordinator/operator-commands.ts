@@ -9,6 +9,7 @@ import { protocolNamed } from '../aggregation/protocols.ts';
 import { whoOpens } from '../aggregation/who-opens.ts';
 import { readSettings } from './settings-file.ts';
 import { inThree, type TaskView, THREE } from './task-view.ts';
+import { waitingInWords } from './waiting.ts';
 
 /** What an operator types: `parley tenant invite`, `parley task check | start | status | stop`. */
 export interface OperatorOptions {
@@ -120,7 +121,11 @@ export async function taskStatus(
   } else if (options.watch) await watch(await fullId(id, options.coordinator), options);
   else {
     const view = (await get(`/tasks/${await fullId(id, options.coordinator)}`, options.coordinator)) as TaskView;
-    console.log(options.json ? JSON.stringify(view) : [line(view), ...declines(view), ...budgets(view)].join('\n'));
+    console.log(
+      options.json
+        ? JSON.stringify(view)
+        : [line(view), ...waits(view), ...declines(view), ...budgets(view)].join('\n'),
+    );
   }
 }
 
@@ -142,6 +147,9 @@ async function watch(id: string, options: { coordinator: string; json?: boolean 
 function line(view: TaskView): string {
   return `${view.id.slice(0, 8)}  ${view.name.padEnd(18)} ${view.phase.padEnd(8)} ${view.steps}/${view.rounds} rounds  ${THREE} ${inThree(view.privacy.epsilonSoFar)} of ${inThree(view.privacy.epsilon)}, one ${view.privacy.unit} (${view.privacy.neighbouring})  ${view.connected.length} connected${view.reason === undefined ? '' : `  (${view.reason})`}`;
 }
+
+const waits = ({ waiting }: TaskView): string[] =>
+  waiting === undefined ? [] : [`          ${waitingInWords(waiting)}`];
 
 const declines = (view: TaskView): string[] =>
   Object.entries(view.declined).map(

@@ -7,6 +7,7 @@ import { ACCOUNTED_DELTA_FRACTION, type Guarantees, guarantees, planEvent } from
 import type { Conductor } from './conductor.ts';
 import type { Counted } from './counting.ts';
 import type { Decline } from './task.ts';
+import type { Waiting } from './waiting.ts';
 
 /** What anyone may know about a task: nothing in here is about one tenant's data. */
 export interface TaskView {
@@ -25,6 +26,8 @@ export interface TaskView {
   readonly accepted: readonly TenantId[];
   readonly declined: Readonly<Record<TenantId, Decline>>;
   readonly connected: readonly TenantId[];
+  /** what it waits for now, whom, and until when; left out when it waits for nothing */
+  readonly waiting?: Waiting;
   /** of the tenants that have stated it: where the pool that pays stands */
   readonly budgets: Readonly<Record<TenantId, Omit<Counted, 'pool'>>>;
   readonly bytesUp: number;
@@ -65,6 +68,7 @@ export function viewOf(conductor: Conductor, present: ReadonlySet<TenantId>): Ta
     accepted: 'accepted' in state ? state.accepted : [],
     declined: 'declined' in state ? state.declined : {},
     connected: roster.map(({ tenant }) => tenant).filter((tenant) => present.has(tenant)),
+    ...(conductor.waiting === undefined ? {} : { waiting: conductor.waiting }),
     budgets: Object.fromEntries(conductor.budgets),
     bytesUp: conductor.bytesUp,
     model: state.phase === 'stopped' ? '' : state.model,

@@ -97,6 +97,13 @@ describe('a stage that needs enough', () => {
   test('closes without the silent at its timeout', () => {
     expect(decide(three, tick(6000), rules)).toEqual([closed]);
   });
+  test('that has its minimum waits for who is still at work as long as the plan says, and not longer', () => {
+    const hurried = { ...rules, stragglerMs: 400 };
+    expect(decide(three, tick(5399), hurried)).toEqual([]);
+    expect(decide(three, tick(5400), hurried)).toEqual([closed]);
+    expect(decide(two, tick(5999), hurried)).toEqual([]); // nothing is given up for being slow
+    expect(decide(three, tick(6000), { ...rules, stragglerMs: 9000 })).toEqual([closed]); // the timeout comes first
+  });
   test('below its minimum at the timeout is abandoned, never closed', () => {
     expect(decide(two, tick(6000), rules)).toEqual([{ type: 'abandoned', reason: 'too-few-tenants' }]);
   });
