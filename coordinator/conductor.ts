@@ -51,8 +51,8 @@ export class Conductor {
   readonly #protocol: SecureSum;
   readonly #hearing: Hearing;
   readonly #uploads: Uploads;
-  /** bytes tenants have said so far, in this process */
-  bytesUp = 0;
+  /** bytes tenants have said in this task so far, by its facts */
+  bytesUp: number;
   /** contributions in the last sum that was opened */
   lastContributions = 0;
   /** number of the plan's ledger entry */
@@ -62,6 +62,7 @@ export class Conductor {
   #epoch: CoordinatorEpoch | undefined;
   #queue: Promise<void> = Promise.resolve();
   readonly #telling: Telling;
+  #isParked = false;
 
   /** Takes up a task from the store; for a new one, its `proposed` fact is already there. */
   constructor(plan: Plan, signature: Uint8Array, world: World) {
@@ -76,6 +77,7 @@ export class Conductor {
     this.#telling = new Telling(plan, this.#rules, this.#hearing, this.#uploads, world);
     const facts = world.store.facts(this.id);
     this.#state = replay(facts, this.#rules);
+    this.bytesUp = bytesIn(facts);
     this.#progress = this.#takeUp(facts);
     this.#entry = proposalIn(facts, this.id).entry;
   }
@@ -194,6 +196,15 @@ export class Conductor {
     });
   }
 
+  /**
+   * Takes nothing in any more. Resolves when everything taken in before has had its effect, on disk: a sum all of whose shares
+   * are here is open then. A task that is taken up again goes on from there.
+   */
+  park(): Promise<void> {
+    this.#isParked = true;
+    return this.#queue;
+  }
+
   stop(reason: StopReason): Promise<void> {
     return this.#enqueue(async () => this.#stop(reason));
   }
@@ -245,6 +256,7 @@ export class Conductor {
   // ---- one message at a time
 
   #enqueue(work: () => Promise<void>): Promise<void> {
+    if (this.#isParked) return this.#queue;
     const done = this.#queue.then(work).catch((error: unknown) => this.#broken(error));
     this.#queue = done;
     return done;
@@ -276,7 +288,8 @@ export class Conductor {
       more.also?.();
     });
     this.#state = next;
-    this.#world.changed(this.id);
+    this.bytesUp += bytesIn(facts);
+    this.#world.changed(this.id, facts);
   }
 
   /** An abandoned round is in the ledger too: nothing was opened, or the charge stands without a release. */
@@ -331,8 +344,8 @@ export class Conductor {
   #keep(statement: Statement, message: Say): readonly TaskFact[] | string {
     const { from: tenant, vector } = statement;
     const { body, hash } = bodyOf(statement);
-    this.bytesUp += body.length + (vector?.length ?? 0);
-    const facts = decide(this.#state, { ...message, tenant, hash }, this.#rules);
+    const bytes = body.length + (vector?.length ?? 0);
+    const facts = decide(this.#state, { ...message, tenant, hash, bytes }, this.#rules);
     if (typeof facts === 'string') return facts;
     const place = placeOf(this.#running(), message.stage, message.attempt);
     const also = (): void => {
@@ -583,6 +596,12 @@ function proposalIn([first]: readonly TaskFact[], task: string): Extract<TaskFac
   if (first?.type !== 'proposed') throw new Error(`event store damaged: task ${task} was never proposed`);
   return first;
 }
+
+const bytesIn = (facts: readonly TaskFact[]): number =>
+  facts.reduce((sum, each) => {
+    const said = each.type === 'in-round' && each.fact.type === 'said' ? (each.fact.bytes ?? 0) : 0;
+    return sum + said;
+  }, 0);
 
 export function rulesOf(plan: Plan, protocol: SecureSum): TaskRules {
   const { secureSum, timing } = plan.settings;

@@ -28,6 +28,7 @@ import { type LedgerLog, openLedgerLog } from './ledger-log.ts';
 import { openMembers } from './members.ts';
 import { type Notices, openNotices } from './notices.ts';
 import { recordProposal } from './proposal.ts';
+import type { TaskFact } from './task.ts';
 import { openWitnessing } from './witnessing.ts';
 import type { Unsent, World } from './world.ts';
 
@@ -63,9 +64,23 @@ export interface Coordinator {
   propose(settings: Settings, also?: () => void): Conductor;
   task(id: string): Conductor | undefined;
   tasks(): readonly Conductor[];
+  /** Where every tenant stands with every pool it has stated. */
+  budgets(): readonly (Counted & { readonly tenant: TenantId })[];
+  load(): Load;
   /** Lets time pass. Call several times a second; `serve` and the simulation do. */
   tick(): Promise<void>;
+  /** Takes nothing in any more; resolves when what was taken in before has had its effect, and is on disk. Then `close`. */
+  settle(): Promise<void>;
   close(): void;
+}
+
+/** What waits here, at this moment. */
+export interface Load {
+  /** connections that have not said who they are */
+  readonly strangers: number;
+  /** messages of tenants that no task has looked at yet, and their bytes */
+  readonly messages: number;
+  readonly bytes: number;
 }
 
 export interface CoordinatorOptions {
@@ -79,12 +94,15 @@ export interface CoordinatorOptions {
 }
 
 export type CoordinatorEvent =
-  | { readonly type: 'task-changed'; readonly task: string }
+  /** what is stored of it now, and was not before */
+  | { readonly type: 'task-changed'; readonly task: string; readonly facts: readonly TaskFact[] }
   | { readonly type: 'tenant-connected' | 'tenant-left'; readonly tenant: TenantId }
   | { readonly type: 'roster-changed'; readonly tenant: TenantId }
   /** what a tenant counts of its budget is not what the ledger explains */
   | ({ readonly type: 'budget-differs'; readonly tenant: TenantId } & Pick<Counted, 'pool' | 'counted' | 'stated'>)
   | { readonly type: 'refused-connection'; readonly reason: string }
+  /** what a tenant said is of no use; its connection stays */
+  | { readonly type: 'refused-message'; readonly tenant: TenantId; readonly about: string; readonly reason: string }
   | { readonly type: 'task-failed'; readonly task: string; readonly error: unknown };
 
 /** The hash that names a federation, of its coordinator's key. */
@@ -124,6 +142,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   const leftAt = new Map<TenantId, number>();
   const strangers = new Set<Session>();
   const conductors = new Map<string, Conductor>();
+  let isSettling = false;
   const tell = options.onEvent ?? (() => {});
 
   const world: World = {
@@ -138,12 +157,13 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     },
     send: (tenant, message, left) => {
       const session = sessions.get(tenant);
+      if (message.type === 'refused') tell({ ...message, type: 'refused-message', tenant });
       if (session !== undefined) send(session, message, left);
     },
     askWitnesses,
     counted: (tenant, pool) => counting.last(tenant, pool),
     witnessed: (seq, plan) => witnessing.over(seq, plan),
-    changed: (task) => tell({ type: 'task-changed', task }),
+    changed: (task, facts) => tell({ type: 'task-changed', task, facts }),
     failed: (task, error) => tell({ type: 'task-failed', task, error }),
   };
 
@@ -197,7 +217,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   const waitForWitnesses = (): boolean => [...conductors.values()].some(({ needsWitness }) => needsWitness);
 
   function connect(link: Link): void {
-    if (strangers.size >= MAX_STRANGERS) return link.close();
+    if (isSettling || strangers.size >= MAX_STRANGERS) return link.close();
     const start = { tenant: undefined, ledger: 0, stated: new Set<string>() };
     const session: Session = {
       ...{ link, channel: new Channel('coordinator'), since: clock(), nonce: randomBytes(32) },
@@ -225,6 +245,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   }
 
   function receive(session: Session, frame: Frame): void {
+    if (isSettling) return; // it is said again over another connection
     const { tenant, channel } = session;
     if (tenant === undefined) return identify(session, frame);
     // a newer connection has taken its place, or its key was taken away: it is being closed
@@ -237,7 +258,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     if (message.type === 'identify') throw new WireRefused('already identified');
     if (message.type === 'cosign') takeInCosignature(tenant, message);
     else if (message.type === 'standing') takeInStanding(session, tenant, message);
-    else toConductor(session, tenant, message, frame.body.length);
+    else toConductor(tenant, message, frame.body.length);
   }
 
   function takeInCosignature(tenant: TenantId, { size, line }: Extract<FromClient, { type: 'cosign' }>): void {
@@ -263,11 +284,12 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
 
   /** By tenant and task. Of a tenant, not of a connection: a new one begins with what the old one has left. */
   const waiting = new Map<string, number>();
+  let messagesWaiting = 0;
 
-  function toConductor(session: Session, tenant: TenantId, message: ToTask, bytes: number): void {
+  function toConductor(tenant: TenantId, message: ToTask, bytes: number): void {
     if (message.type === 'accept' || message.type === 'decline') checkAnswer(tenant, message);
     const conductor = conductors.get(message.task);
-    const refused = (reason: string): void => send(session, { type: 'refused', about: message.type, reason });
+    const refused = (reason: string): void => world.send(tenant, { type: 'refused', about: message.type, reason });
     if (conductor === undefined) return refused('unknown-task');
     const key = enrolment.keyOf(tenant);
     // a plan pins keys: a tenant that has another one since is none of its tenants
@@ -277,7 +299,9 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     if (before + bytes > MAX_WAITING)
       throw new WireRefused('more than was asked for, before the task could look at it');
     waiting.set(from, before + bytes);
+    messagesWaiting += 1;
     void conductor.receive(tenant, message).then(() => {
+      messagesWaiting -= 1;
       const left = waiting.get(from)! - bytes;
       if (left > 0) waiting.set(from, left);
       else waiting.delete(from);
@@ -406,6 +430,17 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
         await conductor.sweep();
       }
       if (waitForWitnesses()) askWitnesses(); // other tasks may have made the ledger grow since
+      witnessing.keep();
+    },
+    budgets: () => counting.all(),
+    load: () => ({
+      strangers: strangers.size,
+      messages: messagesWaiting,
+      bytes: [...waiting.values()].reduce((sum, bytes) => sum + bytes, 0),
+    }),
+    settle: async () => {
+      isSettling = true;
+      await Promise.all([...conductors.values()].map((conductor) => conductor.park()));
       witnessing.keep();
     },
     close: () => {

@@ -21,6 +21,8 @@ export interface Counting {
   hear(tenant: TenantId, stated: Stated): Counted;
   /** What a tenant stated last of a pool. */
   last(tenant: TenantId, pool: string): Counted | undefined;
+  /** The same of every tenant and pool. */
+  all(): readonly (Counted & { readonly tenant: TenantId })[];
 }
 
 export interface Counted {
@@ -56,6 +58,7 @@ export function openCounting(store: EventStore, ledger: LedgerLog, clock: () => 
 
   return {
     last: (tenant, pool) => known.get(`${tenant}/${pool}`),
+    all: () => [...known].map(([place, counted]) => ({ tenant: place.slice(0, place.indexOf('/')), ...counted })),
     hear(tenant, stated) {
       catchUp();
       const place = `${tenant}/${stated.pool}`;

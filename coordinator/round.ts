@@ -67,7 +67,8 @@ export type RoundFact =
     }
   /** the coordinator was away; while it was, nobody could answer */
   | { readonly type: 'resumed'; readonly at: number }
-  | { readonly type: 'said'; readonly tenant: TenantId; readonly hash: Hash }
+  /** `bytes`: length of what was said, its vector included; not in facts of before it was counted */
+  | { readonly type: 'said'; readonly tenant: TenantId; readonly hash: Hash; readonly bytes?: number }
   | { readonly type: 'withdrew'; readonly tenant: TenantId }
   | { readonly type: 'closed' }
   | { readonly type: 'lapsed' }
@@ -91,6 +92,7 @@ export type RoundMessage =
       readonly stage: string;
       readonly attempt: number;
       readonly hash: Hash;
+      readonly bytes?: number;
     }
   /** asked, but without this epoch's keys, or against its policy: it will not answer in this conversation */
   | { readonly type: 'cannot'; readonly tenant: TenantId }
@@ -119,7 +121,8 @@ export function decide(state: RoundState, message: RoundMessage, rules: RoundRul
   if (message.stage !== stage.name || message.attempt !== state.attempt) return 'wrong-stage';
   if (!state.asked.includes(message.tenant)) return 'not-asked';
   if (state.said.has(message.tenant)) return 'already-said';
-  const fact = { type: 'said', tenant: message.tenant, hash: message.hash } as const;
+  const { tenant, hash, bytes } = message;
+  const fact = { type: 'said', tenant, hash, ...(bytes === undefined ? {} : { bytes }) } as const;
   const said = new Map(state.said).set(message.tenant, message.hash);
   if (said.size < state.asked.length) return [fact];
   // everyone asked has spoken; but some may have withdrawn before

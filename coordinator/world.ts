@@ -4,6 +4,7 @@ import type { FromCoordinator } from '../aggregation/wire.ts';
 import type { Counted } from './counting.ts';
 import type { EventStore } from './event-store.ts';
 import type { LedgerLog } from './ledger-log.ts';
+import type { TaskFact } from './task.ts';
 
 /** What a task has of the coordinator it runs in. */
 export interface World {
@@ -23,8 +24,8 @@ export interface World {
   counted(tenant: TenantId, pool: string): Counted | undefined;
   /** The first note over ledger entry `seq` that the plan's quorum has cosigned. */
   witnessed(seq: number, plan: Plan): string | undefined;
-  /** Told after every change that someone may want to show. */
-  changed(task: string): void;
+  /** Told after every change that someone may want to show, with what was stored of it. */
+  changed(task: string, facts: readonly TaskFact[]): void;
   /** Something is broken that no retry mends; the task has been stopped. Names no secret. */
   failed(task: string, error: unknown): void;
 }
