@@ -12,7 +12,6 @@ import {
   encode,
   type FromClient,
   type FromCoordinator,
-  MAX_FRAME,
   PROTOCOL,
   type Stated,
   standingDigest,
@@ -25,9 +24,11 @@ import { type Counted, openCounting } from './counting.ts';
 import { type Enrolment, EnrolmentRefused, openEnrolment } from './enrolment.ts';
 import type { EventStore } from './event-store.ts';
 import { type LedgerLog, openLedgerLog } from './ledger-log.ts';
+import { STRANGERS, TENANT } from './limits.ts';
 import { openMembers } from './members.ts';
 import { type Notices, openNotices } from './notices.ts';
 import { recordProposal } from './proposal.ts';
+import { RateLimit } from './rate-limit.ts';
 import type { TaskFact } from './task.ts';
 import { openWitnessing } from './witnessing.ts';
 import type { Unsent, World } from './world.ts';
@@ -108,17 +109,6 @@ export type CoordinatorEvent =
 /** The hash that names a federation, of its coordinator's key. */
 export const federationOf = (publicKey: Uint8Array): string => hex(digest('parley/federation/v1', publicKey));
 
-/** Bytes a peer may send before it has said who it is, and how long it may take. */
-const MAX_GREETING = 4096;
-const GREETING_MS = 10_000;
-/** Peers that have not said who they are, at one time. */
-const MAX_STRANGERS = 64;
-/**
- * Bytes one tenant may send a task that is busy, and has looked at none of them yet. Who keeps to the protocol has two parts, the
- * last one and a statement under way.
- */
-const MAX_WAITING = 2 * MAX_FRAME.fromClient;
-
 interface Session {
   readonly link: Link;
   readonly channel: Channel;
@@ -142,6 +132,9 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   const leftAt = new Map<TenantId, number>();
   const strangers = new Set<Session>();
   const conductors = new Map<string, Conductor>();
+  const returns = new RateLimit(TENANT.returns, clock);
+  const messages = new RateLimit(TENANT.messages, clock);
+  const volume = new RateLimit(TENANT.bytes, clock);
   let isSettling = false;
   const tell = options.onEvent ?? (() => {});
 
@@ -217,7 +210,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   const waitForWitnesses = (): boolean => [...conductors.values()].some(({ needsWitness }) => needsWitness);
 
   function connect(link: Link): void {
-    if (isSettling || strangers.size >= MAX_STRANGERS) return link.close();
+    if (isSettling || strangers.size >= STRANGERS.most) return link.close();
     const start = { tenant: undefined, ledger: 0, stated: new Set<string>() };
     const session: Session = {
       ...{ link, channel: new Channel('coordinator'), since: clock(), nonce: randomBytes(32) },
@@ -250,6 +243,8 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     if (tenant === undefined) return identify(session, frame);
     // a newer connection has taken its place, or its key was taken away: it is being closed
     if (sessions.get(tenant) !== session) return;
+    if (!messages.take(tenant) || !volume.take(tenant, frame.body.length))
+      throw new WireRefused('more messages, or bytes, than a tenant needs');
     if (!channel.takes(frame, enrolment.keyOf(tenant)))
       throw new WireRefused(
         'the signature does not verify: a frame of another connection, or not the next of this one',
@@ -296,7 +291,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     if (key === undefined || !conductor.lists(tenant, key)) return refused('unknown-tenant');
     const from = `${tenant}/${message.task}`;
     const before = waiting.get(from) ?? 0;
-    if (before + bytes > MAX_WAITING)
+    if (before + bytes > TENANT.waiting)
       throw new WireRefused('more than was asked for, before the task could look at it');
     waiting.set(from, before + bytes);
     messagesWaiting += 1;
@@ -310,7 +305,8 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
 
   function identify(session: Session, frame: Frame): void {
     const { length } = frame.body;
-    if (length > MAX_GREETING) throw new WireRefused(`a greeting of ${length} bytes, at most ${MAX_GREETING} are read`);
+    if (length > STRANGERS.greeting)
+      throw new WireRefused(`a greeting of ${length} bytes, at most ${STRANGERS.greeting} are read`);
     const message = decodeFromClient(frame.body);
     if (message.type !== 'identify') throw new WireRefused('say who you are first');
     const key = enrolment.keyOf(message.tenant);
@@ -319,6 +315,10 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
       throw new WireRefused(`protocol ${message.protocol} is spoken there, ${PROTOCOL} here; install the same version`);
     // One answer for "unknown" and "wrong key": whoever guesses names learns nothing.
     if (key === undefined || !isItsOwn) throw new WireRefused('not an enrolled tenant, or not its key');
+    if (!returns.take(message.tenant)) {
+      tell({ type: 'refused-connection', reason: `${message.tenant} comes back too often` });
+      return session.link.close(); // no refusal, for that would be for good
+    }
     sessions.get(message.tenant)?.link.close(); // the newer connection is the living one
     session.tenant = message.tenant;
     strangers.delete(session);
@@ -424,7 +424,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     task: (id) => conductors.get(id),
     tasks: () => [...conductors.values()],
     tick: async () => {
-      for (const { link, since } of strangers) if (clock() - since >= GREETING_MS) link.close();
+      for (const { link, since } of strangers) if (clock() - since >= STRANGERS.patience) link.close();
       for (const conductor of conductors.values()) {
         if (!conductor.isOver) await conductor.tick();
         await conductor.sweep();

@@ -1,8 +1,10 @@
+import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { protectionOf } from '../aggregation/folder-keys.ts';
 import { kernelsUsed } from '../aggregation/kernels/load-kernels.ts';
 import { openLog } from '../aggregation/log.ts';
 import { type SecretOptions, secretFor } from '../aggregation/secret.ts';
 import { serve } from './serve.ts';
+import type { TlsFiles } from './tls.ts';
 
 /** `parley coordinator`: runs until SIGINT or SIGTERM. */
 export async function runCoordinator(
@@ -11,11 +13,16 @@ export async function runCoordinator(
     store?: string;
     host: string;
     port: number;
+    tlsCert?: string;
+    tlsKey?: string;
+    trustProxy?: string;
+    insecurePlaintext?: boolean;
     logLevel: string;
     json?: boolean;
   },
   version: string,
 ): Promise<void> {
+  const tls = tlsFiles(options);
   const secret = await secretFor(protectionOf(options.folder), options);
   const log = openLog(options.logLevel, options.json === true);
   log.info(await kernelsUsed(), 'kernels are ready');
@@ -25,11 +32,12 @@ export async function runCoordinator(
   process.once('uncaughtException', failed.reject);
   const told = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => told.abort());
-  const { store: storeUrl, ...rest } = options;
+  const { store: storeUrl, trustProxy, ...rest } = options;
   const tell = (url: string, leads: boolean): void =>
     console.log(JSON.stringify({ url, pid: process.pid, ...(leads ? {} : { standby: true }) }));
   const serving = await serve({
-    ...{ ...rest, storeUrl, secret, version, log, signal: told.signal },
+    ...{ ...rest, storeUrl, secret, version, log, signal: told.signal, tls },
+    trustProxy: trustProxy?.split(',').map((address) => address.trim()),
     onFailure: failed.reject,
     onStandby: (url) => tell(url, false),
   }).catch((error: unknown) => {
@@ -38,6 +46,7 @@ export async function runCoordinator(
   });
   if (serving === undefined) return;
   tell(serving.url, true);
+  process.on('SIGHUP', serving.lookAtCertificate);
   try {
     // what is broken here (a full disk, above all) ends the process: everything acknowledged is on disk, a restart goes on
     await Promise.race([ended(told.signal), failed.promise]);
@@ -45,6 +54,12 @@ export async function runCoordinator(
     log.info('coordinator stops');
     await serving.close();
   }
+}
+
+function tlsFiles({ tlsCert: cert, tlsKey: key }: { tlsCert?: string; tlsKey?: string }): TlsFiles | undefined {
+  if (cert !== undefined && key !== undefined) return { cert, key };
+  if (cert === undefined && key === undefined) return undefined;
+  throw new CommandError(EXIT.usage, '--tls-cert and --tls-key belong together: give both');
 }
 
 const ended = (signal: AbortSignal): Promise<void> =>

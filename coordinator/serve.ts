@@ -1,20 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Server as TlsServer } from 'node:https';
 import { join } from 'node:path';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
-import { WebSocketServer } from 'ws';
 import type { Secret } from '../aggregation/at-rest.ts';
 import { CommandError, EXIT, isStorageError } from '../aggregation/exit.ts';
 import { keysIn } from '../aggregation/folder-keys.ts';
 import { fingerprint } from '../aggregation/identity.ts';
-import { SIGNATURE_BYTES } from '../aggregation/link.ts';
-import { webSocketLink } from '../aggregation/websocket-link.ts';
-import { MAX_FRAME } from '../aggregation/wire.ts';
 import { type Coordinator, type CoordinatorEvent, federationOf, openCoordinator } from './coordinator.ts';
+import { Door } from './door.ts';
 import type { EventStore } from './event-store.ts';
 import { enrolmentRoutes } from './http/enrolment-routes.ts';
 import { noticeRoutes } from './http/notice-routes.ts';
@@ -22,8 +20,11 @@ import { operatorRoutes } from './http/operator-routes.ts';
 import { answerWithProblems } from './http/problem.ts';
 import { publicRoutes } from './http/public-routes.ts';
 import { lead } from './lead.ts';
+import { ADDRESS, HTTP, ROUTES } from './limits.ts';
+import { acceptClients, limitSockets, listener, refusePlaintext, trusting } from './listener.ts';
 import { withoutPassword } from './postgres-connection.ts';
 import { openSqliteStore } from './sqlite-event-store.ts';
+import { credentials, followCertificate, type TlsFiles, validTo } from './tls.ts';
 
 /**
  * A coordinator on a port: HTTP for people and auditors, one WebSocket path for clients, a folder for everything
@@ -35,8 +36,10 @@ import { openSqliteStore } from './sqlite-event-store.ts';
  */
 export interface Serving {
   readonly coordinator: Coordinator;
-  /** http://host:port */
+  /** http(s)://host:port */
   readonly url: string;
+  /** Looks at the certificate's files now, and not only every few seconds. */
+  lookAtCertificate(): void;
   close(): Promise<void>;
 }
 
@@ -55,6 +58,11 @@ export interface ServeOptions {
   readonly host: string;
   /** 0 for any free one */
   readonly port: number;
+  /** without, plaintext: on loopback, behind `trustProxy`, or where `insecurePlaintext` says that the network is closed */
+  readonly tls?: TlsFiles | undefined;
+  /** addresses and CIDR blocks whose X-Forwarded-For is believed, for limits by address */
+  readonly trustProxy?: readonly string[] | undefined;
+  readonly insecurePlaintext?: boolean | undefined;
   readonly version: string;
   readonly log: FastifyBaseLogger;
   /** storage is broken: nothing can be promised any more */
@@ -64,7 +72,10 @@ export interface ServeOptions {
 const TICK_MS = 100;
 
 export async function serve(options: ServeOptions): Promise<Serving> {
-  const { folder, log, version } = options;
+  const { folder, log, version, trustProxy = [], tls: files } = options;
+  if (files === undefined && trustProxy.length === 0 && !options.insecurePlaintext) refusePlaintext(options.host);
+  const trust = trusting(trustProxy);
+  const tls = files && credentials(files);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { identity } = keysIn(folder, options.secret);
   const token = operatorToken(folder);
@@ -81,10 +92,22 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   );
 
   const logController = new LogController({ disableRequestLogging: true });
-  const app = Fastify({ loggerInstance: log, logController, bodyLimit: 4 * 2 ** 20 });
+  const app = Fastify({
+    loggerInstance: log,
+    logController,
+    bodyLimit: HTTP.bodyBytes,
+    trustProxy: trust,
+    serverFactory: (handler) => listener(tls, handler),
+  });
+  app.addHook('onRoute', (route) => {
+    const { bodyLimit, perMinute } = ROUTES[route.url] ?? {};
+    if (bodyLimit !== undefined) route.bodyLimit = bodyLimit;
+    if (perMinute !== undefined)
+      route.config = { ...route.config, rateLimit: { max: perMinute, timeWindow: '1 minute' } };
+  });
   answerWithProblems(app);
   await app.register(helmet, { contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } } });
-  await app.register(rateLimit, { max: 1000, timeWindow: '1 minute' });
+  await app.register(rateLimit, { max: HTTP.perMinute, timeWindow: '1 minute', cache: ADDRESS.remembered });
   await app.register(swagger, { openapi: { info: { title: 'Parley coordinator', version } } });
   await app.register(swaggerUi, { routePrefix: '/docs' });
   await app.register(async (scope) => publicRoutes(scope, coordinator, version));
@@ -92,29 +115,28 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   await app.register(async (scope) => noticeRoutes(scope, coordinator));
   await app.register(async (scope) => operatorRoutes(scope, coordinator, token));
 
-  const sockets = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
-    maxPayload: MAX_FRAME.fromClient + SIGNATURE_BYTES,
-  });
-  app.server.on('upgrade', (request, socket, head) => {
-    if (request.url?.split('?')[0] !== '/federation') return socket.destroy();
-    return sockets.handleUpgrade(request, socket, head, (ws) => coordinator.connect(webSocketLink(ws, request.socket)));
-  });
-  const url = await app.listen({ host: options.host, port }).catch(async (error: unknown) => {
+  const door = new Door(Date.now);
+  limitSockets(app.server, door, trust);
+  const endClients = acceptClients(app.server, { door, trust, connect: coordinator.connect });
+  const listening = await app.listen({ host: options.host, port }).catch(async (error: unknown) => {
     await app.close();
     coordinator.close();
     throw error;
   });
+  const url = tls === undefined ? listening : listening.replace(/^http:/, 'https:');
+  const certificate = files && followCertificate(app.server as TlsServer, files, log);
   const ticking = setInterval(() => void coordinator.tick(), TICK_MS);
-  log.info({ url, fingerprint: fingerprint(identity.publicKey) }, 'coordinator is up');
+  const certified = tls && { certificate: validTo(tls) };
+  log.info({ url, fingerprint: fingerprint(identity.publicKey), ...certified }, 'coordinator is up');
 
   return {
     coordinator,
     url,
+    lookAtCertificate: () => certificate?.look(),
     async close() {
       clearInterval(ticking);
-      for (const socket of sockets.clients) socket.terminate();
+      certificate?.stop();
+      endClients();
       await app.close();
       coordinator.close();
     },

@@ -11,6 +11,7 @@ import type { SecureSumName, TenantId } from '../../aggregation/secure-sum.ts';
 import { answerDigest, type FromClient, MAX_FRAME, PROTOCOL } from '../../aggregation/wire.ts';
 import type { Conductor } from '../../coordinator/conductor.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
+import { STRANGERS } from '../../coordinator/limits.ts';
 import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
@@ -182,7 +183,7 @@ describe('a stranger', () => {
       });
       coordinator.connect(there);
     };
-    for (let i = 0; i < 64; i++) knock();
+    for (let i = 0; i < STRANGERS.most; i++) knock();
     await sleep(5);
     expect(closed).toBe(0);
     knock();
@@ -195,7 +196,7 @@ describe('a stranger', () => {
     time.now += 1;
     await coordinator.tick();
     await sleep(5);
-    expect(closed).toBe(65);
+    expect(closed).toBe(STRANGERS.most + 1);
   });
 });
 

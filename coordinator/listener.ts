@@ -1,0 +1,138 @@
+import { createServer as createPlain, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { createServer as createTls } from 'node:https';
+import { isIP, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { SecureContextOptions } from 'node:tls';
+import proxyAddress from '@fastify/proxy-addr';
+import { normalizeIP } from '@fastify/rate-limit';
+import { WebSocketServer } from 'ws';
+import { CommandError, EXIT } from '../aggregation/exit.ts';
+import { type Link, SIGNATURE_BYTES } from '../aggregation/link.ts';
+import { webSocketLink } from '../aggregation/websocket-link.ts';
+import { MAX_FRAME } from '../aggregation/wire.ts';
+import type { Door } from './door.ts';
+import { FRAGMENTS, HTTP, MOST_SOCKETS, STRANGERS } from './limits.ts';
+
+/**
+ * The sockets of a coordinator: with TLS or without, each counted for its address, none waited for that says its part slowly.
+ */
+
+/** @param tls - from `credentials`; without, everything can be read and changed on the way */
+export function listener(tls: SecureContextOptions | undefined, handler: RequestListener): Server {
+  const patience = {
+    headersTimeout: HTTP.headersMs,
+    requestTimeout: HTTP.requestMs,
+    keepAliveTimeout: HTTP.keepAliveMs,
+    connectionsCheckingInterval: HTTP.checkMs,
+    maxHeaderSize: HTTP.headerBytes,
+  };
+  const server =
+    tls === undefined
+      ? createPlain(patience, handler)
+      : createTls({ ...patience, ...tls, handshakeTimeout: HTTP.tlsHandshakeMs }, handler);
+  server.maxRequestsPerSocket = HTTP.requestsPerSocket;
+  server.maxConnections = MOST_SOCKETS;
+  return server;
+}
+
+/** Whether an address is one of the operator's proxies. */
+export type Trust = (address: string) => boolean;
+
+/** @param proxies - addresses and CIDR blocks @throws CommandError when one is none */
+export function trusting(proxies: readonly string[]): Trust {
+  try {
+    const trusted = proxyAddress.compile([...proxies]);
+    return (address) => trusted(address, 0);
+  } catch {
+    throw new CommandError(
+      EXIT.usage,
+      `--trust-proxy ${proxies.join(',')}: give addresses or CIDR blocks, as 10.0.0.0/8`,
+    );
+  }
+}
+
+/**
+ * Refuses to listen where others can read and change what is said.
+ * @throws CommandError naming the ways out
+ */
+export function refusePlaintext(host: string): void {
+  const isLoopback = host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+  if (isLoopback) return;
+  throw new CommandError(
+    EXIT.usage,
+    `on ${host} others could read and change what is said: give --tls-cert and --tls-key; or --trust-proxy with the addresses of a proxy that speaks TLS; or --host 127.0.0.1; or, on a network that is closed, --insecure-plaintext`,
+  );
+}
+
+/** Closes sockets of an address that has too many. A proxy's are everybody's, and are not counted for it. */
+export function limitSockets(server: Server, door: Door, trust: Trust): void {
+  server.on('connection', (socket: Socket) => {
+    const { remoteAddress = '' } = socket;
+    if (trust(remoteAddress)) return;
+    const closed = door.opened(normalizeIP(remoteAddress));
+    if (closed === undefined) socket.destroy();
+    else socket.once('close', closed);
+  });
+}
+
+/** Lets clients in on their path: @param connect - told of each; @returns what ends them all */
+export function acceptClients(
+  server: Server,
+  { door, trust, connect }: { door: Door; trust: Trust; connect: (link: Link) => void },
+): () => void {
+  const options = {
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: MAX_FRAME.fromClient + SIGNATURE_BYTES,
+    maxFragments: FRAGMENTS.most,
+    maxBufferedChunks: FRAGMENTS.chunks,
+    closeTimeout: HTTP.closeMs, // @types/ws does not know it yet
+  };
+  const sockets = new WebSocketServer(options);
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy()); // whoever asked is gone already
+    if (request.url?.split('?')[0] !== '/federation') return turnAway(socket, '404 Not Found');
+    const settled = door.knocked(normalizeIP(proxyAddress(request, trust)));
+    if (settled === 'too-often') return turnAway(socket, '429 Too Many Requests');
+    if (settled === 'full') return turnAway(socket, '503 Service Unavailable');
+    const once = onlyOnce(settled);
+    socket.once('close', once);
+    return sockets.handleUpgrade(request, socket, head, (client) => {
+      const unlimited = limitGreeting(request.socket);
+      const identified = (): void => {
+        unlimited();
+        once();
+      };
+      connect({ ...webSocketLink(client, request.socket), identified });
+    });
+  });
+  return () => {
+    for (const socket of sockets.clients) socket.terminate();
+  };
+}
+
+function turnAway(socket: Duplex, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nretry-after: 10\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+}
+
+/**
+ * Counts what arrives: ws would hold as much of a stranger's message as of a tenant's before anybody saw it.
+ * @returns what to call when it is a stranger no more
+ */
+function limitGreeting(socket: Socket): () => void {
+  let arrived = 0;
+  const count = (chunk: Buffer): void => {
+    arrived += chunk.length;
+    if (arrived > STRANGERS.bytes) socket.destroy();
+  };
+  socket.on('data', count);
+  return () => socket.off('data', count);
+}
+
+function onlyOnce(run: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) run();
+    isDone = true;
+  };
+}
