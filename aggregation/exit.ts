@@ -25,6 +25,7 @@ const STORAGE_ERRCODES: readonly number[] = [8, 10, 11, 13, 14, 26];
 
 /** Is the disk full, read-only or damaged? What was acknowledged before is safe; nothing more can be promised. */
 export function isStorageError(error: unknown): boolean {
+  if (error instanceof CommandError) return error.code === EXIT.storage;
   const { code, errcode } = (error ?? {}) as { code?: string; errcode?: number };
   return code === 'ENOSPC' || code === 'EROFS' || code === 'EDQUOT' || STORAGE_ERRCODES.includes((errcode ?? 0) & 0xff);
 }

@@ -1,10 +1,11 @@
 import { createHash, type KeyObject } from 'node:crypto';
-import { DatabaseSync } from 'node:sqlite';
-import { CommandError, EXIT } from '../aggregation/exit.ts';
+import type { DatabaseSync } from 'node:sqlite';
+import { type Migrated, openSqliteFile } from '../aggregation/sqlite-file.ts';
 import { type Budget, readBudget } from '../privacy/budget.ts';
 import { EMPTY_LEDGER, entryText, type LedgerEntry, type LedgerHead } from '../privacy/ledger.ts';
 import { leafHash, rootOf, treeRoot } from '../privacy/transparency/merkle.ts';
-import { openKept } from './kept.ts';
+import { CLIENT_SCHEMA } from './client-schema.ts';
+import { openKept, PUT_KEPT } from './kept.ts';
 
 /**
  * What a tenant remembers, whatever the coordinator says: the ledger head it saw last, what it spent, which rounds it
@@ -61,8 +62,6 @@ export interface AnsweredRound {
   readonly openerSets: readonly string[];
 }
 
-const SCHEMA_VERSION = 1;
-
 /**
  * @param path - a file, or ':memory:' for a tenant that lives as long as its process
  * @param storeKey - of the folder's keys, where they are protected: budget and pins are encrypted with it (`kept.ts`)
@@ -72,8 +71,8 @@ export function openClientStore(path: string, storeKey?: KeyObject): ClientStore
   const db = openDatabase(path);
   const own = openOrClose(db, () => openKept(db, path, storeKey));
   const get = db.prepare('select value from kept where name = ?');
-  const set = db.prepare('insert into kept values (?, ?) on conflict (name) do update set value = excluded.value');
-  const addEntry = db.prepare('insert into ledger values (?, ?, ?, ?, ?)');
+  const set = db.prepare(PUT_KEPT);
+  const addEntry = db.prepare('insert into ledger values (?1, ?2, ?3, ?4, ?5, crc32(?5))');
   const findEntry = db.prepare('select entry from ledger where task = ? and round = ? and kind = ?');
   const entryAt = db.prepare('select entry from ledger where seq = ?');
   const findPlan = db.prepare("select entry from ledger where task = ? and kind = 'plan' limit 1");
@@ -83,11 +82,12 @@ export function openClientStore(path: string, storeKey?: KeyObject): ClientStore
   const allEntries = db.prepare('select entry from ledger order by seq');
   const task = db.prepare('select plan, data from task where id = ?');
   const taskIds = db.prepare('select id from task order by rowid desc');
-  const addTask = db.prepare('insert or ignore into task values (?, ?, ?)');
+  const addTask = db.prepare('insert or ignore into task values (?1, ?2, ?3, crc32(?2 || ?3))');
   const round = db.prepare('select answered from round where task = ? and round = ?');
   const lastRound = db.prepare('select coalesce(max(round), 0) as last from round where task = ?');
   const setRound = db.prepare(
-    'insert into round values (?, ?, ?) on conflict (task, round) do update set answered = excluded.answered',
+    `insert into round values (?1, ?2, ?3, crc32(?3))
+     on conflict (task, round) do update set answered = excluded.answered, crc = excluded.crc`,
   );
   const kept = (name: string): string | undefined => get.get(name)?.value as string | undefined;
 
@@ -160,25 +160,10 @@ export function openClientStore(path: string, storeKey?: KeyObject): ClientStore
   };
 }
 
-/** The file alone, locked, with its tables. @throws CommandError when another process has it open */
-export function openDatabase(path: string): DatabaseSync {
-  const db = new DatabaseSync(path);
-  lock(db, path);
-  const found = db.prepare('pragma user_version').get()?.user_version as number;
-  if (found > SCHEMA_VERSION) throw new Error(`${path} was written by a newer Parley (schema ${found})`);
-  db.exec(`
-    pragma user_version = ${SCHEMA_VERSION};
-    create table if not exists kept (name text primary key, value text not null) strict;
-    create table if not exists ledger (
-      seq integer primary key, task text not null, round integer, kind text not null, entry text not null
-    ) strict;
-    create index if not exists ledger_by_round on ledger (task, round, kind);
-    create table if not exists task (id text primary key, plan text not null, data text not null) strict;
-    create table if not exists round (
-      task text not null, round integer not null, answered text not null, primary key (task, round)
-    ) strict, without rowid;
-  `);
-  return db;
+/** The file alone, locked, with its tables. @throws CommandError when another process has it open: each would believe that the budget is its own */
+export function openDatabase(path: string, onMigrated?: (migrated: Migrated) => void): DatabaseSync {
+  const inUse = 'is locked: another client runs on this folder; stop it first';
+  return openSqliteFile(path, CLIENT_SCHEMA, { inUse, onMigrated });
 }
 
 /** A file that is refused must not stay locked. */
@@ -188,17 +173,5 @@ function openOrClose<T>(db: DatabaseSync, open: () => T): T {
   } catch (error) {
     db.close();
     throw error;
-  }
-}
-
-const SQLITE_BUSY = 5;
-
-/** @throws CommandError when another process has the file open: two on one budget would each believe that it is theirs */
-function lock(db: DatabaseSync, path: string): void {
-  try {
-    db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full;');
-  } catch (error) {
-    if ((error as { errcode?: number }).errcode !== SQLITE_BUSY) throw error;
-    throw new CommandError(EXIT.storage, `${path} is locked: another client runs on this folder; stop it first`);
   }
 }

@@ -64,6 +64,10 @@ const MARK = 'protected';
 /** What the ledger says anybody may ask for: these names stay readable in a protected store. */
 const PUBLIC = 'ledger-%';
 
+/** Name, value; with the checksum that the file has of every row (`aggregation/sqlite-file.ts`). */
+export const PUT_KEPT =
+  'insert into kept values (?1, ?2, crc32(?2)) on conflict (name) do update set value = excluded.value, crc = excluded.crc';
+
 interface Table extends Kept {
   /** all but what is public */
   names(): string[];
@@ -72,7 +76,7 @@ interface Table extends Kept {
 
 function tableOf(db: DatabaseSync): Table {
   const get = db.prepare('select value from kept where name = ?');
-  const set = db.prepare('insert into kept values (?, ?) on conflict (name) do update set value = excluded.value');
+  const set = db.prepare(PUT_KEPT);
   const names = db.prepare('select name from kept where name not like ?');
   const remove = db.prepare('delete from kept where name = ?');
   return {

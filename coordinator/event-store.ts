@@ -68,6 +68,8 @@ export interface EventStore {
   /** A notice (`aggregation/notice.ts`) has had its effect. @param id - its digest, hexadecimal */
   addNotice(id: string, at: number): void;
   wasHeard(id: string): boolean;
+  /** All that had their effect, the oldest first. */
+  notices(): { id: string; at: number }[];
 
   /** What a tenant stated last of a pool's budget, and what was made of it; JSON. */
   putStanding(tenant: TenantId, pool: string, text: string): void;
@@ -87,6 +89,9 @@ export interface EventStore {
   /** Parameters by their hash: what rounds start from, and what is released. */
   putParameters(hash: string, bytes: Uint8Array): void;
   parameters(hash: string): Uint8Array | undefined;
+
+  /** Writes itself, as it is when this resolves, into a new file that `openSqliteStore` opens, while work goes on. A database has its own ways. */
+  backup?(to: string): Promise<void>;
 
   close(): void;
 }

@@ -110,6 +110,10 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Event
       sql.read('select name as tenant, key from tenant order by name') as unknown as ReturnType<EventStore['roster']>,
     addNotice: (id, now) => sql.write('insert into notice values ($1, $2)', id, now),
     wasHeard: (id) => sql.read('select 1 from notice where id = $1', id).length > 0,
+    notices: () =>
+      sql.read('select id, heard_at as at from notice order by heard_at, id') as unknown as ReturnType<
+        EventStore['notices']
+      >,
     addToken: ({ id, secretHash, role, holder, createdAt, expiresAt }) =>
       sql.write(
         'insert into token values ($1, $2, $3, $4, $5, $6, null)',

@@ -1,46 +1,36 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { backup, type StatementSync } from 'node:sqlite';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
+import { type Migrated, openSqliteFile, readSqliteFile } from '../aggregation/sqlite-file.ts';
 import type { EventStore, Invitation, StoredSum, StoredTask, StoredToken } from './event-store.ts';
-import { SCHEMA } from './sqlite-schema.ts';
+import { SQLITE_SCHEMA } from './sqlite-schema.ts';
 import type { TaskFact } from './task.ts';
 
-const SCHEMA_VERSION = 1;
-const SQLITE_BUSY = 5;
-
 /**
- * An event store in one file, for one coordinator: SQLite in WAL mode with synchronous=FULL, so that what `commit` returned from
- * survives a power cut. The file is locked while it is open.
+ * An event store in one file, for one coordinator (`aggregation/sqlite-file.ts`): what `commit` returned from survives a power cut.
+ * The file is locked while it is open; one of an older version is brought to the newest.
  *
  * @param path - a file, or ':memory:' for a federation that lives as long as its process
- * @throws CommandError with the code for storage when another coordinator has it open
+ * @throws CommandError with the code for storage when another coordinator has it open, it is damaged or cannot be written
  */
-export function openSqliteStore(path: string): EventStore {
-  const db = new DatabaseSync(path);
-  try {
-    // exclusive: two coordinators on one store would each go on from a state that the other has left
-    db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full;');
-    checkVersion(db, path);
-  } catch (error) {
-    db.close();
-    throw (error as { errcode?: number }).errcode === SQLITE_BUSY
-      ? new CommandError(EXIT.storage, `${path} is in use by another coordinator`)
-      : error;
-  }
-  db.exec(SCHEMA);
+export function openSqliteStore(path: string, options: SqliteOptions = {}): EventStore {
+  const inUse = 'is in use by another coordinator: stop it first';
+  const db = options.readOnly
+    ? readSqliteFile(path, SQLITE_SCHEMA, { inUse })
+    : openSqliteFile(path, SQLITE_SCHEMA, { inUse, onMigrated: options.onMigrated });
   const sql = (text: string): StatementSync => db.prepare(text);
 
   const claim = sql("insert or ignore into meta values ('federation', ?)");
   const claimed = sql("select value from meta where name = 'federation'");
   const addTask = sql('insert into task (id, plan, signature) values (?, ?, ?)');
   const tasks = sql('select id, plan, signature from task order by rowid');
-  const addFact = sql('insert into fact (task, fact) values (?, ?)');
+  const addFact = sql('insert into fact (task, fact, crc) values (?1, ?2, crc32(?2))');
   const facts = sql('select fact from fact where task = ? order by seq');
-  const putBody = sql('insert into body values (?, ?, ?, ?, ?, ?, ?)');
+  const putBody = sql('insert into body values (?1, ?2, ?3, ?4, ?5, ?6, ?7, crc32(?7))');
   const bodies = sql(
     'select tenant, body from body where task = ? and epoch = ? and round = ? and stage = ? and attempt = ? order by tenant',
   );
-  const putPart = sql('insert into part values (?, ?, ?, ?, ?, ?, ?, ?)');
+  const putPart = sql('insert into part values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, crc32(?8))');
   const part = sql(
     'select bytes from part where task = ? and epoch = ? and round = ? and stage = ? and attempt = ? and tenant = ? and at = ?',
   );
@@ -53,7 +43,7 @@ export function openSqliteStore(path: string): EventStore {
   const eraseRounds = sql('delete from body where task = ? and round between 1 and ?');
   const eraseEpochs = sql('delete from body where task = ? and epoch < ?');
   const eraseTask = sql('delete from body where task = ?');
-  const putSum = sql('insert into sum values (?, ?, ?, ?, ?)');
+  const putSum = sql('insert into sum values (?1, ?2, ?3, ?4, ?5, crc32(?3))');
   const sums = sql('select round, sum, contributions, model from sum where task = ? and round > ? order by round');
   const addEntry = sql('insert into ledger (seq, entry) values (?, ?)');
   const entries = sql('select entry from ledger where seq >= ? order by seq limit ?');
@@ -73,6 +63,7 @@ export function openSqliteStore(path: string): EventStore {
   const roster = sql('select name as tenant, key from tenant order by name');
   const addNotice = sql('insert into notice values (?, ?)');
   const findNotice = sql('select 1 from notice where id = ?');
+  const notices = sql('select id, heard_at as at from notice order by heard_at, id');
   const putStanding = sql(
     'insert into standing values (?, ?, ?) on conflict (tenant, pool) do update set text = excluded.text',
   );
@@ -88,7 +79,7 @@ export function openSqliteStore(path: string): EventStore {
   );
   const pendingActs = sql('select id, text from pending_act order by id');
   const dropPendingAct = sql('delete from pending_act where id = ?');
-  const putParameters = sql('insert or ignore into parameters values (?, ?)');
+  const putParameters = sql('insert or ignore into parameters values (?1, ?2, crc32(?2))');
   const parameters = sql('select bytes from parameters where hash = ?');
 
   const commit = <T>(work: () => T): T => {
@@ -158,6 +149,7 @@ export function openSqliteStore(path: string): EventStore {
     roster: () => roster.all() as unknown as { tenant: TenantId; key: string }[],
     addNotice: (id, at) => void addNotice.run(id, at),
     wasHeard: (id) => findNotice.get(id) !== undefined,
+    notices: () => notices.all() as unknown as { id: string; at: number }[],
     putStanding: (tenant, pool, text) => void putStanding.run(tenant, pool, text),
     standings: () => standings.all() as unknown as { tenant: TenantId; pool: string; text: string }[],
     addToken: ({ id, secretHash, role, holder, createdAt, expiresAt }) =>
@@ -169,13 +161,17 @@ export function openSqliteStore(path: string): EventStore {
     dropPendingAct: (id) => void dropPendingAct.run(id),
     putParameters: (hash, bytes) => void putParameters.run(hash, bytes),
     parameters: (hash) => parameters.get(hash)?.bytes as Uint8Array | undefined,
+    // in steps, on another thread: what is committed meanwhile is in the copy too
+    backup: async (to) => void (await backup(db, to, { rate: PAGES_AT_A_TIME })),
     close: () => db.close(),
   };
 }
 
-function checkVersion(db: DatabaseSync, path: string): void {
-  const found = db.prepare('pragma user_version').get()?.user_version as number;
-  if (found > SCHEMA_VERSION)
-    throw new Error(`${path} was written by a newer Parley (schema ${found}; this one reads up to ${SCHEMA_VERSION})`);
-  db.exec(`pragma user_version = ${SCHEMA_VERSION}`);
+/** Of 4 KiB each; a commit waits for one step. */
+const PAGES_AT_A_TIME = 256;
+
+export interface SqliteOptions {
+  /** nothing is changed; a file of an older version is refused */
+  readonly readOnly?: boolean;
+  readonly onMigrated?: (migrated: Migrated) => void;
 }

@@ -2,6 +2,7 @@ import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { EXIT } from '../../aggregation/exit.ts';
@@ -56,7 +57,8 @@ function sql<T>(file: string, work: (db: DatabaseSync) => T): T {
 const keptIn = (file: string, name: string): string =>
   sql(file, (db) => db.prepare('select value from kept where name = ?').get(name)!.value as string);
 const setValue = (file: string, name: string, value: string): void =>
-  sql(file, (db) => void db.prepare('insert or replace into kept values (?, ?)').run(name, value));
+  // with its checksum, as somebody who means it would
+  sql(file, (db) => void db.prepare('insert or replace into kept values (?, ?, ?)').run(name, value, crc32(value)));
 
 const refused = (code: number, message: RegExp) =>
   expect.objectContaining({ code, message: expect.stringMatching(message) });

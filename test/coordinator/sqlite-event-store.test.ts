@@ -38,9 +38,9 @@ describe('a store is not opened', () => {
     const file = newFile();
     open(file).close();
     const db = new DatabaseSync(file);
-    db.exec('pragma user_version = 2');
+    db.exec('pragma user_version = 99');
     db.close();
-    expect(() => openSqliteStore(file)).toThrow(`${file} was written by a newer Parley (schema 2`);
+    expect(() => openSqliteStore(file)).toThrow(`${file} was written by a newer Parley (schema 99`);
   });
 
   test('while another coordinator has it open', () => {

@@ -1,0 +1,296 @@
+import { chmodSync, closeSync, existsSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
+import { CommandError, EXIT } from './exit.ts';
+
+/**
+ * A database in one file, for one process: SQLite in WAL mode with synchronous=FULL, so that what was committed survives a power
+ * cut. The file is locked while it is open.
+ *
+ *   open ──▶ locked? the -wal there that was left? ──▶ schema brought to the newest version ──▶ every row as it was written?
+ *
+ * SQLite itself notices a torn page or a torn end of its log, and goes back to the last whole commit. It notices neither a log
+ * that is missing nor a changed byte: the first would take back what others were told, the second would count wrongly. So the
+ * header says whether the file was closed (`pragma application_id`), and rows that matter carry a checksum in a column `crc`.
+ */
+export interface Schema {
+  /** one for each version from 1 on, in order */
+  readonly migrations: readonly Migration[];
+  /** what has a column `crc`; the table is read as a whole when the file is opened */
+  readonly checked: readonly CheckedColumn[];
+  /** what to do when a row is not what was written */
+  readonly wayOut: string;
+  /** `parley … migrate`, for a file that a newer version wrote */
+  readonly migrate: string;
+}
+
+/** A step between two versions of a schema, both ways. SQL may use `crc32(value)`. */
+export interface Migration {
+  readonly up: string;
+  readonly down: string;
+  /** what the version before has no place for, and how many of it there are */
+  readonly loses?: readonly { readonly what: string; readonly count: string }[];
+}
+
+export interface CheckedColumn {
+  readonly table: string;
+  readonly column: string;
+  /** SQL for what a row is known by */
+  readonly row: string;
+}
+
+/** A file that was brought to a newer version, and the copy of what it was. */
+export interface Migrated {
+  readonly from: number;
+  readonly to: number;
+  readonly copy: string;
+}
+
+export interface OpenOptions {
+  /** what is said of a file that another process has open, behind its name */
+  readonly inUse: string;
+  readonly onMigrated?: ((migrated: Migrated) => void) | undefined;
+}
+
+/**
+ * Opens a file, or makes it.
+ *
+ * @param path - a file, or ':memory:'
+ * @throws CommandError with the code for storage: in use, not writable, damaged, its log missing; "refused" when it is of a newer version
+ */
+export function openSqliteFile(path: string, schema: Schema, options: OpenOptions): DatabaseSync {
+  const hadLog = existsSync(`${path}-wal`);
+  const db = openOrSay(path, options.inUse, () => new LockedFile(path));
+  try {
+    openOrSay(path, options.inUse, () => {
+      requireLog(db, path, hadLog, schema);
+      upgrade(db, path, schema, options.onMigrated);
+      const damaged = damagedRows(db, schema)[0];
+      if (damaged !== undefined) throw new CommandError(EXIT.storage, `${path}: ${damaged}. ${schema.wayOut}`);
+      db.markOpen();
+    });
+    return db;
+  } catch (error) {
+    db.abandon();
+    throw error;
+  }
+}
+
+/**
+ * Opens a file that nobody has open, to read it and leave it as it is.
+ *
+ * @throws CommandError as `openSqliteFile`; "refused" also when it is of an older version
+ */
+export function readSqliteFile(path: string, schema: Schema, { inUse }: Pick<OpenOptions, 'inUse'>): DatabaseSync {
+  const [hadLog, hadIndex] = [existsSync(`${path}-wal`), existsSync(`${path}-shm`)];
+  const db = openOrSay(path, inUse, () => new ReadFile(path, hadIndex));
+  try {
+    openOrSay(path, inUse, () => requireLog(db, path, hadLog, schema));
+    const found = versionOf(db);
+    if (found !== schema.migrations.length)
+      throw new CommandError(
+        EXIT.refused,
+        `${path} has schema ${found}, this Parley reads ${schema.migrations.length}: bring it there with ${schema.migrate} --to ${schema.migrations.length}`,
+      );
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+export const versionOf = (db: DatabaseSync): number =>
+  db.prepare('pragma user_version').get()!['user_version'] as number;
+
+/**
+ * Brings the schema to a version, up or down, each step in a transaction of its own.
+ * @throws CommandError with "refused" when a step down would lose something that counts, which it names; nothing has changed then
+ */
+export function migrate(db: DatabaseSync, path: string, { migrations }: Schema, to: number): void {
+  const from = versionOf(db);
+  for (const { loses = [] } of migrations.slice(to, from)) refuseLoss(db, path, to, loses);
+  for (let version = from; version < to; version++) step(db, migrations[version]!.up, version + 1);
+  for (let version = from; version > to; version--) step(db, migrations[version - 1]!.down, version - 1);
+}
+
+/** Rows that are not what was written, each as a sentence. */
+export function damagedRows(db: DatabaseSync, { checked }: Pick<Schema, 'checked'>): string[] {
+  return checked.flatMap(({ table, column, row }) =>
+    db
+      .prepare(`select ${row} as row from ${table} where crc is not crc32(${column})`)
+      .all()
+      .map((found) => `row ${found['row']} of table ${table} is not what was written`),
+  );
+}
+
+/** In the header of a file that was closed, and of one that was not: "Parl", "Paro". */
+const CLOSED = 0x5061726c;
+const OPEN = 0x5061726f;
+
+function withChecksums(db: DatabaseSync): void {
+  db.function('crc32', { deterministic: true }, (value) => crc32(value as string | Uint8Array));
+}
+
+/** What a process that ends by itself has still open: its end closes them too, and would not say so in the header. */
+const openFiles = new Set<LockedFile>();
+process.once('exit', () => {
+  for (const file of openFiles) file.close();
+});
+
+class LockedFile extends DatabaseSync {
+  readonly #path: string;
+
+  constructor(path: string) {
+    super(path);
+    this.#path = path;
+    try {
+      // exclusive: two processes on one file would each go on from a state that the other has left
+      this.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full;');
+      withChecksums(this);
+    } catch (error) {
+      super.close();
+      throw error;
+    }
+  }
+
+  /** From here on a missing log is noticed. The mark is in the file itself, not in its log. */
+  markOpen(): void {
+    if (this.#path === ':memory:') return;
+    this.exec(`pragma application_id = ${OPEN}; pragma wal_checkpoint(truncate);`);
+    openFiles.add(this);
+  }
+
+  /** Closes a file that was refused, as it was. */
+  abandon(): void {
+    super.close();
+  }
+
+  override close(): void {
+    if (!openFiles.delete(this)) return super.close();
+    const isMarked = this.#markClosed();
+    super.close();
+    // when all of the log is in the file SQLite has removed it
+    if (!isMarked && !existsSync(`${this.#path}-wal`)) markClosed(this.#path);
+  }
+
+  /** Goes into the file before its log is removed: a process that is killed in between leaves both, or neither. */
+  #markClosed(): boolean {
+    try {
+      if (this.isTransaction) this.exec('rollback');
+      this.exec(`pragma application_id = ${CLOSED}`);
+      return true;
+    } catch {
+      return false; // the disk is full
+    }
+  }
+}
+
+/** Where SQLite's header has the application id (sqlite.org/fileformat, 1.3). */
+const APPLICATION_ID_AT = 68;
+
+/** Written in place, past SQLite: that works on a disk that is full, too. Nobody has the file open. */
+function markClosed(path: string): void {
+  const mark = Buffer.alloc(4);
+  mark.writeUInt32BE(CLOSED);
+  const file = openSync(path, 'r+');
+  writeSync(file, mark, 0, 4, APPLICATION_ID_AT);
+  fsyncSync(file);
+  closeSync(file);
+}
+
+class ReadFile extends DatabaseSync {
+  readonly #index: string | undefined;
+
+  constructor(path: string, hadIndex: boolean) {
+    super(path, { readOnly: true });
+    this.#index = hadIndex ? undefined : `${path}-shm`;
+    withChecksums(this);
+  }
+
+  override close(): void {
+    super.close();
+    if (this.#index !== undefined) rmSync(this.#index, { force: true });
+  }
+}
+
+function requireLog(db: DatabaseSync, path: string, hadLog: boolean, { wayOut }: Schema): void {
+  const id = db.prepare('pragma application_id').get()!['application_id'];
+  if (id === OPEN && !hadLog)
+    throw new CommandError(
+      EXIT.storage,
+      `${path}-wal is missing: the process that wrote here did not end by itself, and its last entries are in that file. Put it back beside ${path}. ${wayOut}`,
+    );
+}
+
+function upgrade(db: DatabaseSync, path: string, schema: Schema, tell: OpenOptions['onMigrated'] = () => {}): void {
+  const [from, to] = [versionOf(db), schema.migrations.length];
+  if (from > to)
+    throw new CommandError(
+      EXIT.refused,
+      `${path} was written by a newer Parley (schema ${from}; this one reads up to ${to}): install that one, or let it take the file back: ${schema.migrate} --to ${to}`,
+    );
+  if (from === to) return;
+  const copy = from > 0 ? copyBeside(db, path, from) : undefined;
+  migrate(db, path, schema, to);
+  if (copy !== undefined) tell({ from, to, copy });
+}
+
+/** What a file was before it is changed, whole. @returns the copy's path */
+export function copyBeside(db: DatabaseSync, path: string, version: number): string {
+  const copy = `${path}.v${version}-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
+  db.prepare('vacuum into ?').run(copy);
+  markClosed(copy);
+  chmodSync(copy, 0o600);
+  return copy;
+}
+
+function step(db: DatabaseSync, sql: string, version: number): void {
+  db.exec('begin immediate');
+  try {
+    db.exec(sql);
+    db.exec(`pragma user_version = ${version}; commit`);
+  } catch (error) {
+    if (db.isTransaction) db.exec('rollback');
+    throw error;
+  }
+}
+
+function refuseLoss(db: DatabaseSync, path: string, to: number, loses: NonNullable<Migration['loses']>): void {
+  const lost = loses
+    .map(({ what, count }) => ({ what, count: db.prepare(count).get()!['count'] as number }))
+    .filter(({ count }) => count > 0)
+    .map(({ what, count }) => `${count} ${what}`);
+  if (lost.length > 0)
+    throw new CommandError(EXIT.refused, `${path} stays as it is: schema ${to} has no place for ${lost.join(', ')}`);
+}
+
+/** SQLite's primary result codes. */
+const [BUSY, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB] = [5, 8, 10, 11, 13, 14, 26];
+
+function openOrSay<T>(path: string, inUse: string, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    const { errcode, message } = error as { errcode?: number; message: string };
+    const said = sentence((errcode ?? 0) & 0xff, inUse);
+    throw said === undefined ? error : new CommandError(EXIT.storage, `${path} ${said} (${message})`);
+  }
+}
+
+function sentence(code: number, inUse: string): string | undefined {
+  switch (code) {
+    case BUSY:
+      return inUse;
+    case READONLY:
+    case CANTOPEN:
+      return 'cannot be written: let this user own its folder, on a disk that is mounted for writing';
+    case FULL:
+    case IOERR:
+      return 'cannot be written: the disk is full, or fails. Nothing that was acknowledged is lost; free some space, or replace it';
+    case CORRUPT:
+    case NOTADB:
+      return 'is damaged, or no database of Parley: put a backup in its place';
+    default:
+      return undefined;
+  }
+}
