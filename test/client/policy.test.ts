@@ -136,6 +136,11 @@ describe('a policy file', () => {
     expect(read).toEqual({ ...policy, data: join(folder, 'customers.csv') });
   });
 
+  test('may name several addresses of its coordinator', () => {
+    const url = ['https://one.example:7400', 'http://127.0.0.1:7401'];
+    expect(readPolicy(write({ ...inFile, coordinator: { ...policy.coordinator, url } })).coordinator.url).toEqual(url);
+  });
+
   test.each([
     ['a missing field', (p: InFile) => ({ ...p, tenant: undefined }), ': tenant: '],
     [
@@ -154,8 +159,9 @@ describe('a policy file', () => {
     [
       'a wrong URL',
       (p: InFile) => ({ ...p, coordinator: { ...p.coordinator, url: 'ftp://x' } }),
-      ': coordinator.url: ',
+      ': coordinator.url: expected an address such as https://parley.example:7400, or a list of them',
     ],
+    ['no URL', (p: InFile) => ({ ...p, coordinator: { ...p.coordinator, url: [] } }), ': coordinator.url: expected'],
     [
       'an ε of zero',
       (p: InFile) => ({ ...p, budget: { ...p.budget, training: { epsilon: 0, delta: 1e-5 } } }),

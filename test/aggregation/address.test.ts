@@ -1,0 +1,40 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { readyAt } from '../../aggregation/address.ts';
+import { EXIT } from '../../aggregation/exit.ts';
+
+const NOBODY = 'http://127.0.0.1:9';
+
+/** Says this of itself at /readyz. */
+async function coordinator(status: number): Promise<{ url: string; asked: string[] }> {
+  const asked: string[] = [];
+  const server = createServer((request, reply) => {
+    asked.push(request.url!);
+    reply.writeHead(status, status === 302 ? { location: `${NOBODY}/` } : {}).end();
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
+test('of several coordinators the one that is ready is taken', async () => {
+  const [standby, leader, other] = [await coordinator(503), await coordinator(200), await coordinator(200)];
+  expect(await readyAt([NOBODY, standby.url, leader.url, other.url])).toBe(leader.url);
+  expect([standby.asked, leader.asked, other.asked]).toEqual([['/readyz'], ['/readyz'], []]);
+});
+
+test('one that is alone is taken without being asked', async () => {
+  const standby = await coordinator(503);
+  expect(await readyAt([standby.url])).toBe(standby.url);
+  expect(standby.asked).toEqual([]);
+});
+
+test('where none is ready that is an error of the network, with every address', async () => {
+  const [standby, elsewhere] = [await coordinator(503), await coordinator(302)];
+  await expect(readyAt([standby.url, NOBODY, elsewhere.url])).rejects.toMatchObject({
+    code: EXIT.network,
+    message: `no coordinator is ready at ${standby.url} or ${NOBODY} or ${elsewhere.url}; is one running?`,
+  });
+});

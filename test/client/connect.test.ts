@@ -1,0 +1,43 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { WebSocketServer } from 'ws';
+import { stayConnected } from '../../client/connect.ts';
+import type { Participant } from '../../client/participant.ts';
+import { standBy } from '../../coordinator/standby.ts';
+
+test('of several addresses each is tried, and nobody waits before all were; who is let in once looks everywhere again', async () => {
+  const standby = await standBy({ host: '127.0.0.1', port: 0 });
+  onTestFinished(() => standby.close());
+  const leader = new WebSocketServer({ host: '127.0.0.1', port: 0, path: '/federation' });
+  onTestFinished(() => void leader.close());
+  await once(leader, 'listening');
+  const story: string[] = [];
+  let visits = 0;
+  let isWelcomed = false;
+  leader.on('connection', (socket) => {
+    story.push('let in');
+    visits += 1;
+    socket.close(visits === 4 ? 4000 : 1001);
+  });
+  const stop = new AbortController();
+  /** Says nothing; is welcomed at its second visit. */
+  const participant = {
+    take: (link, welcomed) =>
+      new Promise((resolve) => {
+        link.onClose(() => {
+          if (visits === 2 && !isWelcomed) welcomed?.();
+          isWelcomed = visits >= 2;
+          resolve(visits === 4 ? 'the end' : undefined);
+        });
+      }),
+  } as Pick<Participant, 'take'> as Participant;
+  const addresses = [standby.url, `http://127.0.0.1:${(leader.address() as AddressInfo).port}/`];
+  const reason = await stayConnected(participant, addresses, {
+    signal: stop.signal,
+    sleep: async (ms) => void story.push(`waits ${ms}`),
+    onRetry: () => {},
+  });
+  expect(reason).toBe('the end');
+  expect(story).toEqual(['let in', 'waits 100', 'let in', 'waits 100', 'let in', 'waits 200', 'let in']);
+});
