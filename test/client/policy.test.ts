@@ -159,9 +159,18 @@ describe('a policy file', () => {
     [
       'a wrong URL',
       (p: InFile) => ({ ...p, coordinator: { ...p.coordinator, url: 'ftp://x' } }),
-      ': coordinator.url: expected an address such as https://parley.example:7400, or a list of them',
+      ': coordinator.url: ',
     ],
-    ['no URL', (p: InFile) => ({ ...p, coordinator: { ...p.coordinator, url: [] } }), ': coordinator.url: expected'],
+    [
+      'no URL',
+      (p: InFile) => ({ ...p, coordinator: { ...p.coordinator, url: 7400 } }),
+      ': coordinator.url: expected an address',
+    ],
+    [
+      'an empty list of URLs',
+      (p: InFile) => ({ ...p, coordinator: { ...p.coordinator, url: [] } }),
+      ': coordinator.url: ',
+    ],
     [
       'an ε of zero',
       (p: InFile) => ({ ...p, budget: { ...p.budget, training: { epsilon: 0, delta: 1e-5 } } }),
