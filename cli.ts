@@ -87,6 +87,11 @@ function build(): Command {
     .addHelpText('after', '\nExample: parley audit churn.json --canaries 2000 --svg curve.svg')
     .action(async (settings, options) => (await import('./simulation/audit-command.ts')).auditTask(settings, options));
   for (const command of program.commands) inherit(command);
+  takeCa(program);
+  program.hook('preAction', async (_, action) => {
+    const { tlsCa } = action.opts<{ tlsCa?: string }>();
+    if (tlsCa !== undefined) (await import('./aggregation/trusted-ca.ts')).trustOnly(tlsCa);
+  });
   program.hook('preAction', async (_, action) => {
     const { coordinator } = action.opts<{ coordinator?: unknown }>();
     if (typeof coordinator !== 'string' || !coordinator.includes(',')) return;
@@ -100,6 +105,17 @@ function build(): Command {
 function inherit(command: Command): void {
   command.exitOverride();
   for (const inner of command.commands) inherit(inner);
+}
+
+/** Whatever asks a coordinator can be told which CA to trust. */
+function takeCa(command: Command): void {
+  for (const inner of command.commands) takeCa(inner);
+  if (!command.options.some(({ long }) => long === '--coordinator')) return;
+  command.addOption(
+    new Option('--tls-ca <file>', "CA of the coordinator's certificate, where it is a private one").env(
+      'PARLEY_TLS_CA',
+    ),
+  );
 }
 
 function coordinatorCommands(program: Command): void {

@@ -36,6 +36,8 @@ export interface InitOptions extends SecretOptions {
   readonly tenant: string;
   readonly coordinator: string | string[];
   readonly fingerprint: string;
+  /** PEM file with a private CA */
+  readonly tlsCa?: string;
   readonly data: string;
   readonly schema: string;
   readonly maxCustomers: number;
@@ -54,7 +56,10 @@ export async function initClient(options: InitOptions): Promise<void> {
   writeFileSync(join(options.to, 'schema.json'), `${JSON.stringify(contract, null, 2)}\n`, { flag: 'wx' });
   const policy: z.input<typeof policySchema> = {
     tenant: options.tenant,
-    coordinator: { url: options.coordinator, fingerprint: options.fingerprint },
+    coordinator: {
+      ...{ url: options.coordinator, fingerprint: options.fingerprint },
+      ...(options.tlsCa === undefined ? {} : { tls: { ca: relative(options.to, resolve(options.tlsCa)) } }),
+    },
     data: relative(options.to, resolve(options.data)),
     schema: 'schema.json',
     maxCustomers: options.maxCustomers,
@@ -132,7 +137,7 @@ export async function runClient(options: ClientOptions, version: string): Promis
   const refused = await stayConnected(participant, policy.coordinator.url, {
     signal: stop.signal,
     sleep: (ms) => sleep(ms, undefined, { signal: stop.signal }).catch(() => {}),
-    onRetry: (inMs) => log.warn({ coordinator: policy.coordinator.url, inMs }, 'no connection; trying again'),
+    onRetry: (inMs, why) => log.warn({ coordinator: policy.coordinator.url, inMs, why }, 'no connection; trying again'),
   });
   await participant.idle();
   participant.forget();

@@ -19,7 +19,7 @@ export async function stayConnected(
     signal,
     sleep,
     onRetry,
-  }: { signal: AbortSignal; sleep: (ms: number) => Promise<void>; onRetry: (inMs: number) => void },
+  }: { signal: AbortSignal; sleep: (ms: number) => Promise<void>; onRetry: (inMs: number, why: string) => void },
 ): Promise<string | undefined> {
   const addresses = [url].flat();
   let pauseMs = 100;
@@ -28,6 +28,10 @@ export async function stayConnected(
       handshakeTimeout: HANDSHAKE_MS,
       perMessageDeflate: false,
       maxPayload: MAX_FRAME.fromCoordinator + SIGNATURE_BYTES,
+    });
+    let why = 'the connection ended';
+    socket.on('error', ({ message }) => {
+      why = message;
     });
     const stop = (): void => socket.close();
     signal.addEventListener('abort', stop, { once: true });
@@ -39,7 +43,7 @@ export async function stayConnected(
     if (reason !== undefined) return reason;
     if (signal.aborted) break;
     if (tried % addresses.length !== 0) continue;
-    onRetry(pauseMs);
+    onRetry(pauseMs, why);
     await sleep(pauseMs);
     pauseMs = Math.min(pauseMs * 2, 10_000);
   }

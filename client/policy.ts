@@ -28,7 +28,17 @@ const addresses = z.union([address, z.array(address).min(1).max(16)], {
 export const policySchema = z.strictObject({
   tenant: name,
   /** where it listens: one address, or those of several coordinators with this one key, of which one leads */
-  coordinator: z.strictObject({ url: addresses, fingerprint: print }),
+  coordinator: z
+    .strictObject({
+      url: addresses,
+      fingerprint: print,
+      /** `ca`: PEM file with the CA of its certificate, where that is a private one; relative to the policy file */
+      tls: z.strictObject({ ca: z.string().min(1) }).exactOptional(),
+    })
+    .refine(({ url, tls }) => tls === undefined || [url].flat().every((one) => one.startsWith('https:')), {
+      path: ['url'],
+      error: '"tls" is there: expected https:// and no other address',
+    }),
   /** CSV or Parquet file with this tenant's customers; relative to the policy file */
   data: z.string().min(1),
   /**
@@ -72,7 +82,7 @@ export class PolicyUnreadable extends Error {
   override readonly name = 'PolicyUnreadable';
 }
 
-/** @throws PolicyUnreadable naming file and field; the data path comes back absolute */
+/** @throws PolicyUnreadable naming file and field; paths come back absolute */
 export function readPolicy(file: string): Policy {
   if (!existsSync(file))
     throw new PolicyUnreadable(`${file}: no such file; \`parley client init\` writes one to start from`);
@@ -80,7 +90,10 @@ export function readPolicy(file: string): Policy {
   const parsed = policySchema.safeParse(value);
   if (!parsed.success) throw unreadable(file, parsed.error);
   const schema = readContract(resolve(dirname(file), parsed.data.schema));
-  return { ...parsed.data, schema, data: resolve(dirname(file), parsed.data.data) };
+  const { coordinator } = parsed.data;
+  const tls = coordinator.tls && { tls: { ca: resolve(dirname(file), coordinator.tls.ca) } };
+  const data = resolve(dirname(file), parsed.data.data);
+  return { ...parsed.data, schema, data, coordinator: { ...coordinator, ...tls } };
 }
 
 /** @throws PolicyUnreadable naming file and field */
