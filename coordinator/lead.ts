@@ -1,7 +1,7 @@
 import type { EventStore } from './event-store.ts';
 import type { PostgresOptions } from './postgres-connection.ts';
 import { openPostgresStore } from './postgres-event-store.ts';
-import { type Standby, standBy } from './standby.ts';
+import { type Standby, type StandbyOptions, standBy } from './standby.ts';
 
 /**
  * Two coordinators on one database:
@@ -13,9 +13,7 @@ import { type Standby, standBy } from './standby.ts';
  * that it stands by, and tries for the lock every second. Nobody who has led stands by again in the same process: what it
  * remembers may be behind what is stored. It ends, and whoever supervises it starts it anew.
  */
-export interface LeadOptions extends Omit<PostgresOptions, 'onStandby'> {
-  readonly host: string;
-  readonly port: number;
+export interface LeadOptions extends Omit<PostgresOptions, 'onStandby'>, StandbyOptions {
   /** @param url - where it answers that it stands by */
   readonly onStandby?: ((url: string) => void) | undefined;
 }
@@ -28,6 +26,8 @@ export interface LeadOptions extends Omit<PostgresOptions, 'onStandby'> {
 export async function lead({
   host,
   port,
+  tls,
+  log,
   onStandby,
   ...options
 }: LeadOptions): Promise<{ store: EventStore; port: number }> {
@@ -36,7 +36,7 @@ export async function lead({
   let standing: Promise<Standby | undefined> | undefined;
   const stand = async (): Promise<Standby | undefined> => {
     try {
-      const standby = await standBy({ host, port });
+      const standby = await standBy({ host, port, tls, log });
       onStandby?.(standby.url);
       return standby;
     } catch (error) {

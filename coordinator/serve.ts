@@ -145,7 +145,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
 /** Resolves when this process may write to the store. @returns the port too: the one that a standby was asked on */
 async function storeOf(options: ServeOptions, federation: string): Promise<{ store: EventStore; port: number }> {
-  const { folder, log, storeUrl, host, port, signal } = options;
+  const { folder, log, storeUrl, host, port, signal, tls } = options;
   if (options.store !== undefined) return { store: options.store, port };
   const file = join(folder, 'events.db');
   if (storeUrl === undefined) {
@@ -163,7 +163,8 @@ async function storeOf(options: ServeOptions, federation: string): Promise<{ sto
     log.info({ store: shown, url }, 'stands by: another coordinator leads');
     options.onStandby?.(url);
   };
-  const led = await lead({ url: storeUrl, federation, host, port, signal, onStandby, onLost: options.onFailure });
+  const address = { host, port, tls, log };
+  const led = await lead({ ...address, url: storeUrl, federation, signal, onStandby, onLost: options.onFailure });
   log.info({ store: shown }, 'store is open, this coordinator leads');
   return led;
 }

@@ -1,12 +1,15 @@
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { listener } from './listener.ts';
+import { type CertificateLog, credentials, followCertificate, type TlsFiles } from './tls.ts';
 
 /**
  * What a coordinator answers while another one leads: that it is alive, not ready, and when to ask again. It takes in no connection
  * and reads no request.
  */
 export interface Standby {
-  /** http://host:port */
+  /** http(s)://host:port */
   readonly url: string;
   readonly port: number;
   close(): Promise<void>;
@@ -22,17 +25,23 @@ const PROBLEM = JSON.stringify({
 });
 const HEADERS = { 'retry-after': String(RETRY_AFTER_S), 'cache-control': 'no-store', connection: 'close' };
 
+export interface StandbyOptions {
+  readonly host: string;
+  /** 0 for any free one */
+  readonly port: number;
+  readonly tls?: TlsFiles | undefined;
+  /** told when the certificate is another: standing by may take longer than one lasts */
+  readonly log: CertificateLog;
+}
+
 /** @throws Error EADDRINUSE, EACCES: as any server that listens */
-export async function standBy({ host, port }: { host: string; port: number }): Promise<Standby> {
-  const server = createServer(
-    { headersTimeout: 5_000, requestTimeout: 5_000, maxHeaderSize: 8192 },
-    (request, reply) => {
-      request.resume();
-      if (request.method === 'GET' && request.url?.split('?')[0] === '/healthz')
-        return reply.writeHead(200, { ...HEADERS, 'content-type': 'application/json' }).end('{"status":"ok"}');
-      return reply.writeHead(503, { ...HEADERS, 'content-type': 'application/problem+json' }).end(PROBLEM);
-    },
-  );
+export async function standBy({ host, port, tls: files, log }: StandbyOptions): Promise<Standby> {
+  const server = listener(files && credentials(files), (request, reply) => {
+    request.resume();
+    if (request.method === 'GET' && request.url?.split('?')[0] === '/healthz')
+      return reply.writeHead(200, { ...HEADERS, 'content-type': 'application/json' }).end('{"status":"ok"}');
+    return reply.writeHead(503, { ...HEADERS, 'content-type': 'application/problem+json' }).end(PROBLEM);
+  });
   server.on('upgrade', (_, socket) => {
     socket.on('error', () => socket.destroy()); // whoever asked is gone already
     socket.end(
@@ -40,11 +49,13 @@ export async function standBy({ host, port }: { host: string; port: number }): P
     );
   });
   await listening(server, host, port);
+  const certificate = files && followCertificate(server as TlsServer, files, log);
   const { port: bound } = server.address() as AddressInfo;
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    url: `http${files === undefined ? '' : 's'}://${host.includes(':') ? `[${host}]` : host}:${bound}`,
     port: bound,
     async close() {
+      certificate?.stop();
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
       await closed;

@@ -6,8 +6,10 @@ import { stayConnected } from '../../client/connect.ts';
 import type { Participant } from '../../client/participant.ts';
 import { standBy } from '../../coordinator/standby.ts';
 
+const log = { info: () => {}, error: () => {} };
+
 test('of several addresses each is tried, and nobody waits before all were; who is let in once looks everywhere again', async () => {
-  const standby = await standBy({ host: '127.0.0.1', port: 0 });
+  const standby = await standBy({ host: '127.0.0.1', port: 0, log });
   onTestFinished(() => standby.close());
   const leader = new WebSocketServer({ host: '127.0.0.1', port: 0, path: '/federation' });
   onTestFinished(() => void leader.close());

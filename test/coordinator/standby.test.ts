@@ -4,9 +4,10 @@ import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { type Standby, standBy } from '../../coordinator/standby.ts';
 
+const log = { info: () => {}, error: () => {} };
 let standby: Standby;
 beforeAll(async () => {
-  standby = await standBy({ host: '127.0.0.1', port: 0 });
+  standby = await standBy({ host: '127.0.0.1', port: 0, log });
   return () => standby.close();
 });
 
@@ -39,16 +40,16 @@ test('it takes in no client: the upgrade is refused with 503', async () => {
 });
 
 test('its port is free when it has ended, even while somebody is connected', async () => {
-  const other = await standBy({ host: '127.0.0.1', port: 0 });
+  const other = await standBy({ host: '127.0.0.1', port: 0, log });
   const silent = connect(other.port, '127.0.0.1');
   onTestFinished(() => void silent.destroy());
   silent.on('error', () => {});
   await once(silent, 'connect');
   await other.close();
-  const again = await standBy({ host: '127.0.0.1', port: other.port });
+  const again = await standBy({ host: '127.0.0.1', port: other.port, log });
   await again.close();
 });
 
 test('a port in use is an error', async () => {
-  await expect(standBy({ host: '127.0.0.1', port: standby.port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  await expect(standBy({ host: '127.0.0.1', port: standby.port, log })).rejects.toMatchObject({ code: 'EADDRINUSE' });
 });
