@@ -239,9 +239,16 @@ function upgrade(db: DatabaseSync, path: string, schema: Schema, tell: OpenOptio
 export function copyBeside(db: DatabaseSync, path: string, version: number): string {
   const copy = `${path}.v${version}-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
   db.prepare('vacuum into ?').run(copy);
-  markClosed(copy);
-  chmodSync(copy, 0o600);
+  finishCopy(copy);
   return copy;
+}
+
+/** Of what was copied from a file that is open: it stands for itself, without a log. */
+export function finishCopy(copy: string): void {
+  const db = new DatabaseSync(copy);
+  db.exec(`pragma journal_mode = delete; pragma application_id = ${CLOSED}`);
+  db.close();
+  chmodSync(copy, 0o600);
 }
 
 function step(db: DatabaseSync, sql: string, version: number): void {

@@ -147,6 +147,9 @@ interface Body {
   readonly signature: Uint8Array;
 }
 
+/** The vector beside a statement that is stored; undefined when it has none. @throws Error when it is no statement */
+export const vectorIn = (body: Uint8Array): Body['vector'] => (packr.unpack(body) as Body).vector;
+
 /** A statement as it is stored, its vector beside it, and the hash that the fact names. */
 export function bodyOf({ from, open, sealed, vector, signature }: Statement): { body: Uint8Array; hash: string } {
   const named = vector && { vector: { length: vector.length, hash: vector.hash } };

@@ -1,7 +1,7 @@
 import { backup, type StatementSync } from 'node:sqlite';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
-import { type Migrated, openSqliteFile, readSqliteFile } from '../aggregation/sqlite-file.ts';
+import { finishCopy, type Migrated, openSqliteFile, readSqliteFile } from '../aggregation/sqlite-file.ts';
 import type { EventStore, Invitation, StoredSum, StoredTask, StoredToken } from './event-store.ts';
 import { SQLITE_SCHEMA } from './sqlite-schema.ts';
 import type { TaskFact } from './task.ts';
@@ -162,7 +162,10 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Even
     putParameters: (hash, bytes) => void putParameters.run(hash, bytes),
     parameters: (hash) => parameters.get(hash)?.bytes as Uint8Array | undefined,
     // in steps, on another thread: what is committed meanwhile is in the copy too
-    backup: async (to) => void (await backup(db, to, { rate: PAGES_AT_A_TIME })),
+    async backup(to) {
+      await backup(db, to, { rate: PAGES_AT_A_TIME });
+      finishCopy(to);
+    },
     close: () => db.close(),
   };
 }

@@ -107,7 +107,9 @@ export type TaskFact =
   | { readonly type: 'completed'; readonly entry: number }
   /** the quorum has cosigned that: from here on the result counts */
   | { readonly type: 'finished' }
-  | { readonly type: 'stopped'; readonly reason: StopReason };
+  | { readonly type: 'stopped'; readonly reason: StopReason }
+  /** the store was restored from a backup, and the ledger's later entries: what it charged is known, what was said is not */
+  | { readonly type: 'restored'; readonly charges: number; readonly rounds: number };
 
 /** Why a task ended early, as the ledger has it. Who declined, and why, is in the task's status. */
 export type StopReason =
@@ -119,7 +121,9 @@ export type StopReason =
   | 'openings-exhausted'
   | 'too-many-failures'
   | 'coordinator-error'
-  | 'stopped-by-operator';
+  | 'stopped-by-operator'
+  /** the coordinator lost its store while the task ran */
+  | 'restored';
 
 /** Why a tenant declined. */
 export interface Decline {
@@ -297,6 +301,8 @@ export function advance(state: TaskState, fact: TaskFact, rules: TaskRules): Tas
     case 'stopped':
       if (state.phase === 'running' && state.end !== undefined) throw impossible(state, fact);
       return { phase: 'stopped', reason: fact.reason, charges: 0, rounds: 0, ...counts(state) };
+    case 'restored':
+      return { phase: 'stopped', reason: 'restored', charges: fact.charges, rounds: fact.rounds };
     default:
       if (state.phase !== 'running') throw impossible(state, fact);
       return advanceRunning(state, fact, rules);

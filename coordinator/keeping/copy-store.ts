@@ -1,0 +1,59 @@
+import type { LedgerEntry } from '../../privacy/ledger.ts';
+import type { EventStore } from '../event-store.ts';
+
+/**
+ * Copies a store into an empty one, of whichever kind: everything but what tenants said in rounds under way, which means nothing
+ * once a task has ended (`restore.ts`). A sum, or parameters, at a time.
+ */
+export function copyStore(from: EventStore, to: EventStore, federation: string): void {
+  to.claim(federation);
+  for (const task of from.tasks()) {
+    const { id } = task;
+    to.commit(() => {
+      to.addTask(task);
+      for (const fact of from.facts(id)) to.addFact(id, fact);
+    });
+    for (const sum of from.sums(id, 0)) to.commit(() => to.putSum(id, sum));
+  }
+  const entries = from.ledger(0);
+  for (const hash of parametersNamed(from, entries)) copyParameters(from, to, hash);
+  to.commit(() => {
+    for (const [seq, text] of entries.entries()) to.addLedgerEntry(seq, text);
+    for (const { size, note } of from.notes(0)) to.putNote(size, note);
+    for (const invitation of from.invitations()) to.addInvitation(invitation);
+    const since = enrolledAt(entries);
+    for (const { tenant, key } of from.roster()) to.enrol(tenant, key, since.get(tenant) ?? 0);
+    for (const { id, at } of from.notices()) to.addNotice(id, at);
+    for (const { tenant, pool, text } of from.standings()) to.putStanding(tenant, pool, text);
+    for (const { id, text } of from.pendingActs()) to.putPendingAct(id, text);
+    for (const token of from.tokens()) {
+      to.addToken(token);
+      if (token.revokedAt !== null) to.revokeToken(token.id, token.revokedAt);
+    }
+  });
+}
+
+/** What tasks start from, and what the ledger releases. */
+function parametersNamed(store: EventStore, entries: readonly string[]): Set<string> {
+  const starts = store.tasks().flatMap(({ id }) => {
+    const [first] = store.facts(id);
+    return first?.type === 'proposed' ? [first.model] : [];
+  });
+  const released = parsed(entries).flatMap((entry) => (entry.kind === 'release' ? [entry.modelHash] : []));
+  return new Set([...starts, ...released]);
+}
+
+function copyParameters(from: EventStore, to: EventStore, hash: string): void {
+  const bytes = from.parameters(hash);
+  if (bytes !== undefined) to.commit(() => to.putParameters(hash, bytes));
+}
+
+function enrolledAt(entries: readonly string[]): Map<string, number> {
+  return new Map(
+    parsed(entries).flatMap((entry) =>
+      entry.kind === 'roster' && entry.change === 'enrolled' ? [[entry.tenant, entry.time] as const] : [],
+    ),
+  );
+}
+
+const parsed = (entries: readonly string[]): LedgerEntry[] => entries.map((text) => JSON.parse(text) as LedgerEntry);
