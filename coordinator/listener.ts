@@ -92,6 +92,8 @@ export function acceptClients(
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy()); // whoever asked is gone already
     if (request.url?.split('?')[0] !== '/federation') return turnAway(socket, '404 Not Found');
+    // who was reset meanwhile has no address any more
+    if (request.socket.remoteAddress === undefined) return socket.destroy();
     const settled = door.knocked(normalizeIP(proxyAddress(request, trust)));
     if (settled === 'too-often') return turnAway(socket, '429 Too Many Requests');
     if (settled === 'full') return turnAway(socket, '503 Service Unavailable');
