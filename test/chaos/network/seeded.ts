@@ -1,0 +1,14 @@
+/** Numbers in [0, 1) that follow from a seed: mulberry32, public domain (Tommy Ettinger). For faults, never for privacy. */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A whole number from `from` up to and without `to`. */
+export const between = (random: () => number, from: number, to: number): number =>
+  from + Math.floor(random() * (to - from));
