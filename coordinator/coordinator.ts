@@ -119,6 +119,8 @@ interface Session {
   ledger: number;
   /** what it has stated of its budget over this connection: each thing once */
   readonly stated: Set<string>;
+  /** it is being closed: what still arrives is not looked at */
+  isOver: boolean;
 }
 
 export async function openCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
@@ -211,7 +213,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
 
   function connect(link: Link): void {
     if (isSettling || strangers.size >= STRANGERS.most) return link.close();
-    const start = { tenant: undefined, ledger: 0, stated: new Set<string>() };
+    const start = { tenant: undefined, ledger: 0, stated: new Set<string>(), isOver: false };
     const session: Session = {
       ...{ link, channel: new Channel('coordinator'), since: clock(), nonce: randomBytes(32) },
       ...start,
@@ -234,10 +236,16 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     if (!(error instanceof WireRefused)) throw error;
     tell({ type: 'refused-connection', reason: error.message });
     send(session, { type: 'refused', about: 'message', reason: error.message });
+    end(session);
+  }
+
+  function end(session: Session): void {
+    session.isOver = true;
     session.link.close();
   }
 
   function receive(session: Session, frame: Frame): void {
+    if (session.isOver) return;
     if (isSettling) return; // it is said again over another connection
     const { tenant, channel } = session;
     if (tenant === undefined) return identify(session, frame);
@@ -317,7 +325,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     if (key === undefined || !isItsOwn) throw new WireRefused('not an enrolled tenant, or not its key');
     if (!returns.take(message.tenant)) {
       tell({ type: 'refused-connection', reason: `${message.tenant} comes back too often` });
-      return session.link.close(); // no refusal, for that would be for good
+      return end(session); // no refusal, for that would be for good
     }
     sessions.get(message.tenant)?.link.close(); // the newer connection is the living one
     session.tenant = message.tenant;
@@ -424,7 +432,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     task: (id) => conductors.get(id),
     tasks: () => [...conductors.values()],
     tick: async () => {
-      for (const { link, since } of strangers) if (clock() - since >= STRANGERS.patience) link.close();
+      for (const stranger of strangers) if (clock() - stranger.since >= STRANGERS.patience) end(stranger);
       for (const conductor of conductors.values()) {
         if (!conductor.isOver) await conductor.tick();
         await conductor.sweep();
