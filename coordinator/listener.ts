@@ -18,12 +18,16 @@ import { FRAGMENTS, HTTP, MOST_SOCKETS, STRANGERS } from './limits.ts';
  */
 
 /** @param tls - from `credentials`; without, everything can be read and changed on the way */
-export function listener(tls: SecureContextOptions | undefined, handler: RequestListener): Server {
+export function listener(
+  tls: SecureContextOptions | undefined,
+  handler: RequestListener,
+  { headersMs, requestMs, keepAliveMs, checkMs }: Patience = HTTP,
+): Server {
   const patience = {
-    headersTimeout: HTTP.headersMs,
-    requestTimeout: HTTP.requestMs,
-    keepAliveTimeout: HTTP.keepAliveMs,
-    connectionsCheckingInterval: HTTP.checkMs,
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    keepAliveTimeout: keepAliveMs,
+    connectionsCheckingInterval: checkMs,
     maxHeaderSize: HTTP.headerBytes,
   };
   const server =
@@ -34,6 +38,9 @@ export function listener(tls: SecureContextOptions | undefined, handler: Request
   server.maxConnections = MOST_SOCKETS;
   return server;
 }
+
+/** How long a peer may take, in milliseconds; `HTTP` in `limits.ts`. */
+export type Patience = { readonly [of in 'headersMs' | 'requestMs' | 'keepAliveMs' | 'checkMs']: number };
 
 /** Whether an address is one of the operator's proxies. */
 export type Trust = (address: string) => boolean;

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
 import type { TenantId } from '../../aggregation/secure-sum.ts';
-import { operatorToken, type Serving, serve } from '../../coordinator/serve.ts';
+import { operatorToken, type ServeOptions, type Serving, serve } from '../../coordinator/serve.ts';
 import { enrolmentRequest } from './federation-on-disk.ts';
 import { temporaryFolder } from './folder.ts';
 
@@ -17,11 +17,17 @@ export interface Server extends Serving {
   post(path: string, body: unknown, token?: string): Promise<Response>;
 }
 
-export async function startServer(folder = temporaryFolder()): Promise<Server> {
+export async function startServer(
+  folder = temporaryFolder(),
+  options: Partial<ServeOptions> = {},
+): Promise<Server> {
   const lines: string[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
   const onFailure = (error: unknown): void => void lines.push(`FAILED ${String(error)}`);
-  const serving = await serve({ folder, host: '127.0.0.1', port: 0, version: '9.9.9-test', log, onFailure });
+  const serving = await serve({
+    ...{ folder, host: '127.0.0.1', port: 0, version: '9.9.9-test', log, onFailure },
+    ...options,
+  });
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= serving.close());
   onTestFinished(close);

@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest';
+import { Door } from '../../coordinator/door.ts';
+import { ADDRESS, STRANGERS } from '../../coordinator/limits.ts';
+
+const at = { now: 0 };
+const open = (): Door => new Door(() => at.now);
+const times = <T>(count: number, run: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => run(i));
+const isIn = (answer: unknown): boolean => typeof answer === 'function';
+
+test('an address has so many sockets, and one that closes makes room for one', () => {
+  const door = open();
+  const sockets = times(ADDRESS.open, () => door.opened('a'));
+  expect(sockets.every(isIn)).toBe(true);
+  expect(door.opened('a')).toBeUndefined();
+  expect(isIn(door.opened('b'))).toBe(true);
+  sockets[0]!();
+  expect(isIn(door.opened('a'))).toBe(true);
+  expect(door.opened('a')).toBeUndefined();
+});
+
+test('strangers of one address take its part of the places, and not another’s', () => {
+  const door = open();
+  const first = times(ADDRESS.strangers, () => door.knocked('a'));
+  expect(first.every(isIn)).toBe(true);
+  expect(door.knocked('a')).toBe('full');
+  expect(isIn(door.knocked('b'))).toBe(true);
+  (first[0] as () => void)();
+  expect(isIn(door.knocked('a'))).toBe(true);
+  expect(door.knocked('a')).toBe('full');
+});
+
+test('strangers of all addresses together have so many places', () => {
+  const door = open();
+  expect(times(STRANGERS.most, (i) => door.knocked(`address ${i}`)).every(isIn)).toBe(true);
+  expect(door.knocked('one more')).toBe('full');
+});
+
+test('an address may knock so often in a while, whatever becomes of it', () => {
+  const door = open();
+  times(ADDRESS.knocks.burst, () => {
+    const answer = door.knocked('a');
+    if (typeof answer === 'function') answer();
+  });
+  expect(door.knocked('a')).toBe('too-often');
+  expect(isIn(door.knocked('b'))).toBe(true);
+  at.now += 1_000 / ADDRESS.knocks.perSecond;
+  expect(isIn(door.knocked('a'))).toBe(true);
+  expect(door.knocked('a')).toBe('too-often');
+});
