@@ -17,10 +17,7 @@ export interface Server extends Serving {
   post(path: string, body: unknown, token?: string): Promise<Response>;
 }
 
-export async function startServer(
-  folder = temporaryFolder(),
-  options: Partial<ServeOptions> = {},
-): Promise<Server> {
+export async function startServer(folder = temporaryFolder(), options: Partial<ServeOptions> = {}): Promise<Server> {
   const lines: string[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) });
   const onFailure = (error: unknown): void => void lines.push(`FAILED ${String(error)}`);
