@@ -11,6 +11,7 @@ import type { Secret } from '../aggregation/at-rest.ts';
 import { CommandError, EXIT, isStorageError } from '../aggregation/exit.ts';
 import { keysIn } from '../aggregation/folder-keys.ts';
 import { fingerprint } from '../aggregation/identity.ts';
+import type { Migrated } from '../aggregation/sqlite-file.ts';
 import { type Coordinator, type CoordinatorEvent, federationOf, openCoordinator } from './coordinator.ts';
 import { Door } from './door.ts';
 import type { EventStore } from './event-store.ts';
@@ -113,7 +114,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   await app.register(async (scope) => publicRoutes(scope, coordinator, version));
   await app.register(async (scope) => enrolmentRoutes(scope, coordinator));
   await app.register(async (scope) => noticeRoutes(scope, coordinator));
-  await app.register(async (scope) => operatorRoutes(scope, coordinator, token));
+  await app.register(async (scope) => operatorRoutes(scope, coordinator, token, { folder, version }));
 
   const door = new Door(Date.now);
   limitSockets(app.server, door, trust);
@@ -149,7 +150,9 @@ async function storeOf(options: ServeOptions, federation: string): Promise<{ sto
   if (options.store !== undefined) return { store: options.store, port };
   const file = join(folder, 'events.db');
   if (storeUrl === undefined) {
-    const store = openSqliteStore(file);
+    const onMigrated = (migrated: Migrated): void =>
+      log.warn(migrated, 'the store was of an older version; a copy of it is kept');
+    const store = openSqliteStore(file, { onMigrated });
     log.info({ store: file }, 'store is open');
     return { store, port };
   }
@@ -165,7 +168,7 @@ async function storeOf(options: ServeOptions, federation: string): Promise<{ sto
   };
   const address = { host, port, tls, log };
   const led = await lead({ ...address, url: storeUrl, federation, signal, onStandby, onLost: options.onFailure });
-  log.info({ store: shown }, 'store is open, this coordinator leads');
+  log.info({ store: shown }, 'store is open');
   return led;
 }
 

@@ -140,7 +140,11 @@ export async function startWorld(folder: string): Promise<World> {
 }
 
 /** Each unit's key, customers and policy, as its own people would write them. */
-export function writeUnits(world: World, tables: ReadonlyMap<string, Table>, contract: FeatureSchema): void {
+export function writeUnits(
+  world: Pick<World, 'unitFolder' | 'url' | 'fingerprint'>,
+  tables: ReadonlyMap<string, Table>,
+  contract: FeatureSchema,
+): void {
   const prints = new Map(
     [...tables.keys()].map((unit) => [unit, fingerprint(identityIn(world.unitFolder(unit)).publicKey)]),
   );
@@ -173,11 +177,11 @@ export function writeUnits(world: World, tables: ReadonlyMap<string, Table>, con
 
 export type PolicyFile = z.input<typeof policySchema>;
 
-export function writePolicy(world: World, policy: PolicyFile): void {
+export function writePolicy(world: Pick<World, 'unitFolder'>, policy: PolicyFile): void {
   writeFileSync(policyFile(world.unitFolder(policy.tenant)), JSON.stringify(policy, null, 2));
 }
 
-export function policyIn(world: World, unit: string): PolicyFile {
+export function policyIn(world: Pick<World, 'unitFolder'>, unit: string): PolicyFile {
   return JSON.parse(readFileSync(policyFile(world.unitFolder(unit)), 'utf8')) as PolicyFile;
 }
 

@@ -32,13 +32,17 @@ export async function startPostgres(): Promise<TestServer | string> {
   const given = process.env['PARLEY_TEST_POSTGRES_URL'];
   const started = given === undefined ? await startOwn() : { url: given, stop: async () => {} };
   if (typeof started === 'string') return started;
-  afterAll(() => started.stop());
-  let databases = 0;
+  afterAll(async () => {
+    if (given !== undefined) for (const name of names) await query(given, `drop database ${name} with (force)`);
+    for (const client of clients.values()) await (await client).end();
+    await started.stop();
+  });
+  const names: string[] = [];
   return {
     async newDatabase() {
-      const name = `parley_test_${process.pid}_${++databases}`;
+      const name = `parley_test_${process.pid}_${names.length}`;
       await query(started.url, `create database ${name}`);
-      if (given !== undefined) afterAll(() => query(given, `drop database ${name} with (force)`));
+      names.push(name);
       const url = new URL(started.url);
       url.pathname = `/${name}`;
       return url.href;
@@ -47,14 +51,20 @@ export async function startPostgres(): Promise<TestServer | string> {
   };
 }
 
+/** One connection for each database: some tests look again and again. */
+const clients = new Map<string, Promise<pg.Client>>();
+
 async function query(url: string, text: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+  const client = clients.get(url) ?? connected(url);
+  clients.set(url, client);
+  return (await (await client).query(text, values)).rows;
+}
+
+async function connected(url: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: url });
+  client.on('error', () => {}); // the server stops, or the database is dropped
   await client.connect();
-  try {
-    return (await client.query(text, values)).rows;
-  } finally {
-    await client.end();
-  }
+  return client;
 }
 
 async function startOwn(): Promise<{ url: string; stop(): Promise<void> } | string> {
