@@ -151,8 +151,14 @@ function isDue(
 /** How long after it was asked a stage closes at the latest, as things are: milliseconds. */
 export const closesAfter = (state: Asking, rules: RoundRules): number =>
   state.said.size >= fewest(rules.stages[state.stage]!, state.asked, rules)
-    ? Math.min(rules.stragglerMs ?? rules.stageTimeoutMs, rules.stageTimeoutMs)
+    ? waitWithEnough(rules)
     : rules.stageTimeoutMs;
+
+/** How long those who are at work are waited for where enough have answered: milliseconds after they were asked. */
+export const waitWithEnough = ({
+  stragglerMs,
+  stageTimeoutMs,
+}: Pick<RoundRules, 'stragglerMs' | 'stageTimeoutMs'>): number => Math.min(stragglerMs ?? stageTimeoutMs, stageTimeoutMs);
 
 /** Who is still waited for. */
 export const silentOf = ({ asked, said }: Pick<Asking, 'asked' | 'said'>): readonly TenantId[] =>

@@ -240,7 +240,7 @@ function tickProposed(state: Proposed, { at }: { at: number }, rules: TaskRules)
   const waited = at - state.proposedAt;
   const everyone = state.accepted.length === open;
   const enough = state.accepted.length >= rules.minCohort;
-  if (state.witnessed && enough && (everyone || waited >= rules.stageTimeoutMs)) return [{ type: 'begun' }];
+  if (state.witnessed && enough && (everyone || waited >= round.waitWithEnough(rules))) return [{ type: 'begun' }];
   if (waited < rules.patienceMs) return [];
   return [{ type: 'stopped', reason: enough ? 'not-witnessed' : 'too-few-accepted' }];
 }

@@ -1,5 +1,5 @@
 import type { Stage, TenantId } from '../aggregation/secure-sum.ts';
-import { closesAfter, fewest, silentOf } from './round.ts';
+import { closesAfter, fewest, silentOf, waitWithEnough } from './round.ts';
 import { type Proposed, type Running, roundRules, stagesOf, type TaskRules, type TaskState } from './task.ts';
 
 /**
@@ -81,7 +81,7 @@ const within = (what: string, { leftMs }: Waiting): string =>
 function onPlan({ proposedAt, accepted, declined, witnessed }: Proposed, rules: TaskRules): Waiting {
   const on = rules.roster.filter((tenant) => !accepted.includes(tenant) && !Object.hasOwn(declined, tenant));
   const enough = witnessed && accepted.length >= rules.minCohort;
-  const until = proposedAt + (enough ? Math.min(rules.stageTimeoutMs, rules.patienceMs) : rules.patienceMs);
+  const until = proposedAt + (enough ? Math.min(waitWithEnough(rules), rules.patienceMs) : rules.patienceMs);
   const counts = { answered: accepted.length, asked: rules.roster.length, fewest: rules.minCohort };
   return { for: 'plan', round: 0, stage: '', ...counts, on, until };
 }
