@@ -276,6 +276,14 @@ describe('the quorum’s cosignatures', () => {
     play.hear({ type: 'witnessed' });
     expect(play.state.phase).toBe('running');
   });
+  test('and enough that accept are not kept waiting for the others longer than stragglers are', () => {
+    const play = new TaskPlay({ ...RULES, stragglerMs: 300 });
+    for (const tenant of ROSTER.slice(0, 4)) play.hear({ type: 'accept', tenant });
+    play.tick(299);
+    expect(play.state.phase).toBe('proposed');
+    play.tick(1);
+    expect(play.state.phase).toBe('running');
+  });
   test('may come first; then enough must accept', () => {
     const play = unwitnessed();
     play.hear({ type: 'witnessed' });
