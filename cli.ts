@@ -134,6 +134,12 @@ function coordinatorCommands(program: Command): void {
     .option('--tls-key <file>', 'its private key, PEM')
     .option('--trust-proxy <addresses>', 'TLS is spoken by a proxy at these addresses or CIDR blocks, comma-separated')
     .option('--insecure-plaintext', 'listen without TLS where others could read: for a network that is closed')
+    .option(
+      '--shutdown-seconds <number>',
+      'time to finish what is in hand when told to end (SIGTERM)',
+      positiveNumber,
+      10,
+    )
     .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
     .option('--json', 'log lines as JSON (they are when stdout is no terminal)')
     .addHelpText('after', '\nExample: parley coordinator --folder /var/lib/parley --port 7400')
@@ -167,6 +173,13 @@ function clientCommands(program: Command): void {
     .option('--folder <folder>', 'policy.json, key, budget and models', '.')
     .option('--code <code>', 'one-time code, the first time')
     .option('--backend <name>', 'tfjs-node-gpu, webgpu, wasm or cpu; the best there is when left out')
+    .option('--metrics-port <port>', 'serve /metrics and /healthz on 127.0.0.1; 0 for any free port', wholeNumber)
+    .option(
+      '--shutdown-seconds <number>',
+      'time to finish what is in hand when told to end (SIGTERM)',
+      positiveNumber,
+      10,
+    )
     .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
     .option('--json', 'log lines as JSON (they are when stdout is no terminal)')
     .addHelpText('after', '\nExample: parley client --folder fiber-monthly --code 3f2a-…')

@@ -10,6 +10,7 @@ import { openLog } from '../aggregation/log.ts';
 import { type Plan, unitOf } from '../aggregation/plan.ts';
 import type { SecretOptions } from '../aggregation/secret.ts';
 import { PROTECTING_SUMS } from '../aggregation/secure-sum.ts';
+import { toldToEnd } from '../aggregation/told-to-end.ts';
 import { writeModel } from '../models/artifact.ts';
 import { type BackendName, startBackend } from '../models/backend.ts';
 import { readEntry } from '../privacy/ledger.ts';
@@ -22,7 +23,7 @@ import { enrol } from './enrol.ts';
 import { modelsFolder, openedKeys, policyFile, storeFile } from './folder.ts';
 import { readExport } from './ledger-commands.ts';
 import { hasNextKey } from './next-key.ts';
-import { type ClientEvent, createParticipant } from './participant.ts';
+import { type ClientEvent, createParticipant, type Participant } from './participant.ts';
 import { type Policy, policySchema, readContract } from './policy.ts';
 
 /** `parley tenant fingerprint` */
@@ -94,20 +95,23 @@ export interface ClientOptions extends SecretOptions {
   readonly folder: string;
   readonly code?: string;
   readonly backend?: BackendName;
+  /** serves `/metrics` and `/healthz` on 127.0.0.1 */
+  readonly metricsPort?: number;
+  readonly shutdownSeconds: number;
   readonly logLevel: string;
   readonly json?: boolean;
 }
 
-/** `parley client`: takes part until it is told to stop, or refused for good. */
+/** `parley client`: takes part until it is told to end, or refused for good. What it has in hand it finishes writing. */
 export async function runClient(options: ClientOptions, version: string): Promise<void> {
   const policy = policyOf(options.folder);
   const { identity, storeKey } = await openedKeys(options.folder, options);
-  const log = openLog(options.logLevel, options.json === true);
+  const log = openLog(options.logLevel, options.json === true).child({ tenant: policy.tenant });
+  const told = toldToEnd(options.shutdownSeconds, log);
   const snapshot = await customersOf(policy);
   const backend = await startBackend(options.backend);
   log.info(
     {
-      tenant: policy.tenant,
       backend: backend.name,
       fingerprint: fingerprint(identity.publicKey),
       ...passedOver(backend),
@@ -118,6 +122,8 @@ export async function runClient(options: ClientOptions, version: string): Promis
   const store = openClientStore(storeFile(options.folder), storeKey);
   await refuseLostStore(store, policy);
   if (options.code !== undefined) await enrol(identity, options.code, policy);
+  const metrics = await metricsOf(options, store, policy);
+  if (metrics !== undefined) log.info({ url: `${metrics.url}/metrics` }, 'metrics are served');
   const noise = threadedNoise();
   const participant = createParticipant({
     identity,
@@ -130,24 +136,37 @@ export async function runClient(options: ClientOptions, version: string): Promis
     sleep: (ms) => sleep(ms),
     snapshot: async () => snapshot,
     version,
-    onEvent: (event) => follow(event, options.folder, log),
+    onEvent: (event) => {
+      follow(event, options.folder, log);
+      metrics?.follow(event);
+    },
   });
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  const refused = await stayConnected(participant, policy.coordinator.url, {
-    signal: stop.signal,
-    sleep: (ms) => sleep(ms, undefined, { signal: stop.signal }).catch(() => {}),
+  const taking: Participant = {
+    ...participant,
+    take: (...connection) => participant.take(...connection).finally(() => metrics?.disconnected()),
+  };
+  const refused = await stayConnected(taking, policy.coordinator.url, {
+    signal: told,
+    sleep: (ms) => sleep(ms, undefined, { signal: told }).catch(() => {}),
     onRetry: (inMs, why) => log.warn({ coordinator: policy.coordinator.url, inMs, why }, 'no connection; trying again'),
   });
   await participant.idle();
   participant.forget();
   await noise.close();
+  await metrics?.close();
   store.close();
   if (refused === undefined) return;
   const hint = hasNextKey(options.folder)
     ? `\nA change of key was begun and not finished: \`parley client rekey --folder ${options.folder}\` goes on with it`
     : '';
   throw new CommandError(EXIT.refused, `${refused}${hint}`);
+}
+
+/** Loaded only where it is asked for. */
+async function metricsOf({ metricsPort }: ClientOptions, store: ClientStore, policy: Policy) {
+  if (metricsPort === undefined) return undefined;
+  const { serveClientMetrics } = await import('./client-metrics.ts');
+  return serveClientMetrics({ port: metricsPort, store, policy, clock: Date.now });
 }
 
 /**

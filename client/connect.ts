@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { WebSocket } from 'ws';
 import { SIGNATURE_BYTES } from '../aggregation/link.ts';
 import { webSocketLink } from '../aggregation/websocket-link.ts';
@@ -6,7 +7,7 @@ import type { Participant } from './participant.ts';
 
 /**
  * Keeps a participant connected until told to stop. A connection that was lost, or that brought what the coordinator did not
- * say, is taken up again with pauses that grow until one is let in; what the coordinator itself refuses (unknown tenant, other
+ * say, is taken up again with pauses that grow, give or take a half, until one is let in; what the coordinator itself refuses (unknown tenant, other
  * version), or a broken ledger, is final and comes back as a reason.
  *
  * @param url - of the coordinator, or of several with its key: one leads, the others refuse the connection, so they are tried in
@@ -19,7 +20,14 @@ export async function stayConnected(
     signal,
     sleep,
     onRetry,
-  }: { signal: AbortSignal; sleep: (ms: number) => Promise<void>; onRetry: (inMs: number, why: string) => void },
+    random = randomInt,
+  }: {
+    signal: AbortSignal;
+    sleep: (ms: number) => Promise<void>;
+    onRetry: (inMs: number, why: string) => void;
+    /** whole numbers below: clients that lost the same coordinator do not come back at one moment */
+    random?: (below: number) => number;
+  },
 ): Promise<string | undefined> {
   const addresses = [url].flat();
   let pauseMs = 100;
@@ -33,6 +41,9 @@ export async function stayConnected(
     socket.on('error', ({ message }) => {
       why = message;
     });
+    socket.once('close', (code) => {
+      if (code === RESTARTS) pauseMs = RESTART_MS;
+    });
     const stop = (): void => socket.close();
     signal.addEventListener('abort', stop, { once: true });
     // a link is taken before it opens: the coordinator speaks first, and its greeting must not be missed
@@ -43,12 +54,17 @@ export async function stayConnected(
     if (reason !== undefined) return reason;
     if (signal.aborted) break;
     if (tried % addresses.length !== 0) continue;
-    onRetry(pauseMs, why);
-    await sleep(pauseMs);
+    const inMs = pauseMs / 2 + random(pauseMs);
+    onRetry(inMs, why);
+    await sleep(inMs);
     pauseMs = Math.min(pauseMs * 2, 10_000);
   }
   return undefined;
 }
+
+/** The close code of a coordinator that ends to come back, and about how long that takes. */
+const RESTARTS = 1012;
+const RESTART_MS = 1_000;
 
 /** A machine may take a connection and never answer: one that is stopped, or a network that swallows. */
 const HANDSHAKE_MS = 10_000;

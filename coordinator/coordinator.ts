@@ -449,7 +449,6 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     settle: async () => {
       isSettling = true;
       await Promise.all([...conductors.values()].map((conductor) => conductor.park()));
-      witnessing.keep();
     },
     close: () => {
       for (const { link } of sessions.values()) link.close();

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import proxyAddress from '@fastify/proxy-addr';
 import { normalizeIP } from '@fastify/rate-limit';
-import { WebSocketServer } from 'ws';
+import { type WebSocket, WebSocketServer } from 'ws';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { type Link, SIGNATURE_BYTES } from '../aggregation/link.ts';
 import { webSocketLink } from '../aggregation/websocket-link.ts';
@@ -82,11 +82,21 @@ export function limitSockets(server: Server, door: Door, trust: Trust): void {
   });
 }
 
-/** Lets clients in on their path: @param connect - told of each; @returns what ends them all */
+/** The connections of clients. */
+export interface Clients {
+  /** bytes that wait here because nobody has read them yet */
+  unsent(): number;
+  /** Lets nobody new in: they are told to ask again. */
+  shut(): void;
+  /** Tells all that this coordinator restarts. Resolves when they have said goodbye, or had the time to. */
+  end(): Promise<void>;
+}
+
+/** Lets clients in on their path. @param connect - told of each */
 export function acceptClients(
   server: Server,
   { door, trust, connect }: { door: Door; trust: Trust; connect: (link: Link) => void },
-): () => void {
+): Clients {
   const options = {
     noServer: true,
     perMessageDeflate: false,
@@ -96,11 +106,13 @@ export function acceptClients(
     closeTimeout: HTTP.closeMs, // @types/ws does not know it yet
   };
   const sockets = new WebSocketServer(options);
+  let isShut = false;
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy()); // whoever asked is gone already
     if (request.url?.split('?')[0] !== '/federation') return turnAway(socket, '404 Not Found');
     // who was reset meanwhile has no address any more
     if (request.socket.remoteAddress === undefined) return socket.destroy();
+    if (isShut) return turnAway(socket, '503 Service Unavailable');
     const settled = door.knocked(normalizeIP(proxyAddress(request, trust)));
     if (settled === 'too-often') return turnAway(socket, '429 Too Many Requests');
     if (settled === 'full') return turnAway(socket, '503 Service Unavailable');
@@ -115,10 +127,32 @@ export function acceptClients(
       connect({ ...webSocketLink(client, request.socket), identified });
     });
   });
-  return () => {
-    for (const socket of sockets.clients) socket.terminate();
+  return {
+    unsent: () => [...sockets.clients].reduce((bytes, { bufferedAmount }) => bytes + bufferedAmount, 0),
+    shut() {
+      isShut = true;
+    },
+    async end() {
+      isShut = true;
+      await Promise.all([...sockets.clients].map(sayGoodbye));
+    },
   };
 }
+
+/** RFC 6455 §7.4.1 and IANA's registry: "service restart", come back after a random delay. */
+const RESTARTS = 1012;
+/** Time to read what was sent before, and to answer. */
+const GOODBYE_MS = 1_000;
+
+const sayGoodbye = (socket: WebSocket): Promise<void> =>
+  new Promise((resolve) => {
+    const late = setTimeout(() => socket.terminate(), GOODBYE_MS);
+    socket.once('close', () => {
+      clearTimeout(late);
+      resolve();
+    });
+    socket.close(RESTARTS, 'restarts');
+  });
 
 function turnAway(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nretry-after: 10\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);

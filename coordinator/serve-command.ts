@@ -3,10 +3,11 @@ import { protectionOf } from '../aggregation/folder-keys.ts';
 import { kernelsUsed } from '../aggregation/kernels/load-kernels.ts';
 import { openLog } from '../aggregation/log.ts';
 import { type SecretOptions, secretFor } from '../aggregation/secret.ts';
+import { endWithin, toldToEnd } from '../aggregation/told-to-end.ts';
 import { serve } from './serve.ts';
 import type { TlsFiles } from './tls.ts';
 
-/** `parley coordinator`: runs until SIGINT or SIGTERM. */
+/** `parley coordinator`: runs until SIGINT or SIGTERM, and then opens what can be opened and leaves the rest on disk. */
 export async function runCoordinator(
   options: SecretOptions & {
     folder: string;
@@ -17,6 +18,7 @@ export async function runCoordinator(
     tlsKey?: string;
     trustProxy?: string;
     insecurePlaintext?: boolean;
+    shutdownSeconds: number;
     logLevel: string;
     json?: boolean;
   },
@@ -30,18 +32,17 @@ export async function runCoordinator(
   failed.promise.catch(() => {});
   // from a timer or a socket, where nobody catches: its code says what kind it is, as that of any other failure
   process.once('uncaughtException', failed.reject);
-  const told = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => told.abort());
+  const told = toldToEnd(options.shutdownSeconds, log);
   const { store: storeUrl, trustProxy, ...rest } = options;
   const tell = (url: string, leads: boolean): void =>
     console.log(JSON.stringify({ url, pid: process.pid, ...(leads ? {} : { standby: true }) }));
   const serving = await serve({
-    ...{ ...rest, storeUrl, secret, version, log, signal: told.signal, tls },
+    ...{ ...rest, storeUrl, secret, version, log, signal: told, tls },
     trustProxy: trustProxy?.split(',').map((address) => address.trim()),
     onFailure: failed.reject,
     onStandby: (url) => tell(url, false),
   }).catch((error: unknown) => {
-    if (told.signal.aborted) return undefined; // told to end while it stood by
+    if (told.aborted) return undefined; // told to end while it stood by
     throw error;
   });
   if (serving === undefined) return;
@@ -49,9 +50,10 @@ export async function runCoordinator(
   process.on('SIGHUP', serving.lookAtCertificate);
   try {
     // what is broken here (a full disk, above all) ends the process: everything acknowledged is on disk, a restart goes on
-    await Promise.race([ended(told.signal), failed.promise]);
+    await Promise.race([ended(told), failed.promise]);
   } finally {
     log.info('coordinator stops');
+    if (!told.aborted) endWithin(options.shutdownSeconds, EXIT.failed, log);
     await serving.close();
   }
 }

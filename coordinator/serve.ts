@@ -18,7 +18,7 @@ import type { EventStore } from './event-store.ts';
 import { enrolmentRoutes } from './http/enrolment-routes.ts';
 import { noticeRoutes } from './http/notice-routes.ts';
 import { operatorRoutes } from './http/operator-routes.ts';
-import { answerWithProblems } from './http/problem.ts';
+import { answerWithProblems, sendRestarts } from './http/problem.ts';
 import { publicRoutes } from './http/public-routes.ts';
 import { lead } from './lead.ts';
 import { ADDRESS, HTTP, ROUTES } from './limits.ts';
@@ -41,6 +41,10 @@ export interface Serving {
   readonly url: string;
   /** Looks at the certificate's files now, and not only every few seconds. */
   lookAtCertificate(): void;
+  /**
+   * Takes nothing in any more, brings what it has in hand to disk, sends the clients away to come back, and lets go of store and
+   * port. Waits for answers under way, however slowly they are read.
+   */
   close(): Promise<void>;
 }
 
@@ -107,6 +111,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       route.config = { ...route.config, rateLimit: { max: perMinute, timeWindow: '1 minute' } };
   });
   answerWithProblems(app);
+  let isEnding = false;
+  app.addHook('preHandler', async (request, reply) => {
+    if (isEnding && request.method !== 'GET') await sendRestarts(reply);
+  });
   await app.register(helmet, { contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } } });
   await app.register(rateLimit, { max: HTTP.perMinute, timeWindow: '1 minute', cache: ADDRESS.remembered });
   await app.register(swagger, { openapi: { info: { title: 'Parley coordinator', version } } });
@@ -118,7 +126,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
 
   const door = new Door(Date.now);
   limitSockets(app.server, door, trust);
-  const endClients = acceptClients(app.server, { door, trust, connect: coordinator.connect });
+  const clients = acceptClients(app.server, { door, trust, connect: coordinator.connect });
   const listening = await app.listen({ host: options.host, port }).catch(async (error: unknown) => {
     await app.close();
     coordinator.close();
@@ -137,9 +145,15 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     async close() {
       clearInterval(ticking);
       certificate?.stop();
-      endClients();
-      await app.close();
-      coordinator.close();
+      isEnding = true;
+      clients.shut();
+      try {
+        await coordinator.settle();
+      } finally {
+        await clients.end();
+        await app.close();
+        coordinator.close();
+      }
     },
   };
 }

@@ -17,6 +17,15 @@ export function sendProblem(
     .send({ type: 'about:blank', title, status, detail, ...(field === undefined ? {} : { field }) });
 }
 
+/** To who asks for a change while this coordinator ends. */
+export const sendRestarts = (reply: FastifyReply): FastifyReply =>
+  sendProblem(
+    reply.header('retry-after', '5'),
+    503,
+    'Restarts',
+    'this coordinator is about to end; ask again in a few seconds',
+  );
+
 export function answerWithProblems(app: FastifyInstance): void {
   app.setNotFoundHandler((request, reply) =>
     sendProblem(reply, 404, 'Not found', `there is nothing at ${request.url}; see /docs`),

@@ -39,7 +39,36 @@ test('of several addresses each is tried, and nobody waits before all were; who 
     signal: stop.signal,
     sleep: async (ms) => void story.push(`waits ${ms}`),
     onRetry: () => {},
+    random: (below) => below / 2,
   });
   expect(reason).toBe('the end');
   expect(story).toEqual(['let in', 'waits 100', 'let in', 'waits 100', 'let in', 'waits 200', 'let in']);
+});
+
+test('a coordinator that restarts is given a second, and every client comes back at another moment of it', async () => {
+  const leader = new WebSocketServer({ host: '127.0.0.1', port: 0, path: '/federation' });
+  onTestFinished(() => void leader.close());
+  await once(leader, 'listening');
+  leader.on('connection', (socket) => socket.close(1012, 'restarts'));
+  const waits = async (random?: (below: number) => number): Promise<number> => {
+    const stop = new AbortController();
+    let waited = 0;
+    const participant = {
+      take: (link) => new Promise((resolve) => link.onClose(() => resolve(undefined))),
+    } as Pick<Participant, 'take'> as Participant;
+    await stayConnected(participant, `http://127.0.0.1:${(leader.address() as AddressInfo).port}/`, {
+      signal: stop.signal,
+      sleep: async (ms) => {
+        waited = ms;
+        stop.abort();
+      },
+      onRetry: () => {},
+      ...(random === undefined ? {} : { random }),
+    });
+    return waited;
+  };
+  expect(await waits(() => 0)).toBe(500);
+  expect(await waits((below) => below - 1)).toBe(1499);
+  const drawn = await Promise.all(Array.from({ length: 8 }, () => waits()));
+  expect(new Set(drawn).size).toBeGreaterThan(1);
 });

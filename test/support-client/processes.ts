@@ -46,6 +46,8 @@ export interface World {
   startUnit(unit: string, code?: string): Promise<ChildProcess>;
   /** As `kill -9`; resolves when the process is gone. */
   kill(unit: string): Promise<void>;
+  /** Tells a unit's client, or 'coordinator', to end. @returns its exit code, or the signal that ended it */
+  end(name: string): Promise<number | NodeJS.Signals>;
   /** Resolves when a unit's client has ended by itself. */
   ended(unit: string): Promise<void>;
   killCoordinator(): Promise<void>;
@@ -58,7 +60,11 @@ export interface World {
   stop(): Promise<void>;
 }
 
-export async function startWorld(folder: string): Promise<World> {
+/** @param more - options besides those that a world needs */
+export async function startWorld(
+  folder: string,
+  more: { readonly coordinator?: readonly string[]; readonly client?: readonly string[] } = {},
+): Promise<World> {
   const children = new Map<string, ChildProcess>();
   const coordinatorFolder = join(folder, 'coordinator');
   const logFile = (name: string) => join(folder, `${name}.log`);
@@ -78,7 +84,15 @@ export async function startWorld(folder: string): Promise<World> {
     await gone;
   };
   const startCoordinator = async (port: number): Promise<string> => {
-    const args = ['coordinator', '--folder', coordinatorFolder, '--port', String(port), '--json'];
+    const args = [
+      'coordinator',
+      '--folder',
+      coordinatorFolder,
+      '--port',
+      String(port),
+      '--json',
+      ...(more.coordinator ?? []),
+    ];
     const child = start('coordinator', args);
     let text = '';
     child.stdout!.on('data', (data: Buffer) => {
@@ -106,7 +120,8 @@ export async function startWorld(folder: string): Promise<World> {
     unitFolder: (unit) => join(folder, 'units', unit),
     async startUnit(unit, code) {
       const codes = code === undefined ? [] : ['--code', code];
-      const child = start(unit, ['client', '--folder', world.unitFolder(unit), '--backend', 'cpu', '--json', ...codes]);
+      const args = ['client', '--folder', world.unitFolder(unit), '--backend', 'cpu', '--json', ...(more.client ?? [])];
+      const child = start(unit, [...args, ...codes]);
       for (const end = performance.now() + 20_000; !(await connected(unit)); await sleep(30)) {
         if (child.exitCode !== null || performance.now() > end) await sleep(100); // its last words
         if (child.exitCode !== null || performance.now() > end)
@@ -115,6 +130,13 @@ export async function startWorld(folder: string): Promise<World> {
       return child;
     },
     kill,
+    async end(name) {
+      const child = children.get(name)!;
+      const gone = once(child, 'exit');
+      child.kill('SIGTERM');
+      const [code, signal] = (await gone) as [number | null, NodeJS.Signals | null];
+      return code ?? signal!;
+    },
     async ended(unit) {
       const child = children.get(unit)!;
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');

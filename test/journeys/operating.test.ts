@@ -1,0 +1,155 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { TaskView } from '../../coordinator/task-view.ts';
+import type { Table } from '../../models/encode.ts';
+import { parley, policyIn, startWorld, type World, writePolicy, writeUnits } from '../support-client/processes.ts';
+import { toyFeatures, toySettings, toyTable } from '../support-client/toy-task.ts';
+
+/*
+ * A federation in operation: a coordinator and three business units, each a process of its own that logs all it can, one of
+ * them told to end after the other while a task runs. The tests are one story, told in order.
+ */
+let folder: string;
+let world: World;
+const UNITS = ['north', 'south', 'east'];
+const codes = new Map<string, string>();
+
+/** Nothing that is logged may look like these. */
+const ROW = { name: 'canary-customer-58c1', months: '41.73421987' };
+
+function withCanary(table: Table): Table {
+  const rows = table.rows.map((row, i) => (i === 3 ? [ROW.months, 'no', ROW.name] : [...row, `customer-${i}-58c1`]));
+  return { ...table, columns: [...table.columns, 'name'], rows };
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'parley-operating-'));
+  const all = ['--log-level', 'trace'];
+  world = await startWorld(folder, { coordinator: all, client: [...all, '--metrics-port', '0'] });
+  writeUnits(world, new Map(UNITS.map((unit) => [unit, withCanary(toyTable(unit))])), toyFeatures);
+  for (const unit of UNITS) {
+    const policy = policyIn(world, unit);
+    writePolicy(world, { ...policy, maxCustomers: 100, accept: { ...policy.accept, minCohort: 3, minColluders: 0 } });
+    const { stdout } = await parley(['tenant', 'invite', unit, ...operator(), '--json']);
+    codes.set(unit, (JSON.parse(stdout) as { code: string }).code);
+  }
+  await Promise.all(UNITS.map((unit) => world.startUnit(unit, codes.get(unit))));
+});
+afterAll(async () => {
+  await world?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const operator = (): string[] => ['--coordinator', world.url, '--folder', world.coordinatorFolder];
+const steps =
+  (count: number) =>
+  (view: TaskView): boolean =>
+    view.steps >= count || view.phase === 'stopped';
+const isOver = ({ phase }: TaskView): boolean => phase === 'finished' || phase === 'stopped';
+
+const ledger = async (): Promise<{ kind: string; round?: number }[]> =>
+  ((await world.get('/ledger')) as { entries: { kind: string; round?: number }[] }).entries;
+
+/** The log of a process, line by line. */
+const lines = (name: string): Record<string, unknown>[] =>
+  world
+    .log(name)
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+/** A request that never ends: whoever closes waits for it. */
+async function unfinishedRequest(): Promise<void> {
+  const { port, hostname } = new URL(world.url);
+  const socket = connect({ port: Number(port), host: hostname });
+  socket.on('error', () => {});
+  await new Promise<void>((resolve) => {
+    socket.write('POST /enrolments HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n');
+    socket.once('data', () => resolve()); // it has begun
+  });
+}
+
+describe('a process that is told to end in the middle of a task', () => {
+  let task: string;
+  let before: TaskView;
+
+  beforeAll(async () => {
+    const file = join(folder, 'task.json');
+    const settings = toySettings({ rounds: 60, timing: { patienceMs: 45_000, uploadEveryMs: 20 } });
+    writeFileSync(file, JSON.stringify(settings));
+    const { stdout, code, stderr } = await parley(['task', 'start', file, ...operator(), '--json']);
+    expect(code, stderr).toBe(0);
+    task = (JSON.parse(stdout) as TaskView).id;
+  });
+
+  test('is done with 0: the coordinator, which sends its clients away to come back', async () => {
+    before = await world.until(task, steps(3));
+    expect(await world.end('coordinator')).toBe(0);
+    expect(lines('coordinator').some(({ msg }) => msg === 'told to end')).toBe(true);
+    await world.restartCoordinator();
+    await world.until(task, ({ connected }) => connected.length === UNITS.length);
+    for (const unit of UNITS) {
+      const pauses = lines(unit).flatMap(({ inMs }) => (typeof inMs === 'number' ? [inMs] : []));
+      expect(pauses[0], unit).toBeGreaterThanOrEqual(500); // not at once, and not all together
+      expect(pauses[0], unit).toBeLessThanOrEqual(1500);
+    }
+  });
+
+  test('is taken up where it was, and its bytes do not begin again', async () => {
+    const view = await world.until(task, steps(before.steps + 2));
+    expect(view.bytesUp).toBeGreaterThan(before.bytesUp);
+    expect(view.phase).toBe('running');
+    expect((await ledger()).filter(({ kind }) => kind === 'abort')).toEqual([]); // the round was parked, not lost
+  });
+
+  test('is done with 0: a client, which takes part again when it is back', async () => {
+    expect(await world.end('south')).toBe(0);
+    await world.startUnit('south');
+    const view = await world.until(task, isOver);
+    expect(view.phase, view.reason).toBe('finished');
+    const opened = (await ledger()).filter(({ kind }) => kind === 'release').map(({ round }) => round);
+    expect(opened).toHaveLength(60);
+    expect(new Set(opened).size).toBe(60);
+  });
+
+  test('ends at once when it is told again', async () => {
+    await unfinishedRequest();
+    const first = world.end('coordinator');
+    for (let told = false; !told; ) {
+      told = lines('coordinator').filter(({ msg }) => msg === 'told to end').length === 2;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await world.end('coordinator')).toBe('SIGTERM');
+    await first;
+    await world.restartCoordinator();
+  });
+});
+
+test('a coordinator whose time to end is over ends with 0 all the same', async () => {
+  await world.stop();
+  mkdirSync(join(folder, 'again'));
+  world = await startWorld(join(folder, 'again'), { coordinator: ['--shutdown-seconds', '0.1'] });
+  await unfinishedRequest();
+  expect(await world.end('coordinator')).toBe(0);
+  expect(lines('coordinator').at(-1)).toMatchObject({ msg: expect.stringContaining('not done in time') });
+});
+
+test('no log has a row, a key, a code or a token in it, and what it has of a task names task and round', () => {
+  const logs = readdirSync(folder).filter((name) => name.endsWith('.log'));
+  expect(logs).toHaveLength(1 + UNITS.length);
+  const keys = ['coordinator', ...UNITS.map((unit) => join('units', unit))].flatMap((of) =>
+    readFileSync(join(folder, of, 'identity.pem'), 'utf8')
+      .split('\n')
+      .slice(1, -2),
+  );
+  const token = readFileSync(join(folder, 'coordinator', 'operator.token'), 'utf8').trim();
+  const secrets = [...Object.values(ROW), 'customer-1-58c1', token, ...codes.values(), ...keys];
+  expect(secrets.every((secret) => secret.length > 8)).toBe(true);
+  for (const name of logs) {
+    const text = readFileSync(join(folder, name), 'utf8');
+    for (const secret of secrets) expect(text.includes(secret), `${secret} in ${name}`).toBe(false);
+  }
+});
