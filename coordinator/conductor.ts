@@ -453,7 +453,8 @@ export class Conductor {
   /** After a restart: the coordinator's side of the epoch under way, from what was said before. */
   resume(): Promise<void> {
     return this.#enqueue(async () => {
-      if (this.#state.phase === 'running' && this.#state.epoch > 0) {
+      // a complete task waits for its witnesses, and what its keys were made of is erased
+      if (this.#state.phase === 'running' && this.#state.epoch > 0 && !this.isComplete) {
         await this.#openEpoch();
         if (this.#state.keyed && this.#protocol.keying.length > 0)
           await this.#epochOf(this.#state).keyed(this.#keyingHeard(this.#state));
