@@ -162,6 +162,8 @@ export class TaskSession {
     if (stage !== 0) return undefined; // it began without this tenant
     if (ask.model !== this.model)
       throw new Declined('broken-promise', `round ${ask.round} starts from a model that this tenant did not compute`);
+    // paid for, and gone with the process that drew it: whether it had left nobody knows, so being asked again breaks no promise
+    if (this.#contributesFirst && ask.round <= this.#world.store.lastRound(this.id)) return undefined;
     checkUnanswered(this.#world.store, this.id, ask.round);
     const conversation = this.#begin(ask, ask.round, this.#protocol.summing);
     const { parameters } = this.#progress;
@@ -177,6 +179,11 @@ export class TaskSession {
     this.#round = { conversation, gated };
     this.#answers.clear();
     return this.#round;
+  }
+
+  /** Nothing is said in a round before the contribution: who is asked for it again may not have been heard. */
+  get #contributesFirst(): boolean {
+    return this.#protocol.summing[0]?.gate === 'contribute';
   }
 
   /** @param round - 0 while keys are made */
