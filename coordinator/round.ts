@@ -158,7 +158,8 @@ export const closesAfter = (state: Asking, rules: RoundRules): number =>
 export const waitWithEnough = ({
   stragglerMs,
   stageTimeoutMs,
-}: Pick<RoundRules, 'stragglerMs' | 'stageTimeoutMs'>): number => Math.min(stragglerMs ?? stageTimeoutMs, stageTimeoutMs);
+}: Pick<RoundRules, 'stragglerMs' | 'stageTimeoutMs'>): number =>
+  Math.min(stragglerMs ?? stageTimeoutMs, stageTimeoutMs);
 
 /** Who is still waited for. */
 export const silentOf = ({ asked, said }: Pick<Asking, 'asked' | 'said'>): readonly TenantId[] =>
