@@ -119,8 +119,9 @@ function takeCa(command: Command): void {
 }
 
 function coordinatorCommands(program: Command): void {
-  makesKeys(program.command('coordinator'))
+  const coordinator = makesKeys(program.command('coordinator'))
     .description('run the server of a federation')
+    .enablePositionalOptions()
     .option('--folder <folder>', 'keys, ledger and facts', 'coordinator-data')
     .addOption(
       new Option(
@@ -144,6 +145,46 @@ function coordinatorCommands(program: Command): void {
     .option('--json', 'log lines as JSON (they are when stdout is no terminal)')
     .addHelpText('after', '\nExample: parley coordinator --folder /var/lib/parley --port 7400')
     .action(async (options) => (await import('./coordinator/serve-command.ts')).runCoordinator(options, VERSION));
+  keepingCommands(coordinator);
+}
+
+/** What keeps a federation from being lost. */
+function keepingCommands(coordinator: Command): void {
+  const store = (command: Command, what: string): Command =>
+    opensKeys(command)
+      .option('--folder <folder>', what, 'coordinator-data')
+      .addOption(new Option('--store <url>', 'where ledger and facts are in PostgreSQL').env('PARLEY_STORE'))
+      .option('--json', 'as JSON');
+  store(coordinator.command('check'), "the coordinator's, or a backup")
+    .description('read everything that is stored, change nothing, and say what holds; the coordinator must not run')
+    .addHelpText('after', '\nExample: parley coordinator check --folder /var/lib/parley')
+    .action(async (options) => (await import('./coordinator/keeping/keeping-commands.ts')).check(options));
+  store(coordinator.command('backup'), "the coordinator's; it may run")
+    .description('copy everything into a folder, and check the copy')
+    .option('--to <folder>', "to be made; in the coordinator's folder, under backups/, when left out")
+    .option('--coordinator <url>', 'where the coordinator listens, if it runs', DEFAULT_URL)
+    .addHelpText('after', '\nExample: parley coordinator backup --folder /var/lib/parley --to /backup/parley-monday')
+    .action(async (options) => (await import('./coordinator/keeping/keeping-commands.ts')).backup(options, VERSION));
+  store(coordinator.command('restore'), 'to be made')
+    .description('a new folder from a backup, and from what tenants know that it does not; checked before and after')
+    .argument('<backup>', 'its folder')
+    .option('--ledger <export...>', "tenants' copies of the ledger: parley client ledger FILE")
+    .option('--no-later-entries', 'nothing happened since the backup was made')
+    .addHelpText(
+      'after',
+      '\nExample: parley coordinator restore /backup/parley-monday --folder new --ledger north.json south.json',
+    )
+    .action(async (backup, options) =>
+      (await import('./coordinator/keeping/keeping-commands.ts')).restore(backup, options),
+    );
+  coordinator
+    .command('migrate')
+    .description("take the store's file to another version of its schema, up or down; a copy is kept")
+    .option('--folder <folder>', "the coordinator's; it must not run", 'coordinator-data')
+    .requiredOption('--to <version>', 'the schema: 1, 2 …', wholeNumber)
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample: parley coordinator migrate --folder /var/lib/parley --to 1')
+    .action(async (options) => (await import('./coordinator/keeping/keeping-commands.ts')).migrateStore(options));
 }
 
 function tenantCommands(program: Command): void {
@@ -226,6 +267,19 @@ function leavingCommands(client: Command): void {
     .option('--absent', 'their rows are out of the file already')
     .addHelpText('after', '\nExample: parley client erase --folder fiber-monthly --customer 7590-VHVEG')
     .action(async (options) => (await import('./client/erase-command.ts')).erase(options));
+  inFolder(client.command('ledger'))
+    .description("this tenant's own copy of the ledger, to be verified, or to restore a coordinator with")
+    .argument('<file>', 'to be written; must not be there')
+    .addHelpText('after', '\nExample: parley client ledger ledger.json --folder fiber-monthly')
+    .action(async (file, options) => (await import('./client/own-ledger-command.ts')).ownLedger(file, options));
+  client
+    .command('migrate')
+    .description("take the store's file to another version of its schema, up or down; a copy is kept")
+    .requiredOption('--folder <folder>', "the client's; it must not run")
+    .requiredOption('--to <version>', 'the schema: 1, 2 …', wholeNumber)
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample: parley client migrate --folder fiber-monthly --to 1')
+    .action(async (options) => (await import('./client/own-ledger-command.ts')).migrateClient(options));
   inFolder(client.command('restore-budget'))
     .description('where tenant.db is lost: count from the verified ledger, never less than was spent')
     .option('--ledger <export>', "an export, such as another tenant's; from the coordinator when left out")

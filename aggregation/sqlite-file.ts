@@ -65,8 +65,7 @@ export function openSqliteFile(path: string, schema: Schema, options: OpenOption
     openOrSay(path, options.inUse, () => {
       requireLog(db, path, hadLog, schema);
       upgrade(db, path, schema, options.onMigrated);
-      const damaged = damagedRows(db, schema)[0];
-      if (damaged !== undefined) throw new CommandError(EXIT.storage, `${path}: ${damaged}. ${schema.wayOut}`);
+      requireIntact(db, path, schema);
       db.markOpen();
     });
     return db;
@@ -99,6 +98,30 @@ export function readSqliteFile(path: string, schema: Schema, { inUse }: Pick<Ope
   }
 }
 
+/** @throws CommandError as `openSqliteFile`; "refused" when there is no such version, or going down would lose something that counts */
+export function migrateFile(path: string, schema: Schema, to: number, { inUse }: OpenOptions): Migrated | undefined {
+  const newest = schema.migrations.length;
+  if (!existsSync(path)) throw new CommandError(EXIT.input, `${path} is not there`);
+  if (!(to >= 1 && to <= newest))
+    throw new CommandError(EXIT.usage, `there is no schema ${to}: this Parley knows 1 to ${newest}`);
+  const hadLog = existsSync(`${path}-wal`);
+  const db = openOrSay(path, inUse, () => new LockedFile(path));
+  try {
+    return openOrSay(path, inUse, () => {
+      requireLog(db, path, hadLog, schema);
+      const from = requireKnown(db, path, schema);
+      if (from === newest) requireIntact(db, path, schema);
+      if (from === to) return undefined;
+      refuseLosses(db, path, schema, to);
+      const copy = copyBeside(db, path, from);
+      migrate(db, path, schema, to);
+      return { from, to, copy };
+    });
+  } finally {
+    db.abandon();
+  }
+}
+
 export const versionOf = (db: DatabaseSync): number =>
   db.prepare('pragma user_version').get()!['user_version'] as number;
 
@@ -106,9 +129,10 @@ export const versionOf = (db: DatabaseSync): number =>
  * Brings the schema to a version, up or down, each step in a transaction of its own.
  * @throws CommandError with "refused" when a step down would lose something that counts, which it names; nothing has changed then
  */
-export function migrate(db: DatabaseSync, path: string, { migrations }: Schema, to: number): void {
+export function migrate(db: DatabaseSync, path: string, schema: Schema, to: number): void {
+  const { migrations } = schema;
   const from = versionOf(db);
-  for (const { loses = [] } of migrations.slice(to, from)) refuseLoss(db, path, to, loses);
+  refuseLosses(db, path, schema, to);
   for (let version = from; version < to; version++) step(db, migrations[version]!.up, version + 1);
   for (let version = from; version > to; version--) step(db, migrations[version - 1]!.down, version - 1);
 }
@@ -222,13 +246,24 @@ function requireLog(db: DatabaseSync, path: string, hadLog: boolean, { wayOut }:
     );
 }
 
-function upgrade(db: DatabaseSync, path: string, schema: Schema, tell: OpenOptions['onMigrated'] = () => {}): void {
-  const [from, to] = [versionOf(db), schema.migrations.length];
-  if (from > to)
+function requireKnown(db: DatabaseSync, path: string, { migrations, migrate: command }: Schema): number {
+  const [found, newest] = [versionOf(db), migrations.length];
+  if (found > newest)
     throw new CommandError(
       EXIT.refused,
-      `${path} was written by a newer Parley (schema ${from}; this one reads up to ${to}): install that one, or let it take the file back: ${schema.migrate} --to ${to}`,
+      `${path} was written by a newer Parley (schema ${found}; this one reads up to ${newest}): install that one, or let it take the file back: ${command} --to ${newest}`,
     );
+  return found;
+}
+
+function requireIntact(db: DatabaseSync, path: string, schema: Schema): void {
+  const damaged = damagedRows(db, schema)[0];
+  if (damaged !== undefined) throw new CommandError(EXIT.storage, `${path}: ${damaged}. ${schema.wayOut}`);
+}
+
+function upgrade(db: DatabaseSync, path: string, schema: Schema, tell: OpenOptions['onMigrated'] = () => {}): void {
+  const from = requireKnown(db, path, schema);
+  const to = schema.migrations.length;
   if (from === to) return;
   const copy = from > 0 ? copyBeside(db, path, from) : undefined;
   migrate(db, path, schema, to);
@@ -262,13 +297,22 @@ function step(db: DatabaseSync, sql: string, version: number): void {
   }
 }
 
-function refuseLoss(db: DatabaseSync, path: string, to: number, loses: NonNullable<Migration['loses']>): void {
-  const lost = loses
+function refuseLosses(db: DatabaseSync, path: string, { migrations }: Schema, to: number): void {
+  const lost = migrations
+    .slice(to, versionOf(db))
+    .flatMap(({ loses = [] }) => loses)
     .map(({ what, count }) => ({ what, count: db.prepare(count).get()!['count'] as number }))
     .filter(({ count }) => count > 0)
     .map(({ what, count }) => `${count} ${what}`);
   if (lost.length > 0)
     throw new CommandError(EXIT.refused, `${path} stays as it is: schema ${to} has no place for ${lost.join(', ')}`);
+}
+
+/** Another process has the file open. */
+export class InUse extends CommandError {
+  constructor(message: string) {
+    super(EXIT.storage, message);
+  }
 }
 
 /** SQLite's primary result codes. */
@@ -280,7 +324,9 @@ function openOrSay<T>(path: string, inUse: string, open: () => T): T {
   } catch (error) {
     const { errcode, message } = error as { errcode?: number; message: string };
     const said = sentence((errcode ?? 0) & 0xff, inUse);
-    throw said === undefined ? error : new CommandError(EXIT.storage, `${path} ${said} (${message})`);
+    if (said === undefined) throw error;
+    const text = `${path} ${said} (${message})`;
+    throw said === inUse ? new InUse(text) : new CommandError(EXIT.storage, text);
   }
 }
 

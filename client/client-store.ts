@@ -16,6 +16,9 @@ export interface ClientStore {
   ledgerHead(): LedgerHead;
   /** Appends verified entries, and moves the head with them. */
   addLedger(entries: readonly LedgerEntry[], head: LedgerHead): void;
+  /** Keeps a note over this ledger, so that others can be shown a ledger that verifies. In place of what was kept under this name. */
+  keepLedgerNote(name: string, note: string): void;
+  ledgerNotes(): ReadonlyMap<string, string>;
   ledgerEntry(task: string, round: number, kind: 'charge' | 'release' | 'abort'): LedgerEntry | undefined;
   ledger(): LedgerEntry[];
   /** Hash of the head when the ledger had `size` entries; undefined when this tenant has not seen as many. */
@@ -72,6 +75,7 @@ export function openClientStore(path: string, storeKey?: KeyObject): ClientStore
   const own = openOrClose(db, () => openKept(db, path, storeKey));
   const get = db.prepare('select value from kept where name = ?');
   const set = db.prepare(PUT_KEPT);
+  const notes = db.prepare('select name, value from kept where name like ? order by name');
   const addEntry = db.prepare('insert into ledger values (?1, ?2, ?3, ?4, ?5, crc32(?5))');
   const findEntry = db.prepare('select entry from ledger where task = ? and round = ? and kind = ?');
   const entryAt = db.prepare('select entry from ledger where seq = ?');
@@ -104,6 +108,11 @@ export function openClientStore(path: string, storeKey?: KeyObject): ClientStore
         set.run('ledger-head', JSON.stringify(after));
       });
     },
+    keepLedgerNote: (name, note) => void set.run(`${NOTE}${name}`, note),
+    ledgerNotes: () =>
+      new Map(
+        notes.all(`${NOTE}%`).map(({ name, value }) => [(name as string).slice(NOTE.length), value as string] as const),
+      ),
     ledgerEntry: (id, number, kind) => entryIn(findEntry.get(id, number, kind)),
     planEntry: (id) => entryIn(findPlan.get(id)),
     acceptEntry: (id, tenant) =>
@@ -159,6 +168,9 @@ export function openClientStore(path: string, storeKey?: KeyObject): ClientStore
     close: () => db.close(),
   };
 }
+
+/** What the ledger says anybody may ask for: such names stay readable in a store that is protected (`kept.ts`). */
+const NOTE = 'ledger-note/';
 
 /** The file alone, locked, with its tables. @throws CommandError when another process has it open: each would believe that the budget is its own */
 export function openDatabase(path: string, onMigrated?: (migrated: Migrated) => void): DatabaseSync {

@@ -1,9 +1,10 @@
 import { type Plan, taskId } from '../aggregation/plan.ts';
 import type { LedgerNews } from '../aggregation/wire.ts';
-import { checkpointIn, witnessedBy } from '../aggregation/witness.ts';
+import { checkpointIn, logKey, witnessedBy } from '../aggregation/witness.ts';
 import { type LedgerEntry, verifyChain } from '../privacy/ledger.ts';
 import { TransparencyRefused } from '../privacy/transparency/canonical-text.ts';
 import { rootOf } from '../privacy/transparency/merkle.ts';
+import { formatVerifierKey } from '../privacy/transparency/verifier-key.ts';
 import type { ClientStore } from './client-store.ts';
 import { type Policy, pinnedTenants } from './policy.ts';
 
@@ -39,6 +40,10 @@ export function takeInLedger(
       `the signed head says ${signed.size} entries, this tenant has verified ${head.size}: two ledgers are being shown`,
     );
   if (entries.length > 0) store.addLedger(entries, head);
+  if (entries.length > 0 || !store.ledgerNotes().has('head')) {
+    store.keepLedgerNote('head', note);
+    store.keepLedgerNote('log', formatVerifierKey(logKey(coordinatorKey)));
+  }
   return entries;
 }
 
@@ -62,6 +67,7 @@ export function takeInWitnessed(
   const mine = store.ledgerRootAt(size);
   if (mine === undefined || !mine.every((byte, i) => byte === root[i]))
     throw new LedgerBroken(`a checkpoint over ${size} entries was cosigned that are not those this tenant has seen`);
+  store.keepLedgerNote(String(size), note);
   if (size > witnessedSize(store, taskId(plan))) store.pin(witnessedName(taskId(plan)), JSON.stringify({ size, note }));
 }
 

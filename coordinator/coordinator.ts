@@ -327,10 +327,15 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
       tell({ type: 'refused-connection', reason: `${message.tenant} comes back too often` });
       return end(session); // no refusal, for that would be for good
     }
+    const { size } = ledger.head;
+    if (message.ledger > size)
+      throw new WireRefused(
+        `${message.tenant} has seen ${message.ledger} entries of the ledger, this coordinator has ${size}: its store is an old copy. Stop it, and restore with that ledger: parley coordinator restore`,
+      );
     sessions.get(message.tenant)?.link.close(); // the newer connection is the living one
     session.tenant = message.tenant;
     strangers.delete(session);
-    session.ledger = Math.min(message.ledger, ledger.head.size);
+    session.ledger = message.ledger;
     sessions.set(message.tenant, session);
     leftAt.delete(message.tenant);
     send(session, { type: 'welcome', tenant: message.tenant, version });
@@ -341,6 +346,9 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
       conductor.propose(message.tenant);
       if (message.open.includes(conductor.id)) conductor.recall(message.tenant);
     }
+    // its plan was lost with a store that was restored: the ledger says how it ended
+    for (const task of message.open)
+      if (!conductors.has(task)) send(session, { type: 'over', task, outcome: 'stopped', reason: 'restored' });
     if (waitForWitnesses()) askWitnesses();
   }
 

@@ -32,6 +32,8 @@ export interface PostgresOptions {
   readonly url: string;
   /** the federation's hash, hexadecimal */
   readonly federation: string;
+  /** a picture of the database as it is now, whoever leads: nothing can be written */
+  readonly readOnly?: boolean | undefined;
   /** stops waiting for the lock */
   readonly signal?: AbortSignal | undefined;
   /** somebody else leads; called once at most */
@@ -48,7 +50,8 @@ export async function connectPostgres(options: PostgresOptions): Promise<Postgre
   const where = withoutPassword(options.url);
   const { port1: port, port2 } = new MessageChannel();
   const answered = new Int32Array(new SharedArrayBuffer(4));
-  const workerData: ThreadData = { url: options.url, lock: lockOf(options.federation), port: port2, answered };
+  const lock = options.readOnly ? undefined : lockOf(options.federation);
+  const workerData: ThreadData = { url: options.url, lock, port: port2, answered };
   // next to this file, as source and as build
   const program = new URL(`./postgres-thread${extname(import.meta.url)}`, import.meta.url);
   const thread = new Worker(program, { name: 'postgres', workerData, transferList: [port2] });

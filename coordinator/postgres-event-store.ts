@@ -18,7 +18,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Event
   const connection = await connectPostgres(options);
   const sql = transactionsOn(connection);
   try {
-    prepare(sql, where);
+    if (options.readOnly) requireVersion(sql, where);
+    else prepare(sql, where);
   } catch (error) {
     connection.close();
     throw error;
@@ -162,13 +163,19 @@ function prepare(sql: Transactions, where: string): void {
       for (const statement of SCHEMA) sql.write(statement);
       sql.write("insert into meta values ('schema', $1)", String(SCHEMA_VERSION));
     }
-    const found = Number(sql.read("select value from meta where name = 'schema'")[0]?.['value']);
-    if (found !== SCHEMA_VERSION)
-      throw new CommandError(
-        EXIT.refused,
-        `${where} was written by a newer Parley (schema ${found}; this one reads up to ${SCHEMA_VERSION})`,
-      );
+    requireVersion(sql, where);
   });
+}
+
+function requireVersion(sql: Transactions, where: string): void {
+  if (sql.read("select to_regclass('parley.meta') as meta")[0]!['meta'] === null)
+    throw new CommandError(EXIT.refused, `${where} holds no federation`);
+  const found = Number(sql.read("select value from meta where name = 'schema'")[0]?.['value']);
+  if (found !== SCHEMA_VERSION)
+    throw new CommandError(
+      EXIT.refused,
+      `${where} was written by a newer Parley (schema ${found}; this one reads up to ${SCHEMA_VERSION})`,
+    );
 }
 
 const PIECE = 4 * 2 ** 20;

@@ -14,8 +14,8 @@ export interface Statement {
 export interface ThreadData {
   /** as libpq reads it; may hold a password */
   readonly url: string;
-  /** a signed 64-bit number, decimal: who holds it in this database leads */
-  readonly lock: string;
+  /** a signed 64-bit number, decimal: who holds it in this database leads; undefined for who only reads */
+  readonly lock: string | undefined;
   /** batches come in here, answers go back */
   readonly port: MessagePort;
   /** set to 1 when an answer is there */
@@ -78,10 +78,8 @@ async function lead(): Promise<void> {
   if (rows[0].pid !== (client as { processID?: number }).processID)
     throw new Error('there is a connection pooler in between; give the address of the server itself');
   await client.query(SESSION);
-  for (let told = false; !(await holdsLock()); told = true) {
-    if (!told) tell({ type: 'stands-by' });
-    await sleep(TRY_EVERY_MS);
-  }
+  if (lock === undefined) await client.query(PICTURE);
+  else await holdLock(lock);
   let busy = 0;
   port.on('message', async (statements: readonly Statement[]) => {
     busy += 1;
@@ -95,9 +93,16 @@ async function lead(): Promise<void> {
   tell({ type: 'leads' });
 }
 
-async function holdsLock(): Promise<boolean> {
-  const { rows } = await soon(`select pg_try_advisory_lock(${BigInt(lock)}) as held`);
-  return rows[0].held as boolean;
+/** All that is read is of one moment, and nothing is written. */
+const PICTURE = 'begin isolation level repeatable read read only';
+
+async function holdLock(lock: string): Promise<void> {
+  for (let told = false; ; told = true) {
+    const { rows } = await soon(`select pg_try_advisory_lock(${BigInt(lock)}) as held`);
+    if (rows[0].held) return;
+    if (!told) tell({ type: 'stands-by' });
+    await sleep(TRY_EVERY_MS);
+  }
 }
 
 /** A query whose answer must come at once. */

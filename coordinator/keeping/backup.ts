@@ -179,7 +179,7 @@ async function sync(path: string): Promise<void> {
   await handle.close();
 }
 
-async function readJson(file: string): Promise<unknown> {
+export async function readJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, 'utf8'));
   } catch (error) {
