@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
+import { EMPTY_LEDGER } from '../privacy/ledger.ts';
 import { type Identity, isSignedBy } from './identity.ts';
-import type { Received, Said, TenantId } from './secure-sum.ts';
+import type { Received, Said, SecureSum, TenantId } from './secure-sum.ts';
 
 /**
  * What every signature of a tenant covers.
@@ -32,6 +33,14 @@ export interface Occasion {
 /** 32 bytes. */
 export function transcriptOf(occasion: Occasion): Uint8Array {
   return digest('parley/transcript/v1', canonicalize(occasion)!);
+}
+
+/**
+ * What the keys of an epoch are bound to. Where none are made, no conversation of the epoch's own began with a ledger: a tenant
+ * comes to it in whichever round it is asked first, and each of its rounds is bound to the ledger that it began with.
+ */
+export function epochOccasion({ keying }: Pick<SecureSum, 'keying'>, occasion: Omit<Occasion, 'model'>): Occasion {
+  return { ...occasion, model: '', ledger: keying.length === 0 ? EMPTY_LEDGER.hash : occasion.ledger };
 }
 
 /** One signed thing a tenant said, as the coordinator has it. */

@@ -29,7 +29,7 @@ export class Conversation {
   readonly #identity: Identity;
   /** of the roster, by name */
   readonly #keys: ReadonlyMap<TenantId, Uint8Array>;
-  readonly #occasion: Omit<Occasion, 'model'>;
+  readonly occasion: Omit<Occasion, 'model'>;
   /** by name of a stage that was answered: hash of what this tenant had been shown */
   readonly #shown = new Map<string, Uint8Array>();
 
@@ -39,12 +39,12 @@ export class Conversation {
     this.#me = me;
     this.#identity = identity;
     this.#keys = new Map(roster.map(({ tenant, key }) => [tenant, Buffer.from(key, 'hex')]));
-    this.#occasion = { federation, roster: rosterHash(roster), task, epoch, round, ledger };
+    this.occasion = { federation, roster: rosterHash(roster), task, epoch, round, ledger };
   }
 
   /** What binds keys and sums to this conversation; 32 bytes. @param model - as in `Occasion` */
   transcript(model: string): Uint8Array {
-    return transcriptOf({ ...this.#occasion, model });
+    return transcriptOf({ ...this.occasion, model });
   }
 
   /**

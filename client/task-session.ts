@@ -2,6 +2,7 @@ import { type Plan, roundsOf, shapeOf, taskId } from '../aggregation/plan.ts';
 import { begin, type Progress, progressHash, released, takeIn } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
 import type { SecureSum, Stage, TenantEpoch, TenantId } from '../aggregation/secure-sum.ts';
+import { epochOccasion, transcriptOf } from '../aggregation/transcript.ts';
 import { type FromCoordinator, vectorFrom } from '../aggregation/wire.ts';
 import type { Customers } from './contribution.ts';
 import { type Answer, type Ask, Conversation, stageNamed } from './conversation.ts';
@@ -132,7 +133,7 @@ export class TaskSession {
     const me = this.#world.policy.tenant;
     checkCohort(ask.members, this.plan, me, this.#pinned);
     const keying = this.#begin(ask, 0, this.#protocol.keying);
-    const transcript = keying.transcript('');
+    const transcript = transcriptOf(epochOccasion(this.#protocol, keying.occasion));
     const keys = await this.#protocol.tenant({ shape: shapeOf(this.plan), members: ask.members, me, transcript });
     this.#epoch = { number: ask.epoch, keys, keying, keyed: this.#protocol.keying.length === 0 };
   }

@@ -10,7 +10,7 @@ import {
   type Stage,
   type TenantId,
 } from '../aggregation/secure-sum.ts';
-import { type Statement, transcriptOf } from '../aggregation/transcript.ts';
+import { epochOccasion, type Statement, transcriptOf } from '../aggregation/transcript.ts';
 import { type FromClient, vectorBytes, vectorFrom } from '../aggregation/wire.ts';
 import { type LedgerBody, positionOf } from '../privacy/ledger.ts';
 import { type Counted, isSpent } from './counting.ts';
@@ -440,7 +440,7 @@ export class Conductor {
 
   async #openEpoch(): Promise<void> {
     const state = this.#running();
-    const transcript = transcriptOf(this.#hearing.occasion({ ...state, keyed: false }));
+    const transcript = transcriptOf(epochOccasion(this.#protocol, this.#hearing.occasion({ ...state, keyed: false })));
     this.#epoch = await this.#protocol.coordinator({ shape: shapeOf(this.plan), members: state.parties, transcript });
   }
 
