@@ -221,7 +221,9 @@ function decode<T>(bytes: Uint8Array, schema: z.ZodType<T>, most: number): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
-  throw new WireRefused(`message: ${issue?.path.join('.') || 'type'}: ${issue?.message ?? 'unknown'}`);
+  // the names of fields that should not be there are the sender's text, as long as it likes: a refusal repeats none of it
+  const what = issue?.code === 'unrecognized_keys' ? 'a field that is not in the protocol' : issue?.message;
+  throw new WireRefused(`message: ${issue?.path.join('.') || 'type'}: ${what ?? 'unknown'}`);
 }
 
 /** What a client signs to accept or decline a task. @param answer - the message, as far as it is not the signature */
