@@ -176,7 +176,7 @@ async function fullId(id: string, coordinator: string): Promise<string> {
 
 const get = (path: string, coordinator: string): Promise<unknown> => request(`${coordinator}${path}`, {});
 
-function post(path: string, body: object, options: OperatorOptions): Promise<unknown> {
+export function post(path: string, body: object, options: OperatorOptions): Promise<unknown> {
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${tokenOf(options.folder)}` };
   return request(`${options.coordinator}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
 }

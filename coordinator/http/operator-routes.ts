@@ -6,11 +6,17 @@ import { settingsSchema } from '../../aggregation/plan.ts';
 import { sha256 } from '../../aggregation/transcript.ts';
 import type { Coordinator } from '../coordinator.ts';
 import { viewOf } from '../task-view.ts';
+import { type BackupPlace, backupRoutes } from './backup-routes.ts';
 import { sendProblem } from './problem.ts';
 import { json } from './public-routes.ts';
 
 /** What changes something: for the holder of the operator's token. */
-export function operatorRoutes(app: FastifyInstance, coordinator: Coordinator, token: string): void {
+export function operatorRoutes(
+  app: FastifyInstance,
+  coordinator: Coordinator,
+  token: string,
+  place: BackupPlace,
+): void {
   const expected = sha256(token);
   app.addHook('onRequest', async (request, reply) => {
     const [scheme, given = ''] = (request.headers.authorization ?? '').split(' ');
@@ -22,6 +28,8 @@ export function operatorRoutes(app: FastifyInstance, coordinator: Coordinator, t
         "this needs the operator's token; it lies in the coordinator's folder",
       );
   });
+
+  backupRoutes(app, coordinator, place);
 
   app.post<{ Body: { tenant: string } }>(
     '/invitations',
