@@ -155,7 +155,8 @@ const sayGoodbye = (socket: WebSocket): Promise<void> =>
   });
 
 function turnAway(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nretry-after: 10\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+  const answer = `HTTP/1.1 ${status}\r\nretry-after: 10\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;
+  socket.end(answer, () => socket.destroy()); // or it would be kept for as long as the other side likes
 }
 
 /**

@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
@@ -22,8 +22,9 @@ export function credentials(files: TlsFiles): SecureContextOptions {
   refuseReadable(files.key);
   const options = { cert, key, minVersion: 'TLSv1.2' } as const;
   try {
-    createSecureContext(options);
-    return options;
+    createSecureContext(options); // which takes an empty file for none, and refuses whoever connects
+    if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return options;
+    throw new Error('the key is another certificate’s');
   } catch (error) {
     // what OpenSSL says about a key could hold a part of it; its code does not
     const { code } = error as NodeJS.ErrnoException;
