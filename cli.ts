@@ -18,6 +18,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
 export const VERSION: string = packageJson.version;
 
 const DEFAULT_URL = 'http://127.0.0.1:7400';
+const PINS = "a client's folder: the fingerprints its policy pins; its key asks the coordinator";
 const COORDINATOR = 'where the coordinator listens; several with commas: the one that leads is asked';
 
 function build(): Command {
@@ -40,6 +41,8 @@ function build(): Command {
   tenantCommands(program);
   clientCommands(program);
   taskCommands(program);
+  tokenCommands(program);
+  approvalCommands(program);
   privacyCommands(program);
   ledgerCommands(program);
   reportCommand(program);
@@ -141,6 +144,8 @@ function coordinatorCommands(program: Command): void {
       positiveNumber,
       10,
     )
+    .option('--open-reading', 'ledger, models and results for everybody, names of tenants in the ledger included')
+    .option('--new-operator <name>', "another operator's token for this person, in the folder: where all were lost")
     .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
     .option('--json', 'log lines as JSON (they are when stdout is no terminal)')
     .addHelpText('after', '\nExample: parley coordinator --folder /var/lib/parley --port 7400')
@@ -289,8 +294,7 @@ function leavingCommands(client: Command): void {
 
 function taskCommands(program: Command): void {
   const task = program.command('task').description('check, start, watch and stop tasks');
-  task
-    .command('check')
+  showsToken(task.command('check'))
     .description('what a plan would cost and need, before anything runs')
     .argument('<settings>', 'task settings, JSON')
     .option('--tenants <number>', 'roster size to assume', wholeNumber)
@@ -308,13 +312,10 @@ function taskCommands(program: Command): void {
     .action(async (settings, options) =>
       (await import('./coordinator/operator-commands.ts')).startTask(settings, options),
     );
-  task
-    .command('status')
+  operator(task.command('status'))
     .description('how a task stands; all of them when no id is given')
     .argument('[id]', 'task id, or the beginning of it')
-    .option('--coordinator <url>', COORDINATOR, DEFAULT_URL)
     .option('--watch', 'follow it to its end')
-    .option('--json', 'as JSON')
     .addHelpText('after', '\nExample: parley task status 3f2a --watch')
     .action(async (id, options) => (await import('./coordinator/operator-commands.ts')).taskStatus(id, options));
   operator(task.command('stop'))
@@ -322,6 +323,53 @@ function taskCommands(program: Command): void {
     .argument('<id>', 'task id, or the beginning of it')
     .addHelpText('after', '\nExample: parley task stop 3f2a')
     .action(async (id, options) => (await import('./coordinator/operator-commands.ts')).stopTask(id, options));
+}
+
+function tokenCommands(program: Command): void {
+  const token = program.command('token').description('who may read, watch and operate a coordinator over HTTP');
+  operator(token.command('create'))
+    .description('a token for a person or a program; shown once')
+    .requiredOption('--role <role>', 'operator, auditor (reads everything) or consumer (models and results)')
+    .requiredOption('--name <name>', 'whose it will be')
+    .option('--days <number>', 'how long it counts, up to 365', wholeNumber, 90)
+    .addHelpText('after', '\nExample: parley token create --role auditor --name "Anna Alt" --folder coordinator-data')
+    .action(async (options) => (await import('./coordinator/token-commands.ts')).createToken(options));
+  operator(token.command('list'))
+    .description('tokens that were handed out: whose, as what, until when')
+    .addHelpText('after', '\nExample: parley token list --folder coordinator-data')
+    .action(async (options) => (await import('./coordinator/token-commands.ts')).listTokens(options));
+  operator(token.command('revoke'))
+    .description('let a token count no longer, from now on')
+    .argument('<id>', 'what `parley token list` shows first')
+    .addHelpText('after', '\nExample: parley token revoke 3f2a77c1d0e94b58')
+    .action(async (id, options) => (await import('./coordinator/token-commands.ts')).revokeToken(id, options));
+}
+
+function approvalCommands(program: Command): void {
+  const approvals = program
+    .command('approvals')
+    .description('tasks, roster and tokens, where the federation asks two people');
+  operator(approvals.command('list'))
+    .description('what waits for approval')
+    .addHelpText('after', '\nExample: parley approvals list')
+    .action(async (options) => (await import('./coordinator/approval-commands.ts')).listApprovals(options));
+  operator(approvals.command('approve'))
+    .description('show an act that waits, and approve it; what the last person approves is done at once')
+    .argument('<id>', 'what `parley approvals list` shows first, or the beginning of it')
+    .addHelpText('after', '\nExample: parley approvals approve 3f2a')
+    .action(async (id, options) => (await import('./coordinator/approval-commands.ts')).approve(id, options));
+  operator(approvals.command('reject'))
+    .description('drop an act that waits')
+    .argument('<id>', 'what `parley approvals list` shows first, or the beginning of it')
+    .addHelpText('after', '\nExample: parley approvals reject 3f2a')
+    .action(async (id, options) => (await import('./coordinator/approval-commands.ts')).reject(id, options));
+  operator(approvals.command('rule'))
+    .description('how many people must approve; another number is such an act itself')
+    .argument('[people]', '1 or 2', wholeNumber)
+    .addHelpText('after', '\nExample: parley approvals rule 2')
+    .action(async (people, options) =>
+      (await import('./coordinator/approval-commands.ts')).approvalRule(people, options),
+    );
 }
 
 function privacyCommands(program: Command): void {
@@ -352,37 +400,28 @@ function privacyCommands(program: Command): void {
 function ledgerCommands(program: Command): void {
   const ledger = program.command('ledger').description('read and verify the ledger');
   const source = (command: Command): Command =>
-    command
-      .argument('[file]', 'an export; read from the coordinator when left out')
-      .option('--coordinator <url>', COORDINATOR, DEFAULT_URL)
-      .option('--json', 'as JSON');
+    reads(command).argument('[file]', 'an export; read from the coordinator when left out');
   source(ledger.command('show'))
     .description('the entries, one line each')
     .addHelpText('after', '\nExample: parley ledger show')
     .action(async (file, options) => (await import('./client/ledger-commands.ts')).showLedger(file, options));
-  ledger
-    .command('export')
+  reads(ledger.command('export'))
     .description('the whole ledger in a file that can be verified offline')
     .argument('<file>', 'to be written; must not be there')
-    .option('--coordinator <url>', COORDINATOR, DEFAULT_URL)
-    .option('--json', 'as JSON')
-    .addHelpText('after', '\nExample: parley ledger export ledger.json')
+    .addHelpText('after', '\nExample: parley ledger export ledger.json --folder north')
     .action(async (file, options) => (await import('./client/ledger-commands.ts')).exportLedger(file, options));
-  source(ledger.command('verify'))
+  reads(ledger.command('verify'), PINS)
+    .argument('[file]', 'an export; read from the coordinator when left out')
     .description('check chain, tree, signatures, cosignatures and every charge, and compute every ε again; or a proof')
     .option('--fingerprint <fingerprint>', "the coordinator's, as you know it")
-    .option('--folder <folder>', "a client's folder: the fingerprints its policy pins")
     .option('--roster <file>', 'keys as you know them, from `parley ledger roster`')
     .addHelpText('after', '\nExample: parley ledger verify ledger.json --folder north')
     .action(async (file, options) => (await import('./client/ledger-commands.ts')).verifyLedger(file, options));
-  ledger
-    .command('prove')
+  reads(ledger.command('prove'))
     .description('a proof that an entry is in the ledger, for someone who has not got the others')
     .argument('<entry>', 'its number', wholeNumber)
     .option('--file <export>', 'an export; read from the coordinator when left out')
-    .option('--coordinator <url>', COORDINATOR, DEFAULT_URL)
     .option('--to <file>', 'to be written; printed when left out')
-    .option('--json', 'as JSON')
     .addHelpText('after', '\nExample: parley ledger prove 12 --to entry-12.proof')
     .action(async (entry, options) => (await import('./client/ledger-commands.ts')).proveEntry(entry, options));
   source(ledger.command('roster'))
@@ -393,8 +432,7 @@ function ledgerCommands(program: Command): void {
 }
 
 function reportCommand(program: Command): void {
-  program
-    .command('report')
+  reads(program.command('report'), PINS)
     .description('what a period, and the whole ledger, tells about one customer: for whoever has to answer for it')
     .argument('[file]', 'an export; read from the coordinator when left out')
     .requiredOption('--period <period>', '2026, 2026-Q4, 2026-11 or all; days are in UTC')
@@ -402,10 +440,7 @@ function reportCommand(program: Command): void {
     .option('--registry <file>', 'YAML records for the registry of deployments (OpenDP, NIST); must not be there')
     .option('--audit <file>', 'what `parley audit --json` printed')
     .option('--fingerprint <fingerprint>', "the coordinator's, as you know it")
-    .option('--folder <folder>', "a client's folder: the fingerprints its policy pins")
     .option('--roster <file>', 'keys as you know them, from `parley ledger roster`')
-    .option('--coordinator <url>', COORDINATOR, DEFAULT_URL)
-    .option('--json', 'every figure as JSON')
     .addHelpText('after', '\nExample: parley report ledger.json --period 2026-Q4 --html report.html --folder north')
     .action(async (file, options) => (await import('./client/report-command.ts')).report(file, options));
 }
@@ -449,17 +484,22 @@ const opensKeys = (command: Command): Command =>
 const makesKeys = (command: Command): Command =>
   opensKeys(command).option('--protect', 'a new key is protected: asks for a passphrase when none is given');
 
-/** Options of commands that need the operator's token. */
-function operator(command: Command): Command {
-  return command
+/** Options of commands that show a token: an operator's where something changes. */
+const operator = (command: Command): Command =>
+  showsToken(command.option('--coordinator <url>', COORDINATOR, DEFAULT_URL)).option('--json', 'as JSON');
+
+const showsToken = (command: Command): Command =>
+  command
+    .option('--token-file <file>', 'holds the token to show; or set PARLEY_TOKEN')
+    .option('--folder <folder>', "the coordinator's folder, for the first operator's token", 'coordinator-data');
+
+/** Options of commands that read for an auditor, who has a token, or for a tenant, which has its key. */
+const reads = (command: Command, folder = "a client's folder: its key asks"): Command =>
+  opensKeys(command)
     .option('--coordinator <url>', COORDINATOR, DEFAULT_URL)
-    .option(
-      '--folder <folder>',
-      "the coordinator's folder, for the operator's token; or set PARLEY_OPERATOR_TOKEN",
-      'coordinator-data',
-    )
+    .option('--token-file <file>', 'holds the token to show; or set PARLEY_TOKEN')
+    .option('--folder <folder>', folder)
     .option('--json', 'as JSON');
-}
 
 function wholeNumber(text: string): number {
   const value = Number(text);

@@ -26,7 +26,7 @@ export function approvalProblems(entries: readonly LedgerEntry[]): Finding[] {
     ];
     switch (entry.kind) {
       case 'approval-rule': {
-        const isApproved = needed === 1 || take({ kind: 'approval-rule', approvals: entry.approvals as 1 | 2 });
+        const isApproved = needed === 1 || take({ kind: 'approval-rule', approvals: entry.approvals });
         const problems = isApproved ? [] : alone('the rule was changed');
         needed = entry.approvals;
         return problems;

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
-import { fingerprint } from '../aggregation/identity.ts';
+import { fingerprint, type Identity } from '../aggregation/identity.ts';
 import { kernelsUsed } from '../aggregation/kernels/load-kernels.ts';
 import { openLog } from '../aggregation/log.ts';
 import { type Plan, unitOf } from '../aggregation/plan.ts';
@@ -25,6 +25,7 @@ import { readExport } from './ledger-commands.ts';
 import { hasNextKey } from './next-key.ts';
 import { type ClientEvent, createParticipant, type Participant } from './participant.ts';
 import { type Policy, policySchema, readContract } from './policy.ts';
+import { asTenant } from './reader.ts';
 
 /** `parley tenant fingerprint` */
 export async function showFingerprint(options: SecretOptions & { folder: string; json?: boolean }): Promise<void> {
@@ -120,8 +121,8 @@ export async function runClient(options: ClientOptions, version: string): Promis
     'client starts',
   );
   const store = openClientStore(storeFile(options.folder), storeKey);
-  await refuseLostStore(store, policy);
   if (options.code !== undefined) await enrol(identity, options.code, policy);
+  await refuseLostStore(store, policy, identity);
   const metrics = await metricsOf(options, store, policy);
   if (metrics !== undefined) log.info({ url: `${metrics.url}/metrics` }, 'metrics are served');
   const noise = threadedNoise();
@@ -171,11 +172,14 @@ async function metricsOf({ metricsPort }: ClientOptions, store: ClientStore, pol
 
 /**
  * A new store beside a name that accepted tasks before is a store that was lost: with it the customers' budget would be new.
- * Asked before any plan is, so that nothing is set aside in it. A coordinator that does not answer is caught later (`own-word.ts`).
+ * Asked before any plan is, so that nothing is set aside in it. A coordinator that does not answer, or does not
+ * know this key yet, is caught later (`own-word.ts`).
  */
-async function refuseLostStore(store: ClientStore, { tenant, coordinator }: Policy): Promise<void> {
+async function refuseLostStore(store: ClientStore, { tenant, coordinator }: Policy, identity: Identity): Promise<void> {
   if (store.ledgerHead().size > 0) return;
-  const found = await readExport(undefined, coordinator.url).catch(() => undefined);
+  const found = await readExport(undefined, coordinator.url, asTenant(identity, coordinator.fingerprint)).catch(
+    () => undefined,
+  );
   const accepted = (found?.entries ?? [])
     .map(readEntry)
     .filter((entry) => typeof entry === 'object' && entry.kind === 'accept');

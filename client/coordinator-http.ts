@@ -5,6 +5,7 @@ import { fingerprint } from '../aggregation/identity.ts';
 import { hex } from '../aggregation/plan.ts';
 import { digest } from '../aggregation/transcript.ts';
 import type { Policy } from './policy.ts';
+import type { Reader } from './reader.ts';
 
 /** A coordinator whose key has the fingerprint that the policy pins. */
 export interface KnownCoordinator {
@@ -13,19 +14,19 @@ export interface KnownCoordinator {
   readonly key: Uint8Array;
   /** the federation's hash */
   readonly federation: string;
-  /** keys in the roster, as fingerprints; nobody signed for this */
+  /** keys in the roster, as fingerprints, where it was asked for by one of them; nobody signed for this */
   readonly tenants: readonly { readonly tenant: string; readonly fingerprint: string }[];
 }
 
 const federation = z.object({
   key: z.string().regex(/^[0-9a-f]{64}$/),
-  tenants: z.array(z.object({ tenant: z.string(), fingerprint: z.string() })),
+  tenants: z.array(z.object({ tenant: z.string(), fingerprint: z.string() })).default([]),
 });
 
 /** @throws CommandError when nobody answers, or with another key */
-export async function coordinatorOf(pinned: Policy['coordinator']): Promise<KnownCoordinator> {
+export async function coordinatorOf(pinned: Policy['coordinator'], reader?: Reader): Promise<KnownCoordinator> {
   const url = await readyAt([pinned.url].flat());
-  const { status, body } = await request(`${url}/federation`);
+  const { status, body } = await request(`${url}/federation`, undefined, reader?.('/federation'));
   if (status !== 200) throw refusal(url, status, body);
   const found = federation.safeParse(body);
   if (!found.success) throw new CommandError(EXIT.refused, `${url} is no coordinator of this version`);
@@ -44,10 +45,12 @@ export interface Answer {
 }
 
 /** GET, or POST where there is a body. @throws CommandError when nobody answers */
-export async function request(url: string, body?: object): Promise<Answer> {
-  const init = body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+export async function request(url: string, body?: object, authorization?: string): Promise<Answer> {
+  const shown = authorization === undefined ? {} : { authorization };
+  const sent = body && { method: 'POST', body: JSON.stringify(body) };
+  const headers = { ...shown, ...(sent && { 'content-type': 'application/json' }) };
   try {
-    const response = await fetch(url, init);
+    const response = await fetch(url, { ...sent, headers });
     return { status: response.status, body: await response.json().catch(() => ({})) };
   } catch {
     throw new CommandError(EXIT.network, `nobody answers at ${url}; is the coordinator running?`);

@@ -14,27 +14,29 @@ import { formatPolicy, parsePolicy, type TrustPolicy, thresholdPolicy } from '..
 import { verifyTrusted } from '../privacy/transparency/trusted-checkpoint.ts';
 import { parseVerifierKey } from '../privacy/transparency/verifier-key.ts';
 import { actInWords, approvals } from './approvals-in-words.ts';
+import { refusal, request } from './coordinator-http.ts';
 import { policyFile } from './folder.ts';
 import { readPolicy } from './policy.ts';
+import { type Reader, type ReaderOptions, readerOf } from './reader.ts';
 
 /**
  * `parley ledger show | export | verify | prove | roster`: for auditors. Everything is recomputed from an export; whoever made
  * it is trusted in nothing but the keys that the reader knows.
  */
-interface Source {
+export interface Source extends ReaderOptions {
   readonly coordinator: string;
   readonly json?: boolean;
 }
 
 export async function showLedger(file: string | undefined, options: Source): Promise<void> {
-  const found = await readExport(file, options.coordinator);
+  const found = await exportOf(file, options);
   if (options.json) console.log(JSON.stringify(found));
   else for (const entry of found.entries as LedgerEntry[]) console.log(line(entry));
 }
 
 /** Never over a file that is there. */
 export async function exportLedger(to: string, options: Source): Promise<void> {
-  const found = await readExport(undefined, options.coordinator);
+  const found = await exportOf(undefined, options);
   writeNew(to, `${JSON.stringify(found, null, 1)}\n`);
   const entries = found.entries.length;
   console.log(options.json ? JSON.stringify({ export: to, entries }) : `${entries} entries: ${to}`);
@@ -51,7 +53,7 @@ export interface Trust {
 
 export async function verifyLedger(file: string | undefined, options: Source & Trust): Promise<void> {
   if (file !== undefined && isProof(file)) return verifyEntry(file, options);
-  const found = await readExport(file, options.coordinator);
+  const found = await exportOf(file, options);
   const verdict = verifyLedgerExport(found, knownKeys(options));
   if (!verdict.verified)
     throw new CommandError(
@@ -93,7 +95,7 @@ function taskLine(
 
 /** A proof that one entry is in the ledger, which verifies without the others. The entry itself is in it. */
 export async function proveEntry(seq: number, options: Source & { file?: string; to?: string }): Promise<void> {
-  const found = await readExport(options.file, options.coordinator);
+  const found = await exportOf(options.file, options);
   const verdict = verifyLedgerExport(found);
   if (!verdict.verified) throw new CommandError(EXIT.broken, 'this ledger does not verify: see `parley ledger verify`');
   const entry = verdict.entries[seq];
@@ -149,7 +151,7 @@ function verifyEntry(file: string, { roster, json }: Trust & Source): void {
 
 /** The keys of the newest plan's roster as a C2SP trust policy: compare fingerprints aloud, then keep the file. */
 export async function showRoster(file: string | undefined, options: Source & { to?: string }): Promise<void> {
-  const found = await readExport(file, options.coordinator);
+  const found = await exportOf(file, options);
   const verdict = verifyLedgerExport(found);
   if (!verdict.verified) throw new CommandError(EXIT.broken, 'this ledger does not verify: see `parley ledger verify`');
   const policy = newestPolicy(found, verdict);
@@ -241,12 +243,17 @@ function details(entry: LedgerEntry): string {
 
 const short = (epsilon: number | 'infinite'): string => (epsilon === 'infinite' ? '∞' : epsilon.toFixed(3));
 
-/** @throws CommandError when nobody answers, or it is no export */
+/** As the command's options say. @param file - read from the coordinator when undefined @throws CommandError as `readExport` */
+export const exportOf = async (file: string | undefined, options: Source): Promise<LedgerExport> =>
+  readExport(file, options.coordinator, file === undefined ? await readerOf(options) : undefined);
+
+/** @throws CommandError when nobody answers, when the reader may not read it, or it is no export */
 export async function readExport(
   file: string | undefined,
   coordinator: string | readonly string[],
+  reader?: Reader,
 ): Promise<LedgerExport> {
-  const value = file === undefined ? await fetched(`${await readyAt([coordinator].flat())}/ledger`) : fromFile(file);
+  const value = file === undefined ? await fetched(await readyAt([coordinator].flat()), reader) : fromFile(file);
   const parsed = ledgerExport.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
@@ -284,10 +291,8 @@ export function writeNew(file: string, text: string): void {
   }
 }
 
-async function fetched(url: string): Promise<unknown> {
-  try {
-    return await (await fetch(url)).json();
-  } catch {
-    throw new CommandError(EXIT.network, `nobody answers at ${url}; is the coordinator running?`);
-  }
+async function fetched(url: string, reader: Reader | undefined): Promise<unknown> {
+  const { status, body } = await request(`${url}/ledger`, undefined, reader?.('/ledger'));
+  if (status !== 200) throw refusal(url, status, body);
+  return body;
 }

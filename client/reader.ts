@@ -30,6 +30,7 @@ export async function readerOf(options: ReaderOptions): Promise<Reader | undefin
   if (token !== undefined) return () => `Bearer ${token}`;
   const { folder } = options;
   if (folder === undefined) return undefined;
+  const { coordinator } = policyOf(folder);
   const { identity } = await openedKeys(folder, options);
-  return asTenant(identity, policyOf(folder).coordinator.fingerprint);
+  return asTenant(identity, coordinator.fingerprint);
 }

@@ -11,6 +11,7 @@ import { giveNotice } from './give-notice.ts';
 import { dropNextKey, hasNextKey, nextKey, takeNextKey } from './next-key.ts';
 import { noteKey } from './own-word.ts';
 import type { Policy } from './policy.ts';
+import { asTenant } from './reader.ts';
 
 export interface RekeyOptions extends SecretOptions {
   readonly folder: string;
@@ -71,7 +72,8 @@ async function change(
 /** A code works once: one that was used and not heard of is found in the roster. The old key is worth nothing any more. */
 async function enrolNext(code: string, policy: Policy, next: Identity, store: ClientStore): Promise<void> {
   noteKey(store, Buffer.from(next.publicKey).toString('hex'));
-  const { tenants } = await coordinatorOf(policy.coordinator);
+  const reader = asTenant(next, policy.coordinator.fingerprint);
+  const { tenants } = await coordinatorOf(policy.coordinator, reader);
   const print = fingerprint(next.publicKey);
   const isEnrolled = tenants.some((one) => one.tenant === policy.tenant && one.fingerprint === print);
   if (!isEnrolled) await enrol(next, code, policy);

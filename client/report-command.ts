@@ -3,7 +3,7 @@ import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { verifyLedgerExport } from '../aggregation/verify-ledger.ts';
 import { checkpointIn } from '../aggregation/witness.ts';
 import { parseVerifierKey } from '../privacy/transparency/verifier-key.ts';
-import { knownKeys, readExport, readText, type Trust, writeNew } from './ledger-commands.ts';
+import { exportOf, knownKeys, readText, type Source, type Trust, writeNew } from './ledger-commands.ts';
 import { readAudit } from './report/audit-finding.ts';
 import { chartsOf } from './report/charts.ts';
 import { reportPage } from './report/page.ts';
@@ -13,17 +13,15 @@ import { reportOf } from './report/report.ts';
 import { reportText } from './report/text.ts';
 
 /** `parley report`: what was spent in a period and ever, for whoever has to answer for it. Only of a ledger that verifies. */
-export interface ReportOptions extends Trust {
+export interface ReportOptions extends Source, Omit<Trust, 'folder'> {
   /** `2026`, `2026-Q4`, `2026-11` or `all` */
   readonly period: string;
-  readonly coordinator: string;
   /** file for the page; must not be there */
   readonly html?: string;
   /** file for the registry's records; must not be there */
   readonly registry?: string;
   /** file with what `parley audit --json` printed */
   readonly audit?: string;
-  readonly json?: boolean;
 }
 
 /**
@@ -35,7 +33,7 @@ export async function report(file: string | undefined, options: ReportOptions, n
   const period = periodNamed(options.period);
   const { html, registry, audit } = options;
   requireNew(html, registry);
-  const found = await readExport(file, options.coordinator);
+  const found = await exportOf(file, options);
   const verdict = verifyLedgerExport(found, knownKeys(options));
   if (!verdict.verified)
     throw new CommandError(

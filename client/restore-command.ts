@@ -9,6 +9,7 @@ import { policyOf } from './command-input.ts';
 import { openedKeys, storeFile } from './folder.ts';
 import { readExport } from './ledger-commands.ts';
 import type { Policy } from './policy.ts';
+import { asTenant, type Reader } from './reader.ts';
 import { standingOf } from './spending.ts';
 
 export interface RestoreOptions extends SecretOptions {
@@ -29,13 +30,17 @@ export interface RestoreOptions extends SecretOptions {
  */
 export async function restoreBudget(options: RestoreOptions): Promise<void> {
   const policy = policyOf(options.folder);
-  const { storeKey } = await openedKeys(options.folder, options);
+  const { identity, storeKey } = await openedKeys(options.folder, options);
   const file = storeFile(options.folder);
   const store = openClientStore(file, storeKey);
   try {
     if (store.budget() !== undefined)
       throw new CommandError(EXIT.refused, `${file} has a budget; it knows better than the ledger what was spent`);
-    const { entries, head } = await verified(policy, options.ledger);
+    const { entries, head } = await verified(
+      policy,
+      options.ledger,
+      asTenant(identity, policy.coordinator.fingerprint),
+    );
     const tasks = restore(store, policy, entries, head, Date.now());
     report(store, policy, { tasks, entries: entries.length, hash: head.hash }, options.json === true);
   } finally {
@@ -46,8 +51,9 @@ export async function restoreBudget(options: RestoreOptions): Promise<void> {
 async function verified(
   policy: Policy,
   from: string | undefined,
+  reader: Reader,
 ): Promise<{ entries: LedgerEntry[]; head: LedgerHead }> {
-  const found = await readExport(from, policy.coordinator.url);
+  const found = await readExport(from, policy.coordinator.url, reader);
   const verdict = verifyLedgerExport(found, { coordinator: policy.coordinator.fingerprint, tenants: policy.peers });
   if (!verdict.verified) {
     const findings = verdict.findings.map(({ seq, problem }) => `entry ${seq}: ${problem}`);

@@ -1,48 +1,64 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CommandError, EXIT, exitOf } from '../aggregation/exit.ts';
+import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { makePlan, type Plan, PlanRefused, type Roster, type Settings, shapeOf, unitOf } from '../aggregation/plan.ts';
 import { sumNoise } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
 import { whoOpens } from '../aggregation/who-opens.ts';
+import type { PendingView } from './http/outcome.ts';
+import { get, type OperatorOptions, post } from './operator-http.ts';
+import { isPending, tellPending } from './pending-answer.ts';
 import { readSettings } from './settings-file.ts';
-import { inThree, type TaskView, THREE } from './task-view.ts';
+import { inThree, type ReleasedTask, type TaskView, THREE } from './task-view.ts';
 import { waitingInWords } from './waiting.ts';
 
-/** What an operator types: `parley tenant invite`, `parley task check | start | status | stop`. */
-export interface OperatorOptions {
-  readonly coordinator: string;
-  readonly folder: string;
-  readonly json?: boolean;
-}
+/*
+ * What an operator types: `parley tenant invite`, `parley task check | start | status | stop`.
+ */
 
 export async function invite(tenant: string, options: OperatorOptions): Promise<void> {
-  const answer = (await post('/invitations', { tenant }, options)) as { code: string; coordinator: string };
+  const answer = (await post('/invitations', { tenant }, options)) as Invited | PendingView;
+  if (isPending(answer)) return tellPending(answer, options);
   if (options.json) return console.log(JSON.stringify(answer));
-  return console.log(`One-time code for ${tenant}, valid for seven days (shown once):
-  ${answer.code}
-The coordinator's fingerprint, for the tenant's policy (read it out, do not mail it with the code):
-  ${answer.coordinator}`);
+  return console.log(invitedText(answer));
 }
+
+/** What comes of an invitation. */
+export interface Invited {
+  readonly tenant: string;
+  readonly code: string;
+  /** fingerprint */
+  readonly coordinator: string;
+}
+
+export const invitedText = ({
+  tenant,
+  code,
+  coordinator,
+}: Invited): string => `One-time code for ${tenant}, valid for seven days (shown once):
+  ${code}
+The coordinator's fingerprint, for the tenant's policy (read it out, do not mail it with the code):
+  ${coordinator}`;
 
 /** `parley tenant revoke` */
 export async function revoke(tenant: string, options: OperatorOptions): Promise<void> {
-  const answer = (await post(`/tenants/${encodeURIComponent(tenant)}/revoke`, {}, options)) as { tenant: string };
+  const answer = (await post(`/tenants/${encodeURIComponent(tenant)}/revoke`, {}, options)) as
+    | { tenant: string }
+    | PendingView;
+  if (isPending(answer)) return tellPending(answer, options);
   if (options.json) return console.log(JSON.stringify(answer));
   return console.log(`The key of ${tenant} is revoked: nothing signed with it is heard any more, running tasks go on without it.
 To have it back under its name, with a new key: parley tenant invite ${tenant}`);
 }
 
-export async function checkTask(
-  file: string,
-  options: { tenants?: number; coordinator?: string; json?: boolean },
-): Promise<void> {
+export async function checkTask(file: string, options: Partial<OperatorOptions> & { tenants?: number }): Promise<void> {
   const settings = readSettings(file);
   if ((options.tenants === undefined) === (options.coordinator === undefined))
     throw new CommandError(EXIT.usage, 'give --tenants with a number, or --coordinator to take its roster');
-  const roster = options.tenants === undefined ? await rosterOf(options.coordinator!) : imagined(options.tenants);
+  const roster =
+    options.tenants === undefined
+      ? await rosterOf({ ...options, coordinator: options.coordinator! })
+      : imagined(options.tenants);
   const plan = planned(settings, roster);
   console.log(options.json ? JSON.stringify({ ...plan.derived, ...costs(plan) }) : describe(plan));
 }
@@ -90,8 +106,13 @@ function imagined(tenants: number): Roster {
   }));
 }
 
-async function rosterOf(coordinator: string): Promise<Roster> {
-  const { tenants } = (await get('/federation', coordinator)) as { tenants: { tenant: string; fingerprint: string }[] };
+async function rosterOf(options: OperatorOptions): Promise<Roster> {
+  const { tenants } = (await get('/federation', options)) as { tenants?: { tenant: string; fingerprint: string }[] };
+  if (tenants === undefined)
+    throw new CommandError(
+      EXIT.refused,
+      `${options.coordinator} tells its roster to those alone who show a token: --token-file, PARLEY_TOKEN or --folder`,
+    );
   return tenants.map(({ tenant, fingerprint }) => ({
     tenant,
     key: createHash('sha256').update(fingerprint).digest('hex'),
@@ -99,7 +120,8 @@ async function rosterOf(coordinator: string): Promise<Roster> {
 }
 
 export async function startTask(file: string, options: OperatorOptions & { watch?: boolean }): Promise<void> {
-  const view = (await post('/tasks', readSettings(file), options)) as TaskView;
+  const view = (await post('/tasks', readSettings(file), options)) as TaskView | PendingView;
+  if (isPending(view)) return tellPending(view, options);
   if (options.watch) return watch(view.id, options);
   return console.log(
     options.json ? JSON.stringify(view) : `task ${view.id} proposed; parley task status ${view.id.slice(0, 8)} --watch`,
@@ -107,20 +129,20 @@ export async function startTask(file: string, options: OperatorOptions & { watch
 }
 
 export async function stopTask(id: string, options: OperatorOptions): Promise<void> {
-  const view = (await post(`/tasks/${await fullId(id, options.coordinator)}/stop`, {}, options)) as TaskView;
+  const view = (await post(`/tasks/${await fullId(id, options)}/stop`, {}, options)) as TaskView;
   console.log(options.json ? JSON.stringify(view) : line(view));
 }
 
 export async function taskStatus(
   id: string | undefined,
-  options: { coordinator: string; watch?: boolean; json?: boolean },
+  options: OperatorOptions & { watch?: boolean },
 ): Promise<void> {
   if (id === undefined) {
-    const views = (await get('/tasks', options.coordinator)) as TaskView[];
+    const views = (await get('/tasks', options)) as (TaskView | ReleasedTask)[];
     console.log(options.json ? JSON.stringify(views) : views.map(line).join('\n') || 'no tasks yet');
-  } else if (options.watch) await watch(await fullId(id, options.coordinator), options);
+  } else if (options.watch) await watch(await fullId(id, options), options);
   else {
-    const view = (await get(`/tasks/${await fullId(id, options.coordinator)}`, options.coordinator)) as TaskView;
+    const view = (await get(`/tasks/${await fullId(id, options)}`, options)) as TaskView;
     console.log(
       options.json
         ? JSON.stringify(view)
@@ -129,9 +151,9 @@ export async function taskStatus(
   }
 }
 
-async function watch(id: string, options: { coordinator: string; json?: boolean }): Promise<void> {
+async function watch(id: string, options: OperatorOptions): Promise<void> {
   for (let shown = ''; ; await sleep(250)) {
-    const view = (await get(`/tasks/${id}`, options.coordinator)) as TaskView;
+    const view = (await get(`/tasks/${id}`, options)) as TaskView;
     const now = line(view);
     const isOver = view.phase === 'finished' || view.phase === 'stopped';
     if (!options.json && now !== shown) console.log(now);
@@ -144,8 +166,9 @@ async function watch(id: string, options: { coordinator: string; json?: boolean 
   }
 }
 
-function line(view: TaskView): string {
-  return `${view.id.slice(0, 8)}  ${view.name.padEnd(18)} ${view.phase.padEnd(8)} ${view.steps}/${view.rounds} rounds  ${THREE} ${inThree(view.privacy.epsilonSoFar)} of ${inThree(view.privacy.epsilon)}, one ${view.privacy.unit} (${view.privacy.neighbouring})  ${view.connected.length} connected${view.reason === undefined ? '' : `  (${view.reason})`}`;
+function line(view: TaskView | ReleasedTask): string {
+  const connected = 'connected' in view ? `  ${view.connected.length} connected` : '';
+  return `${view.id.slice(0, 8)}  ${view.name.padEnd(18)} ${view.phase.padEnd(8)} ${view.steps}/${view.rounds} rounds  ${THREE} ${inThree(view.privacy.epsilonSoFar)} of ${inThree(view.privacy.epsilon)}, one ${view.privacy.unit} (${view.privacy.neighbouring})${connected}${view.reason === undefined ? '' : `  (${view.reason})`}`;
 }
 
 const waits = ({ waiting }: TaskView): string[] =>
@@ -164,43 +187,12 @@ const budgets = (view: TaskView): string[] =>
     return `          ${tenant} states ε ${stated.toFixed(3)} of ${limit} for its customers' lifetime${differs}`;
   });
 
-async function fullId(id: string, coordinator: string): Promise<string> {
-  const views = (await get('/tasks', coordinator)) as TaskView[];
+async function fullId(id: string, options: OperatorOptions): Promise<string> {
+  const views = (await get('/tasks', options)) as TaskView[];
   const found = views.filter((view) => view.id.startsWith(id));
   if (found.length === 1) return found[0]!.id;
   throw new CommandError(
     EXIT.usage,
     found.length === 0 ? `no task begins with ${id}` : `${found.length} tasks begin with ${id}; give more of it`,
   );
-}
-
-const get = (path: string, coordinator: string): Promise<unknown> => request(`${coordinator}${path}`, {});
-
-export function post(path: string, body: object, options: OperatorOptions): Promise<unknown> {
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${tokenOf(options.folder)}` };
-  return request(`${options.coordinator}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
-}
-
-function tokenOf(folder: string): string {
-  const fromEnvironment = process.env['PARLEY_OPERATOR_TOKEN'];
-  if (fromEnvironment !== undefined) return fromEnvironment;
-  const file = join(folder, 'operator.token');
-  if (existsSync(file)) return readFileSync(file, 'utf8').trim();
-  throw new CommandError(
-    EXIT.usage,
-    `${file} is not there; give --folder with the coordinator's folder, or set PARLEY_OPERATOR_TOKEN`,
-  );
-}
-
-async function request(url: string, init: RequestInit): Promise<unknown> {
-  let response: Response;
-  try {
-    response = await fetch(url, init);
-  } catch {
-    throw new CommandError(EXIT.network, `nobody answers at ${new URL(url).origin}; is the coordinator running?`);
-  }
-  const answer = (await response.json().catch(() => ({}))) as { detail?: string };
-  if (!response.ok)
-    throw new CommandError(exitOf(response.status), answer.detail ?? `${url} answered ${response.status}`);
-  return answer;
 }

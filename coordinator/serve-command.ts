@@ -19,6 +19,8 @@ export async function runCoordinator(
     trustProxy?: string;
     insecurePlaintext?: boolean;
     shutdownSeconds: number;
+    openReading?: boolean;
+    newOperator?: string;
     logLevel: string;
     json?: boolean;
   },

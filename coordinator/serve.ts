@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import type { Server as TlsServer } from 'node:https';
 import { join } from 'node:path';
 import helmet from '@fastify/helmet';
@@ -12,14 +11,19 @@ import { CommandError, EXIT, isStorageError } from '../aggregation/exit.ts';
 import { keysIn } from '../aggregation/folder-keys.ts';
 import { fingerprint } from '../aggregation/identity.ts';
 import type { Migrated } from '../aggregation/sqlite-file.ts';
+import { openAccess } from './access/access.ts';
 import { type Coordinator, type CoordinatorEvent, federationOf, openCoordinator } from './coordinator.ts';
 import { Door } from './door.ts';
 import type { EventStore } from './event-store.ts';
+import { demandAccess, SECURITY_SCHEMES } from './http/access-rule.ts';
+import { approvalRoutes } from './http/approval-routes.ts';
+import { backupRoutes } from './http/backup-routes.ts';
 import { enrolmentRoutes } from './http/enrolment-routes.ts';
 import { noticeRoutes } from './http/notice-routes.ts';
 import { operatorRoutes } from './http/operator-routes.ts';
 import { answerWithProblems, sendRestarts } from './http/problem.ts';
 import { publicRoutes } from './http/public-routes.ts';
+import { tokenRoutes } from './http/token-routes.ts';
 import { lead } from './lead.ts';
 import { ADDRESS, HTTP, ROUTES } from './limits.ts';
 import { acceptClients, limitSockets, listener, refusePlaintext, trusting } from './listener.ts';
@@ -32,7 +36,8 @@ import { credentials, followCertificate, type TlsFiles, validTo } from './tls.ts
  * it must not forget.
  *
  *   folder/identity.pem     the federation's key (0600), plain or protected
- *   folder/operator.token   what the operator's commands show (0600)
+ *   folder/operator.token   the first operator's token (0600)
+ *   folder/oidc.json        who else says who people are; where they sign in elsewhere
  *   folder/events.db        facts, ledger, roster; or in PostgreSQL
  */
 export interface Serving {
@@ -70,6 +75,10 @@ export interface ServeOptions {
   readonly insecurePlaintext?: boolean | undefined;
   readonly version: string;
   readonly log: FastifyBaseLogger;
+  /** ledger, models and results are for everybody, not for those alone who show a token or a tenant's key */
+  readonly openReading?: boolean | undefined;
+  /** makes another operator's token in the folder, for this person */
+  readonly newOperator?: string | undefined;
   /** storage is broken: nothing can be promised any more */
   readonly onFailure: (error: unknown) => void;
 }
@@ -83,18 +92,20 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const tls = files && credentials(files);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { identity } = keysIn(folder, options.secret);
-  const token = operatorToken(folder);
   const { store, port } = await storeOf(options, federationOf(identity.publicKey));
   const onEvent = (event: CoordinatorEvent): void => {
     logEvent(log, event);
     if (event.type === 'task-failed' && isStorageError(event.error)) options.onFailure(event.error);
   };
-  const coordinator = await openCoordinator({ store, identity, clock: Date.now, version, onEvent }).catch(
-    (error: unknown) => {
+  const [coordinator, access] = await openCoordinator({ store, identity, clock: Date.now, version, onEvent })
+    .then((opened) => {
+      const { newOperator } = options;
+      return [opened, openAccess({ coordinator: opened, identity, folder, newOperator, clock: Date.now })] as const;
+    })
+    .catch((error: unknown) => {
       store.close(); // what refuses the store must not hold it
       throw error;
-    },
-  );
+    });
 
   const logController = new LogController({ disableRequestLogging: true });
   const app = Fastify({
@@ -117,12 +128,19 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   });
   await app.register(helmet, { contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } } });
   await app.register(rateLimit, { max: HTTP.perMinute, timeWindow: '1 minute', cache: ADDRESS.remembered });
-  await app.register(swagger, { openapi: { info: { title: 'Parley coordinator', version } } });
+  await app.register(swagger, {
+    openapi: { info: { title: 'Parley coordinator', version }, components: { securitySchemes: SECURITY_SCHEMES } },
+  });
+  const { openReading = false } = options;
+  demandAccess(app, { callers: access.callers, openReading, openPages: ['/docs'] });
   await app.register(swaggerUi, { routePrefix: '/docs' });
   await app.register(async (scope) => publicRoutes(scope, coordinator, version));
   await app.register(async (scope) => enrolmentRoutes(scope, coordinator));
   await app.register(async (scope) => noticeRoutes(scope, coordinator));
-  await app.register(async (scope) => operatorRoutes(scope, coordinator, token, { folder, version }));
+  await app.register(async (scope) => operatorRoutes(scope, coordinator, access.approvals));
+  await app.register(async (scope) => backupRoutes(scope, coordinator, { folder, version }));
+  await app.register(async (scope) => tokenRoutes(scope, access));
+  await app.register(async (scope) => approvalRoutes(scope, access.approvals));
 
   const door = new Door(Date.now);
   limitSockets(app.server, door, trust);
@@ -184,18 +202,6 @@ async function storeOf(options: ServeOptions, federation: string): Promise<{ sto
   const led = await lead({ ...address, url: storeUrl, federation, signal, onStandby, onLost: options.onFailure });
   log.info({ store: shown }, 'store is open');
   return led;
-}
-
-/** @returns the token in the folder, made the first time */
-export function operatorToken(folder: string): string {
-  const file = join(folder, 'operator.token');
-  if (!existsSync(file)) writeSecret(file, `${randomBytes(32).toString('base64url')}\n`);
-  return readFileSync(file, 'utf8').trim();
-}
-
-function writeSecret(file: string, text: string): void {
-  writeFileSync(file, text, { mode: 0o600, flag: 'wx' });
-  chmodSync(file, 0o600);
 }
 
 function logEvent(log: FastifyBaseLogger, event: CoordinatorEvent): void {

@@ -44,6 +44,21 @@ export interface TaskView {
   };
 }
 
+/** What those see who use results, and have nothing to do with how they came to be. */
+export type ReleasedTask = Omit<TaskView, 'accepted' | 'declined' | 'connected' | 'waiting' | 'budgets' | 'bytesUp'>;
+
+export function releasedOf({
+  accepted,
+  declined,
+  connected,
+  waiting,
+  budgets,
+  bytesUp,
+  ...released
+}: TaskView): ReleasedTask {
+  return released;
+}
+
 /** What a finished task has to say besides its model. */
 export type TaskResult =
   | { readonly kind: 'segments'; readonly segments: readonly Segment[]; readonly tooSmall: number }

@@ -13,6 +13,7 @@ import { csvLine } from '../client/csv-line.ts';
 import { identityIn, modelsFolder, policyFile, storeFile } from '../client/folder.ts';
 import { type policySchema, readPolicy } from '../client/policy.ts';
 import { standingOf } from '../client/spending.ts';
+import { operatorTokenFile } from '../coordinator/access/first-token.ts';
 import type { TaskResult, TaskView } from '../coordinator/task-view.ts';
 import type { Table } from '../models/encode.ts';
 import { churnSettings } from './telco.ts';
@@ -63,7 +64,8 @@ export async function startProcesses(folder: string, tables: ReadonlyMap<string,
     const url = await listening(
       start('coordinator', ['coordinator', '--folder', join(folder, 'coordinator'), '--port', '0', '--json']),
     );
-    const token = readFileSync(join(folder, 'coordinator', 'operator.token'), 'utf8').trim();
+    const tokenFile = operatorTokenFile(join(folder, 'coordinator'));
+    const token = readFileSync(tokenFile, 'utf8').trim();
     const http = client(url, token);
     const { fingerprint: pinned } = (await http.get('/federation')) as { fingerprint: string };
     writeUnits(folder, tables, url, pinned);
@@ -145,12 +147,13 @@ interface Http {
 }
 
 function client(url: string, token: string): Http {
+  const authorization = `Bearer ${token}`;
   const ask = async (path: string, init: RequestInit = {}): Promise<Response> => {
-    const response = await fetch(`${url}${path}`, init);
+    const response = await fetch(`${url}${path}`, { ...init, headers: { authorization, ...init.headers } });
     if (!response.ok) throw new Error(`${path}: ${await response.text()}`);
     return response;
   };
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
+  const headers = { 'content-type': 'application/json' };
   return {
     get: async (path) => (await ask(path)).json(),
     post: async (path, body) => (await ask(path, { method: 'POST', headers, body: JSON.stringify(body) })).json(),
@@ -208,6 +211,8 @@ function processes(
         url,
         '--fingerprint',
         pinned,
+        '--token-file',
+        operatorTokenFile(join(folder, 'coordinator')),
         '--json',
       ]);
       let text = '';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Act, actHash, actSchema } from '../../aggregation/act.ts';
+import { type Act, actHash } from '../../aggregation/act.ts';
 import { type LedgerEntry, NO_TASK } from '../../privacy/ledger.ts';
 import type { EventStore } from '../event-store.ts';
 import type { LedgerLog } from '../ledger-log.ts';
@@ -44,6 +44,9 @@ export interface PendingAct {
   readonly approvals: readonly Pick<Bearer, 'holder' | 'id'>[];
 }
 
+/** The rule itself is changed here. */
+export type PerformedAct = Exclude<Act, { kind: 'approval-rule' }>;
+
 export interface ApprovalsWorld {
   readonly store: EventStore;
   readonly ledger: LedgerLog;
@@ -52,8 +55,10 @@ export interface ApprovalsWorld {
   readonly hasPeople: boolean;
   /** Unix ms */
   readonly clock: () => number;
-  /** Does all but `approval-rule`; `also` in the same transaction, first. */
-  perform(act: Exclude<Act, { kind: 'approval-rule' }>, also: () => void): unknown;
+  /** Throws what `perform` would throw now, as far as that can be told. */
+  check(act: PerformedAct): void;
+  /** @param also - in the same transaction, first */
+  perform(act: PerformedAct, also: () => void): unknown;
 }
 
 const DAY = 24 * 60 * 60 * 1000;
@@ -111,10 +116,10 @@ export function openApprovals(world: ApprovalsWorld): Approvals {
     needed: () => needed,
     pending: alive,
     reject: (id) => drop(found(id).id),
-    ask(asked, { holder, id: token }) {
-      const act = actSchema.parse(asked);
+    ask(act, { holder, id: token }) {
       if (needed === 1) return { done: perform(act, () => {}) };
       if (act.kind === 'approval-rule') checkRule(act.approvals);
+      else world.check(act);
       if (alive().length >= MOST_PENDING)
         throw new AccessRefused(409, `${MOST_PENDING} acts wait for approval: approve some of them, or reject them`);
       const id = randomBytes(8).toString('hex');

@@ -1,7 +1,8 @@
-import type { Act } from '../../aggregation/act.ts';
 import { fingerprint } from '../../aggregation/identity.ts';
+import { makePlan } from '../../aggregation/plan.ts';
 import type { Coordinator } from '../coordinator.ts';
 import { viewOf } from '../task-view.ts';
+import type { PerformedAct } from './approvals.ts';
 import type { Tokens } from './tokens.ts';
 
 /**
@@ -11,7 +12,7 @@ import type { Tokens } from './tokens.ts';
  * @throws PlanRefused, EnrolmentRefused or AccessRefused; nothing was recorded then
  */
 export function perform(
-  act: Exclude<Act, { kind: 'approval-rule' }>,
+  act: PerformedAct,
   also: () => void,
   { coordinator, tokens }: { readonly coordinator: Coordinator; readonly tokens: Tokens },
 ): unknown {
@@ -30,4 +31,9 @@ export function perform(
       return { id, role, holder, expiresAt };
     }
   }
+}
+
+/** Nobody should be asked to approve a task that cannot be. @throws PlanRefused */
+export function check(act: PerformedAct, { enrolment, federation }: Coordinator): void {
+  if (act.kind === 'task') makePlan(act.settings, enrolment.roster(), federation, 0);
 }

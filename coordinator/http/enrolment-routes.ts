@@ -18,7 +18,7 @@ export function enrolmentRoutes(app: FastifyInstance, coordinator: Coordinator):
     {
       schema: { summary: 'Join, with proof of a one-time code', body: json(request) },
       // a code has 128 random bits; this keeps the log readable when someone tries all the same
-      config: { rateLimit: { max: 20, timeWindow: '1 minute' } },
+      config: { access: 'anyone', rateLimit: { max: 20, timeWindow: '1 minute' } },
     },
     ({ body }) => {
       coordinator.enrolment.enrol({ ...body, signature: Buffer.from(body.signature, 'hex') });

@@ -9,11 +9,12 @@ import type { Coordinator } from '../coordinator.ts';
 import { sendProblem } from './problem.ts';
 
 /**
- * The ledger for anyone: whole, as an export that verifies offline; or piece by piece as C2SP tlog-tiles, which monitors that
+ * The ledger for all of the federation: whole, as an export that verifies offline; or piece by piece as C2SP tlog-tiles, which monitors that
  * know nothing of Parley can follow.
  */
 export function ledgerRoutes(app: FastifyInstance, coordinator: Coordinator): void {
-  app.get('/ledger', { schema: { summary: 'The whole ledger, to be verified offline' } }, (): LedgerExport => {
+  const config = { access: 'evidence' } as const;
+  app.get('/ledger', { config, schema: { summary: 'The whole ledger, to be verified offline' } }, (): LedgerExport => {
     const { entries, note } = coordinator.ledger.newsSince(0);
     return {
       format: 'parley-ledger-export-v1',
@@ -25,7 +26,7 @@ export function ledgerRoutes(app: FastifyInstance, coordinator: Coordinator): vo
   });
   app.get(
     '/checkpoint',
-    { schema: { summary: 'The newest note that tenants have cosigned (C2SP tlog-checkpoint)' } },
+    { config, schema: { summary: 'The newest note that tenants have cosigned (C2SP tlog-checkpoint)' } },
     (_, reply) => {
       const cosigned =
         coordinator.store.notes(0).at(-1)?.note ?? coordinator.ledger.newsSince(coordinator.ledger.head.size).note;
@@ -34,7 +35,7 @@ export function ledgerRoutes(app: FastifyInstance, coordinator: Coordinator): vo
   );
   app.get<{ Params: { '*': string } }>(
     '/tile/*',
-    { schema: { summary: 'Hashes and entries in tiles (C2SP tlog-tiles)' } },
+    { config, schema: { summary: 'Hashes and entries in tiles (C2SP tlog-tiles)' } },
     (request, reply) => {
       const bytes = tileAt(`tile/${request.params['*']}`, coordinator);
       return bytes === undefined

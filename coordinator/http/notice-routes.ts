@@ -28,7 +28,7 @@ export function noticeRoutes(app: FastifyInstance, coordinator: Coordinator): vo
       },
       validatorCompiler: () => strictly,
       // verifying is cheap, the ledger is for ever
-      config: { rateLimit: { max: 20, timeWindow: '1 minute' } },
+      config: { access: 'anyone', rateLimit: { max: 20, timeWindow: '1 minute' } },
     },
     ({ body }, reply) => {
       try {

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { isStorageError } from '../../aggregation/exit.ts';
 import { PlanRefused } from '../../aggregation/plan.ts';
+import { AccessRefused } from '../access/access-refused.ts';
 import { EnrolmentRefused } from '../enrolment.ts';
 
 /** RFC 9457 problem details: what is wrong and where, never anything of the inside. */
@@ -33,6 +34,7 @@ export function answerWithProblems(app: FastifyInstance): void {
   app.setErrorHandler((error, request, reply) => {
     if (error instanceof PlanRefused) return sendProblem(reply, 422, 'Plan refused', error.message, error.field);
     if (error instanceof EnrolmentRefused) return sendProblem(reply, 403, 'Enrolment refused', error.message);
+    if (error instanceof AccessRefused) return sendProblem(reply, error.status, 'Refused', error.message);
     const { statusCode, message } = error as { statusCode?: number; message: string };
     if (statusCode !== undefined && statusCode < 500) return sendProblem(reply, statusCode, 'Bad request', message);
     request.log.error({ err: error }, 'request failed');

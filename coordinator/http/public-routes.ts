@@ -4,15 +4,16 @@ import { fingerprint } from '../../aggregation/identity.ts';
 import { hex } from '../../aggregation/plan.ts';
 import { PROTOCOL } from '../../aggregation/wire.ts';
 import { toLayersJson } from '../../models/artifact.ts';
+import { isReader } from '../access/roles.ts';
 import { artifactOf } from '../artifact-of.ts';
 import type { Conductor } from '../conductor.ts';
 import type { Coordinator } from '../coordinator.ts';
-import { resultOf, viewOf } from '../task-view.ts';
+import { releasedOf, resultOf, viewOf } from '../task-view.ts';
 import { ledgerRoutes } from './ledger-routes.ts';
 import { sendProblem } from './problem.ts';
 
 /**
- * What everybody may read: who is in the federation, what was planned, what it cost, what was released.
+ * What may be read: who is in the federation, what was planned, what it cost, what was released. Each route says by whom.
  * Response schemas are allow-lists: a field that is not declared is not sent.
  */
 const taskParams = json(z.object({ task: z.string().regex(/^[0-9a-f]{64}$/) }));
@@ -48,12 +49,13 @@ const taskSchema = z.object({
   rounds: z.number(),
   charges: z.number(),
   openings: z.number(),
-  accepted: z.array(z.string()),
-  declined: z.record(z.string(), z.object({ cause: z.string(), reason: z.string() })),
-  connected: z.array(z.string()),
+  // what is about tenants: not for consumers
+  accepted: z.array(z.string()).optional(),
+  declined: z.record(z.string(), z.object({ cause: z.string(), reason: z.string() })).optional(),
+  connected: z.array(z.string()).optional(),
   waiting: waiting.optional(),
-  budgets: z.record(z.string(), budget),
-  bytesUp: z.number(),
+  budgets: z.record(z.string(), budget).optional(),
+  bytesUp: z.number().optional(),
   model: z.string(),
   privacy: z.object({
     unit: z.string(),
@@ -73,13 +75,21 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
   const find = (task: string): Conductor | undefined => coordinator.task(task);
   const ok = (schema: z.ZodType, summary: string) => ({ summary, response: { 200: json(schema) } });
 
-  app.get('/healthz', { schema: ok(z.object({ status: z.string(), version: z.string() }), 'Is it up?') }, () => ({
-    status: 'ok',
-    version,
-  }));
+  app.get(
+    '/healthz',
+    { config: { access: 'anyone' }, schema: ok(z.object({ status: z.string(), version: z.string() }), 'Is it up?') },
+    () => ({
+      status: 'ok',
+      version,
+    }),
+  );
 
   // one that stands by, or cannot write, does not get here: it answers 503 (`standby.ts`), or has ended
-  app.get('/readyz', { schema: ok(z.object({ status: z.string() }), 'Does it lead?') }, () => ({ status: 'ready' }));
+  app.get(
+    '/readyz',
+    { config: { access: 'anyone' }, schema: ok(z.object({ status: z.string() }), 'Does it lead?') },
+    () => ({ status: 'ready' }),
+  );
 
   const federation = z.object({
     federation: z.string(),
@@ -87,27 +97,33 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
     key: z.string(),
     version: z.string(),
     protocol: z.number(),
-    tenants: z.array(z.object({ tenant: z.string(), fingerprint: z.string(), connected: z.boolean() })),
+    /** for those who are in it, and those who watch it */
+    tenants: z.array(z.object({ tenant: z.string(), fingerprint: z.string(), connected: z.boolean() })).optional(),
   });
-  app.get('/federation', { schema: ok(federation, 'Who is in it') }, () => ({
-    federation: coordinator.federation,
-    fingerprint: fingerprint(coordinator.publicKey),
-    key: hex(coordinator.publicKey),
-    version,
-    protocol: PROTOCOL,
-    tenants: coordinator.enrolment.roster().map(({ tenant, key }) => ({
-      tenant,
-      fingerprint: fingerprint(Buffer.from(key, 'hex')),
-      connected: coordinator.present().has(tenant),
-    })),
-  }));
+  app.get(
+    '/federation',
+    { config: { access: 'anyone' }, schema: ok(federation, 'Which federation it is, and who is in it') },
+    ({ caller }) => ({
+      federation: coordinator.federation,
+      fingerprint: fingerprint(coordinator.publicKey),
+      key: hex(coordinator.publicKey),
+      version,
+      protocol: PROTOCOL,
+      ...(isReader(caller) ? { tenants: rosterOf(coordinator) } : {}),
+    }),
+  );
 
-  app.get('/tasks', { schema: ok(z.array(taskSchema), 'All tasks') }, () =>
-    coordinator.tasks().map((conductor) => viewOf(conductor, coordinator.present())),
+  app.get(
+    '/tasks',
+    { config: { access: 'released' }, schema: ok(z.array(taskSchema), 'All tasks; to consumers, what was released') },
+    ({ caller }) => {
+      const views = coordinator.tasks().map((conductor) => viewOf(conductor, coordinator.present()));
+      return isReader(caller) ? views : views.filter(({ phase }) => phase === 'finished').map(releasedOf);
+    },
   );
   app.get<{ Params: { task: string } }>(
     '/tasks/:task',
-    { schema: { ...ok(taskSchema, 'One task'), params: taskParams } },
+    { config: { access: 'readable' }, schema: { ...ok(taskSchema, 'One task'), params: taskParams } },
     (request, reply) => {
       const conductor = find(request.params.task);
       return conductor ? viewOf(conductor, coordinator.present()) : unknownTask(reply);
@@ -115,7 +131,7 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
   );
   app.get<{ Params: { task: string } }>(
     '/tasks/:task/plan',
-    { schema: { summary: 'The signed plan', params: taskParams } },
+    { config: { access: 'readable' }, schema: { summary: 'The signed plan', params: taskParams } },
     (request, reply) => {
       const conductor = find(request.params.task);
       return conductor ? { plan: conductor.plan, signature: hex(conductor.signature) } : unknownTask(reply);
@@ -124,7 +140,7 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
   const rounds = z.array(z.object({ round: z.number(), contributions: z.number(), model: z.string() }));
   app.get<{ Params: { task: string } }>(
     '/tasks/:task/rounds',
-    { schema: { ...ok(rounds, 'Sums opened so far'), params: taskParams } },
+    { config: { access: 'readable' }, schema: { ...ok(rounds, 'Sums opened so far'), params: taskParams } },
     (request, reply) => {
       const conductor = find(request.params.task);
       if (conductor === undefined) return unknownTask(reply);
@@ -135,7 +151,10 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
   );
   app.get<{ Params: { task: string } }>(
     '/tasks/:task/result',
-    { schema: { summary: 'Segment profiles, or evaluation metrics, each with its ±', params: taskParams } },
+    {
+      config: { access: 'released' },
+      schema: { summary: 'Segment profiles, or evaluation metrics, each with its ±', params: taskParams },
+    },
     (request, reply) => {
       const conductor = find(request.params.task);
       const result = conductor && resultOf(conductor);
@@ -146,13 +165,16 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
   app.get<{ Params: { hash: string } }>(
     '/parameters/:hash',
     {
+      config: { access: 'released' },
       schema: {
         summary: 'Parameters that a ledger entry releases: float64, little-endian',
         params: json(z.object({ hash: z.string().regex(/^[0-9a-f]{64}$/) })),
       },
     },
     (request, reply) => {
-      const bytes = coordinator.store.parameters(request.params.hash);
+      const { hash } = request.params;
+      const isReleased = isReader(request.caller) || coordinator.tasks().some((task) => isResult(task, hash));
+      const bytes = isReleased ? coordinator.store.parameters(hash) : undefined;
       if (bytes === undefined)
         return sendProblem(reply, 404, 'Not found', 'no parameters with this hash were released');
       return reply.type('application/octet-stream').send(Buffer.from(bytes));
@@ -162,11 +184,20 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
   ledgerRoutes(app, coordinator);
 }
 
+const isResult = ({ state }: Conductor, hash: string): boolean => state.phase === 'finished' && state.model === hash;
+
+const rosterOf = ({ enrolment, present }: Coordinator): object[] =>
+  enrolment.roster().map(({ tenant, key }) => ({
+    tenant,
+    fingerprint: fingerprint(Buffer.from(key, 'hex')),
+    connected: present().has(tenant),
+  }));
+
 /** The released model in TensorFlow.js layers format: point `tf.loadLayersModel` at model.json. */
 function modelRoutes(app: FastifyInstance, find: (task: string) => Conductor | undefined): void {
   app.get<{ Params: { task: string } }>(
     '/tasks/:task/model/model.json',
-    { schema: { summary: 'The released model', params: taskParams } },
+    { config: { access: 'released' }, schema: { summary: 'The released model', params: taskParams } },
     (request, reply) => {
       const artifact = artifactOf(find(request.params.task));
       return artifact
@@ -176,7 +207,7 @@ function modelRoutes(app: FastifyInstance, find: (task: string) => Conductor | u
   );
   app.get<{ Params: { task: string } }>(
     '/tasks/:task/model/weights.bin',
-    { schema: { summary: 'Its weights', params: taskParams } },
+    { config: { access: 'released' }, schema: { summary: 'Its weights', params: taskParams } },
     (request, reply) => {
       const artifact = artifactOf(find(request.params.task));
       if (artifact === undefined) return sendProblem(reply, 404, 'Not found', 'no model was released by this task');

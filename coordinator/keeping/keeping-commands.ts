@@ -9,7 +9,7 @@ import { type SecretOptions, secretFor } from '../../aggregation/secret.ts';
 import { damagedRows, InUse, migrateFile, readSqliteFile } from '../../aggregation/sqlite-file.ts';
 import { federationOf } from '../coordinator.ts';
 import type { EventStore } from '../event-store.ts';
-import { type OperatorOptions, post } from '../operator-commands.ts';
+import { type OperatorOptions, post } from '../operator-http.ts';
 import { openPostgresStore } from '../postgres-event-store.ts';
 import { openSqliteStore } from '../sqlite-event-store.ts';
 import { SQLITE_SCHEMA } from '../sqlite-schema.ts';

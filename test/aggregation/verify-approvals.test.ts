@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Act, actHash, actSchema } from '../../aggregation/act.ts';
+import { type Act, actHash } from '../../aggregation/act.ts';
 import { approvalProblems } from '../../aggregation/verify-approvals.ts';
 import { auditEntries } from '../../privacy/audit.ts';
 import { appendEntry, EMPTY_LEDGER, type LedgerBody, type LedgerEntry, NO_TASK } from '../../privacy/ledger.ts';
@@ -31,7 +31,7 @@ const roster = (tenant: string, change: 'enrolled' | 'left' | 're-keyed' | 'revo
 const invitation = (tenant: string): Act => ({ kind: 'invitation', tenant });
 const revocation = (tenant: string): Act => ({ kind: 'revocation', tenant });
 const task: Act = { kind: 'task', settings: smallTask() };
-const toRule = (approvals: 1 | 2): Act => ({ kind: 'approval-rule', approvals });
+const toRule = (approvals: number): Act => ({ kind: 'approval-rule', approvals });
 const plan: LedgerBody = { ...aPlan(), planHash: TASK };
 
 const problems = (...bodies: LedgerBody[]): string[] =>
@@ -136,5 +136,5 @@ test('every field of an act is in its hash, and the order of fields is not', () 
   ];
   expect(new Set([token, ...others].map(actHash)).size).toBe(9);
   const turned = Object.fromEntries(Object.entries(token).reverse());
-  expect(actHash(actSchema.parse(turned))).toBe(actHash(token));
+  expect(actHash(turned as Act)).toBe(actHash(token));
 });

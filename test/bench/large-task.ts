@@ -49,7 +49,7 @@ try {
   for (const tenant of tenants) await enrol(url, tenant);
   for (const tenant of tenants) tenant.connect(`${url.replace('http', 'ws')}/federation`);
   const { id } = (await post(url, '/tasks', largeTask())) as { id: string };
-  const task = (await (await fetch(`${url}/tasks/${id}`)).json()) as { dimension?: number };
+  const task = (await get(url, `/tasks/${id}`)) as { dimension?: number };
   const watching = setInterval(() => process.env.PARLEY_LOG && console.error(nowMiB(coordinator)), 3000);
   const ends = new Set(await Promise.all(tenants.map(({ over }) => over)));
   clearInterval(watching);
@@ -96,9 +96,14 @@ async function enrol(url: string, { name: tenant, key, identity }: SpeakingTenan
   });
 }
 
+const authorization = (): string => `Bearer ${readFileSync(join(folder, 'operator.token'), 'utf8').trim()}`;
+
+async function get(url: string, path: string): Promise<unknown> {
+  return (await fetch(`${url}${path}`, { headers: { authorization: authorization() } })).json();
+}
+
 async function post(url: string, path: string, body: object): Promise<unknown> {
-  const authorization = `Bearer ${readFileSync(join(folder, 'operator.token'), 'utf8').trim()}`;
-  const headers = { 'content-type': 'application/json', authorization };
+  const headers = { 'content-type': 'application/json', authorization: authorization() };
   const response = await fetch(`${url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
   if (response.status === 429) {
     await sleep(61_000); // so many tenants from one address at once are what the coordinator keeps out

@@ -123,11 +123,11 @@ describe('only the operator', () => {
       const { token } = server;
       const other = `${token.startsWith('x') ? 'y' : 'x'}${token.slice(1)}`;
       for (const shown of ['', 'x', token.slice(0, -1), `${token}x`, token.toUpperCase(), other])
-        await expectProblem(await server.post(path, body, shown), 401, "needs the operator's token");
+        await expectProblem(await server.post(path, body, shown), 401, 'opens nothing here');
       const headers = { 'content-type': 'application/json', authorization: token };
       const init = { method: 'POST', body: JSON.stringify(body) };
-      await expectProblem(await server.get(path, { ...init, headers }), 401, "needs the operator's token");
-      await expectProblem(await server.get(path, init), 401, "needs the operator's token");
+      await expectProblem(await server.get(path, { ...init, headers }), 401, 'opens nothing here');
+      await expectProblem(await server.get(path, init), 401, 'this needs the token of an operator');
       expect(server.coordinator.store.invitations()).toEqual([]);
       expect(server.coordinator.tasks()).toEqual([]);
       expect((await server.post(path, body)).status).not.toBe(401);
@@ -136,7 +136,7 @@ describe('only the operator', () => {
 
   test('can read the token and the key: files of mode 600, made once', async () => {
     const server = await startServer();
-    expect(server.token).toMatch(/^[\w-]{43}$/);
+    expect(server.token).toMatch(/^plt_[0-9a-f]{16}_[\w-]{43}$/);
     for (const file of ['operator.token', 'identity.pem'])
       expect(statSync(join(server.folder, file)).mode & 0o777).toBe(0o600);
     const { publicKey } = server.coordinator;

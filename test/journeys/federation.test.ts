@@ -59,6 +59,11 @@ function settings(name: string, rounds: number): string {
 }
 
 const operator = (...args: string[]) => [...args, '--coordinator', world.url, '--folder', world.coordinatorFolder];
+/** Reads as whoever holds the operator's token. */
+const reader = (...args: string[]) => [
+  ...[...args, '--coordinator', world.url],
+  ...['--token-file', join(world.coordinatorFolder, 'operator.token')],
+];
 const json = <T>(text: string): T => JSON.parse(text) as T;
 
 async function started(name: string, rounds: number): Promise<string> {
@@ -86,14 +91,7 @@ async function expectSound(view: TaskView): Promise<void> {
   expect(new Set(charges.map((entry) => 'round' in entry && entry.round)).size).toBe(charges.length);
   expect(releases).toHaveLength(view.rounds);
   expect(charges.length).toBeLessThanOrEqual(view.openings);
-  const { code, stderr } = await parley([
-    'ledger',
-    'verify',
-    '--coordinator',
-    world.url,
-    '--fingerprint',
-    world.fingerprint,
-  ]);
+  const { code, stderr } = await parley(reader('ledger', 'verify', '--fingerprint', world.fingerprint));
   expect(code, stderr).toBe(0);
 }
 
@@ -170,14 +168,7 @@ describe('a task', () => {
   let id: string;
 
   test('is checked before anyone commits to it, against the roster there is', async () => {
-    const { code, stdout } = await parley([
-      'task',
-      'check',
-      settings('first', 6),
-      '--coordinator',
-      world.url,
-      '--json',
-    ]);
+    const { code, stdout } = await parley(operator('task', 'check', settings('first', 6), '--json'));
     expect(code).toBe(0);
     expect(json(stdout)).toMatchObject({ threshold: 4, openings: 7, dimension: 47 });
     const plain = await parley(['task', 'check', settings('first', 6), '--tenants', '5']);
@@ -190,12 +181,12 @@ describe('a task', () => {
     const view = json<TaskView>(watched.stdout);
     id = view.id;
     expect(view).toMatchObject({ phase: 'finished', steps: 6, charges: 6, declined: {} });
-    const status = await parley(['task', 'status', id.slice(0, 10), '--coordinator', world.url, '--json']);
+    const status = await parley(operator('task', 'status', id.slice(0, 10), '--json'));
     expect(json(status.stdout)).toMatchObject({ id, phase: 'finished' });
-    const all = await parley(['task', 'status', '--coordinator', world.url, '--json']);
+    const all = await parley(operator('task', 'status', '--json'));
     expect(json<TaskView[]>(all.stdout).map((one) => one.id)).toEqual([id]);
     await expectSound(view);
-    const verified = await parley(['ledger', 'verify', '--coordinator', world.url, '--json']);
+    const verified = await parley(reader('ledger', 'verify', '--json'));
     const [task] = json<{ tasks: { epsilon: number; charges: number }[] }>(verified.stdout).tasks;
     expect(task).toMatchObject({ charges: 6, epsilon: view.privacy.epsilonSoFar.coalition }); // the ε shown is the ledger's
   });
@@ -254,9 +245,9 @@ describe('a task', () => {
 
   test('stands in a ledger that anyone can verify offline, and nobody can change', async () => {
     const file = join(folder, 'ledger.json');
-    const exported = await parley(['ledger', 'export', file, '--coordinator', world.url, '--json']);
+    const exported = await parley(reader('ledger', 'export', file, '--json'));
     const { entries } = json<{ entries: number }>(exported.stdout);
-    const again = await parley(['ledger', 'export', file, '--coordinator', world.url]);
+    const again = await parley(reader('ledger', 'export', file));
     expect(again).toMatchObject({ code: 3, stderr: expect.stringContaining('is there already') });
     const shown = await parley(['ledger', 'show', file]);
     expect(shown.stdout.trim().split('\n')).toHaveLength(entries);

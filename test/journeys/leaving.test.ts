@@ -88,7 +88,7 @@ test('five units enrol, and train a first model', async () => {
   const view = await finished('first');
   expect(view.accepted).toEqual(UNITS);
   for (const unit of UNITS) expect(view.budgets[unit]).toMatchObject({ agrees: true, limit: 20 });
-  const { stdout } = await parley(['task', 'status', view.id, '--coordinator', world.url]);
+  const { stdout } = await parley(operator('task', 'status', view.id));
   expect(stdout).toMatch(/ada states ε 1\.000 of 20 for its customers' lifetime\n/);
 });
 

@@ -7,6 +7,7 @@ import type { z } from 'zod';
 import { fingerprint } from '../../aggregation/identity.ts';
 import { identityIn, policyFile } from '../../client/folder.ts';
 import type { policySchema } from '../../client/policy.ts';
+import { operatorTokenFile } from '../../coordinator/access/first-token.ts';
 import type { TaskView } from '../../coordinator/task-view.ts';
 import type { Table } from '../../models/encode.ts';
 import type { FeatureSchema } from '../../models/schema.ts';
@@ -106,7 +107,9 @@ export async function startWorld(
     throw new Error(`the coordinator did not start: ${readFileSync(logFile('coordinator'), 'utf8')}`);
   };
   const url = await startCoordinator(0);
-  const get = async (path: string): Promise<unknown> => (await fetch(`${url}${path}`)).json();
+  const authorization = `Bearer ${readFileSync(operatorTokenFile(coordinatorFolder), 'utf8').trim()}`;
+  const get = async (path: string): Promise<unknown> =>
+    (await fetch(`${url}${path}`, { headers: { authorization } })).json();
   const { fingerprint: print } = (await get('/federation')) as { fingerprint: string };
   const connected = async (unit: string): Promise<boolean> => {
     const { tenants } = (await get('/federation')) as { tenants: { tenant: string; connected: boolean }[] };

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
 import { onTestFinished } from 'vitest';
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
 import type { TenantId } from '../../aggregation/secure-sum.ts';
-import { operatorToken, type ServeOptions, type Serving, serve } from '../../coordinator/serve.ts';
+import { operatorTokenFile } from '../../coordinator/access/first-token.ts';
+import { type ServeOptions, type Serving, serve } from '../../coordinator/serve.ts';
 import { enrolmentRequest } from './federation-on-disk.ts';
 import { temporaryFolder } from './folder.ts';
 
@@ -12,6 +14,7 @@ export interface Server extends Serving {
   readonly token: string;
   /** lines of its log */
   readonly log: readonly string[];
+  /** Shows the operator's token; whatever `init` says instead, where it is given. */
   get(path: string, init?: RequestInit): Promise<Response>;
   /** As the operator, unless another token is given. */
   post(path: string, body: unknown, token?: string): Promise<Response>;
@@ -28,8 +31,9 @@ export async function startServer(folder = temporaryFolder(), options: Partial<S
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => (closed ??= serving.close());
   onTestFinished(close);
-  const token = operatorToken(folder);
-  const get = (path: string, init?: RequestInit): Promise<Response> => fetch(`${serving.url}${path}`, init);
+  const token = readFileSync(operatorTokenFile(folder), 'utf8').trim();
+  const get = (path: string, init: RequestInit = { headers: bearer(token) }): Promise<Response> =>
+    fetch(`${serving.url}${path}`, init);
   return {
     ...serving,
     close,
@@ -40,11 +44,13 @@ export async function startServer(folder = temporaryFolder(), options: Partial<S
     post: (path, body, shown = token) =>
       get(path, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${shown}` },
+        headers: { 'content-type': 'application/json', ...bearer(shown) },
         body: JSON.stringify(body),
       }),
   };
 }
+
+export const bearer = (token: string): { authorization: string } => ({ authorization: `Bearer ${token}` });
 
 /** Invites and enrols over HTTP. */
 export async function enrolOverHttp(server: Server, tenant: TenantId, identity: Identity = createIdentity()) {
