@@ -46,5 +46,5 @@ export const CLIENT_SCHEMA: Schema = {
   ],
   wayOut:
     'If you have no newer copy of the folder than this, move the file away and count the budget again: parley client restore-budget',
-  migrate: 'parley client migrate',
+  migrate: 'parley client migrate --folder FOLDER',
 };

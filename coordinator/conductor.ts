@@ -16,6 +16,7 @@ import { type LedgerBody, positionOf } from '../privacy/ledger.ts';
 import { type Counted, isSpent } from './counting.ts';
 import { bodyOf, Hearing, placeOf, roundNumber, type Say, sorted, statementOf } from './hearing.ts';
 import { type Move, nextMove } from './next-move.ts';
+import { StoreDamaged } from './store-damaged.ts';
 import {
   advance,
   decide,
@@ -76,7 +77,7 @@ export class Conductor {
     this.#uploads = new Uploads(world.store, this.id);
     this.#telling = new Telling(plan, this.#rules, this.#hearing, this.#uploads, world);
     const facts = world.store.facts(this.id);
-    this.#state = replay(facts, this.#rules);
+    this.#state = replayed(facts, this.#rules, this.id);
     this.bytesUp = bytesIn(facts);
     this.#progress = this.#takeUp(facts);
     this.#entry = proposalIn(facts, this.id).entry;
@@ -234,12 +235,17 @@ export class Conductor {
 
   #takeUp(facts: readonly TaskFact[]): Progress {
     const start = this.#world.store.parameters(proposalIn(facts, this.id).model);
-    if (start === undefined) throw new Error(`event store damaged: start parameters of task ${this.id} are missing`);
+    if (start === undefined) throw new StoreDamaged(`start parameters of task ${this.id} are missing`);
     let progress = begin(vectorFrom(start, start.length / 8));
     for (const { sum, contributions } of this.#world.store.sums(this.id, 0)) {
       this.lastContributions = contributions;
       progress = takeIn(this.plan, progress, vectorFrom(sum, this.plan.derived.dimension));
     }
+    const opened = facts.filter(({ type }) => type === 'opened');
+    const last = opened.at(-1) as { readonly model: string } | undefined;
+    const isIt = last === undefined || progressHash(this.plan, progress, this.#rules.steps) === last.model;
+    if (progress.steps !== opened.length || !isIt)
+      throw new StoreDamaged(`the sums of task ${this.id} do not give the model that its facts name`);
     return progress;
   }
 
@@ -594,8 +600,16 @@ export class Conductor {
 }
 
 function proposalIn([first]: readonly TaskFact[], task: string): Extract<TaskFact, { type: 'proposed' }> {
-  if (first?.type !== 'proposed') throw new Error(`event store damaged: task ${task} was never proposed`);
+  if (first?.type !== 'proposed') throw new StoreDamaged(`task ${task} was never proposed`);
   return first;
+}
+
+function replayed(facts: readonly TaskFact[], rules: TaskRules, task: string): TaskState {
+  try {
+    return replay(facts, rules);
+  } catch (error) {
+    throw new StoreDamaged(`task ${task}: ${(error as Error).message}`);
+  }
 }
 
 const bytesIn = (facts: readonly TaskFact[]): number =>

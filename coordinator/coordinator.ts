@@ -29,6 +29,7 @@ import { openMembers } from './members.ts';
 import { type Notices, openNotices } from './notices.ts';
 import { recordProposal } from './proposal.ts';
 import { RateLimit } from './rate-limit.ts';
+import { startingAt } from './steady-clock.ts';
 import type { TaskFact } from './task.ts';
 import { openWitnessing } from './witnessing.ts';
 import type { Unsent, World } from './world.ts';
@@ -104,6 +105,8 @@ export type CoordinatorEvent =
   | { readonly type: 'refused-connection'; readonly reason: string }
   /** what a tenant said is of no use; its connection stays */
   | { readonly type: 'refused-message'; readonly tenant: TenantId; readonly about: string; readonly reason: string }
+  /** this machine's clock is so far behind the ledger's last entry: time goes on from there */
+  | { readonly type: 'clock-behind'; readonly ms: number }
   | { readonly type: 'task-failed'; readonly task: string; readonly error: unknown };
 
 /** The hash that names a federation, of its coordinator's key. */
@@ -124,10 +127,13 @@ interface Session {
 }
 
 export async function openCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const { store, identity, clock, version } = options;
+  const { store, identity, version } = options;
   const federation = federationOf(identity.publicKey);
   store.claim(federation);
   const ledger = openLedgerLog(store, identity, federation);
+  const clock = startingAt(ledger.openedAt, options.clock);
+  const tell = options.onEvent ?? (() => {});
+  if (ledger.openedAt > options.clock()) tell({ type: 'clock-behind', ms: ledger.openedAt - options.clock() });
   const witnessing = openWitnessing(store, identity.publicKey);
   const sessions = new Map<TenantId, Session>();
   /** of tenants that are not there: when their last connection ended */
@@ -138,7 +144,6 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   const messages = new RateLimit(TENANT.messages, clock);
   const volume = new RateLimit(TENANT.bytes, clock);
   let isSettling = false;
-  const tell = options.onEvent ?? (() => {});
 
   const world: World = {
     store,

@@ -12,6 +12,7 @@ import {
   verifyChain,
 } from '../privacy/ledger.ts';
 import type { EventStore } from './event-store.ts';
+import { StoreDamaged } from './store-damaged.ts';
 
 /**
  * The federation's ledger as the coordinator keeps it: entries in the event store, a signed note over
@@ -19,6 +20,8 @@ import type { EventStore } from './event-store.ts';
  */
 export interface LedgerLog {
   readonly head: LedgerHead;
+  /** of the last entry that was there when the ledger was opened, Unix ms; 0 when there was none */
+  readonly openedAt: number;
   /** A transaction of the store in which entries may be added: all of it is on disk when this returns, or nothing. */
   commit<T>(work: () => T): T;
   /** Adds an entry. Call inside `commit`. */
@@ -29,15 +32,17 @@ export interface LedgerLog {
   newsSince(from: number): LedgerNews;
 }
 
-/** @throws Error when the stored chain does not hold: the file was changed by someone else */
+/** @throws StoreDamaged when the stored chain does not hold: the file was changed by someone else */
 export function openLedgerLog(store: EventStore, identity: Identity, federation: string): LedgerLog {
   let head = readHead(store);
+  const openedAt = lastTime(store, head);
   let signed: { readonly size: number; readonly note: string } | undefined;
 
   return {
     get head() {
       return head;
     },
+    openedAt,
     append(body, task, time) {
       const appended = appendEntry(head, body, { federation, task, time });
       store.addLedgerEntry(head.size, entryText(appended.entry));
@@ -76,8 +81,14 @@ export function openLedgerLog(store: EventStore, identity: Identity, federation:
 /** Entries read at a time, from the ledger's end backwards. */
 const CHUNK = 500;
 
+function lastTime(store: EventStore, { size }: LedgerHead): number {
+  const [last] = size === 0 ? [] : store.ledger(size - 1);
+  return last === undefined ? 0 : (JSON.parse(last) as LedgerEntry).time;
+}
+
 function readHead(store: EventStore): LedgerHead {
   const verdict = verifyChain(store.ledger(0), EMPTY_LEDGER);
-  if (!verdict.intact) throw new Error(`the stored ledger does not hold at entry ${verdict.seq}: ${verdict.problem}`);
+  if (!verdict.intact)
+    throw new StoreDamaged(`the stored ledger does not hold at entry ${verdict.seq}: ${verdict.problem}`);
   return verdict.head;
 }

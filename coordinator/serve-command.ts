@@ -1,10 +1,13 @@
+import type { Secret } from '../aggregation/at-rest.ts';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
-import { protectionOf } from '../aggregation/folder-keys.ts';
+import { keysIn, protectionOf } from '../aggregation/folder-keys.ts';
 import { kernelsUsed } from '../aggregation/kernels/load-kernels.ts';
 import { openLog } from '../aggregation/log.ts';
 import { type SecretOptions, secretFor } from '../aggregation/secret.ts';
 import { endWithin, toldToEnd } from '../aggregation/told-to-end.ts';
 import { serve } from './serve.ts';
+import { SQLITE_SCHEMA } from './sqlite-schema.ts';
+import { StoreDamaged } from './store-damaged.ts';
 import type { TlsFiles } from './tls.ts';
 
 /** `parley coordinator`: runs until SIGINT or SIGTERM, and then opens what can be opened and leaves the rest on disk. */
@@ -43,9 +46,9 @@ export async function runCoordinator(
     trustProxy: trustProxy?.split(',').map((address) => address.trim()),
     onFailure: failed.reject,
     onStandby: (url) => tell(url, false),
-  }).catch((error: unknown) => {
+  }).catch(async (error: unknown) => {
     if (told.aborted) return undefined; // told to end while it stood by
-    throw error;
+    throw error instanceof StoreDamaged ? await diagnosed(error, options, secret) : error;
   });
   if (serving === undefined) return;
   tell(serving.url, true);
@@ -58,6 +61,18 @@ export async function runCoordinator(
     if (!told.aborted) endWithin(options.shutdownSeconds, EXIT.failed, log);
     await serving.close();
   }
+}
+
+/** What does not hold, a line each, and what to do. */
+async function diagnosed(
+  error: StoreDamaged,
+  options: { folder: string; store?: string },
+  secret?: Secret,
+): Promise<StoreDamaged> {
+  const { identity } = keysIn(options.folder, secret);
+  const { checkFolder, table } = await import('./keeping/keeping-commands.ts');
+  const lines = await checkFolder(options, identity).then(table, ({ message }: Error) => message);
+  return new StoreDamaged(`${error.message}\n${lines}\n${SQLITE_SCHEMA.wayOut}`);
 }
 
 function tlsFiles({ tlsCert: cert, tlsKey: key }: { tlsCert?: string; tlsKey?: string }): TlsFiles | undefined {

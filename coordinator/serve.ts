@@ -12,6 +12,7 @@ import { keysIn } from '../aggregation/folder-keys.ts';
 import { fingerprint } from '../aggregation/identity.ts';
 import type { Migrated } from '../aggregation/sqlite-file.ts';
 import { openAccess } from './access/access.ts';
+import { PROTOCOL } from '../aggregation/wire.ts';
 import { type Coordinator, type CoordinatorEvent, federationOf, openCoordinator } from './coordinator.ts';
 import { Door } from './door.ts';
 import type { EventStore } from './event-store.ts';
@@ -29,6 +30,7 @@ import { ADDRESS, HTTP, ROUTES } from './limits.ts';
 import { acceptClients, limitSockets, listener, refusePlaintext, trusting } from './listener.ts';
 import { withoutPassword } from './postgres-connection.ts';
 import { openSqliteStore } from './sqlite-event-store.ts';
+import { steadyClock } from './steady-clock.ts';
 import { credentials, followCertificate, type TlsFiles, validTo } from './tls.ts';
 
 /**
@@ -97,7 +99,16 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     logEvent(log, event);
     if (event.type === 'task-failed' && isStorageError(event.error)) options.onFailure(event.error);
   };
-  const [coordinator, access] = await openCoordinator({ store, identity, clock: Date.now, version, onEvent })
+  const clock = steadyClock(
+    Date.now,
+    () => performance.now(),
+    (ms) =>
+      log.warn(
+        { ms },
+        "the system's clock was put back: this coordinator goes on with its own until that has passed it",
+      ),
+  );
+  const [coordinator, access] = await openCoordinator({ store, identity, clock, version, onEvent })
     .then((opened) => {
       const { newOperator } = options;
       return [opened, openAccess({ coordinator: opened, identity, folder, newOperator, clock: Date.now })] as const;
@@ -129,7 +140,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   await app.register(helmet, { contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } } });
   await app.register(rateLimit, { max: HTTP.perMinute, timeWindow: '1 minute', cache: ADDRESS.remembered });
   await app.register(swagger, {
-    openapi: { info: { title: 'Parley coordinator', version }, components: { securitySchemes: SECURITY_SCHEMES } },
+    openapi: { info: { title: 'Parley coordinator', version: String(PROTOCOL) }, components: { securitySchemes: SECURITY_SCHEMES } },
   });
   const { openReading = false } = options;
   demandAccess(app, { callers: access.callers, openReading, openPages: ['/docs'] });
@@ -216,6 +227,11 @@ function logEvent(log: FastifyBaseLogger, event: CoordinatorEvent): void {
     }
     case 'refused-connection':
       return log.warn({ reason: event.reason }, event.type);
+    case 'clock-behind':
+      return log.warn(
+        { ms: event.ms },
+        `${event.type} the last ledger entry: time goes on from there. If this clock is wrong, set it`,
+      );
     case 'task-failed':
       return log.error({ task: event.task, err: event.error }, event.type);
     case 'task-changed':

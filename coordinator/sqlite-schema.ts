@@ -97,5 +97,5 @@ export const SQLITE_SCHEMA: Schema = {
     { table: 'parameters', column: 'bytes', row: 'hash' },
   ],
   wayOut: 'Restore from a backup: parley coordinator restore BACKUP --folder NEW',
-  migrate: 'parley coordinator migrate',
+  migrate: 'parley coordinator migrate --folder FOLDER',
 };
