@@ -87,6 +87,9 @@ async function startOwn(): Promise<{ url: string; stop(): Promise<void> } | stri
     ['-D', data, '-U', 'parley', '--auth=scram-sha-256', `--pwfile=${join(folder, 'password')}`].concat([
       '--encoding=UTF8',
       '--locale=C',
+      // its order of names is not that of their bytes
+      '--locale-provider=icu',
+      '--icu-locale=en',
       '--no-sync',
       '--no-instructions',
     ]),
