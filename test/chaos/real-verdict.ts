@@ -1,0 +1,54 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { identityIn, storeFile } from '../../client/folder.ts';
+import { readBooks, readFacts, readTenantBooks } from './books.ts';
+import { TENANTS } from './course.ts';
+import { type Broken, broken } from './invariants.ts';
+import { modelOf, type RealFederation } from './real-federation.ts';
+import { statementsOf } from './statements.ts';
+import { ledgerFindings } from './verdict.ts';
+import type { Kept } from './writes.ts';
+
+/** What became of a task. */
+export interface RealVerdict extends Broken {
+  readonly isFinished: boolean;
+  readonly opened: number;
+  readonly abandoned: number;
+  readonly releases: number;
+}
+
+/** Looks at what the processes have left on their disks. After `stop`. */
+export async function realVerdict(federation: RealFederation, task: string): Promise<RealVerdict> {
+  const { coordinatorFolder, unitFolder, journal, left } = federation;
+  const books = readBooks(join(coordinatorFolder, 'events.db'), task);
+  const tenants = new Map(TENANTS.map((unit) => [unit, readTenantBooks(storeFile(unitFolder(unit)), task)]));
+  const statements = statementsOf(keptIn(journal).filter((one) => one.task === task));
+  const found = await broken({ books, tenants, statements, before: left.map((file) => readFacts(file, task)) });
+  const isFinished = books.facts.at(-1)?.type === 'finished';
+  return {
+    ...found,
+    other: [...found.other, ...ledgerFindings(identityIn(coordinatorFolder), books), ...(isFinished ? models() : [])],
+    isFinished,
+    opened: books.rounds.filter(({ opened }) => opened !== undefined).length,
+    abandoned: books.rounds.filter(({ abandoned }) => abandoned !== undefined).length,
+    releases: books.entries.filter(({ kind }) => kind === 'release').length,
+  };
+
+  function models(): string[] {
+    const released = books.parameters.get(books.sums.at(-1)!.model);
+    return TENANTS.flatMap((unit) => {
+      const file = modelOf(unitFolder(unit), books.plan.settings, task);
+      const isSame = existsSync(file) && released !== undefined && readFileSync(file).equals(released);
+      return isSame ? [] : [`${unit} does not have the model that was released`];
+    });
+  }
+}
+
+function keptIn(journal: string): Kept[] {
+  const lines = existsSync(journal) ? readFileSync(journal, 'utf8').split('\n') : [];
+  return lines.flatMap((line) => {
+    if (!line.endsWith('}')) return []; // a write that the kill has cut: nothing of it was committed
+    const one = JSON.parse(line) as Kept & { body: string };
+    return [{ ...one, body: Buffer.from(one.body, 'base64') }];
+  });
+}
