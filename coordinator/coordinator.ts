@@ -50,6 +50,8 @@ export interface Coordinator {
   readonly enrolment: Enrolment;
   readonly notices: Notices;
   readonly store: EventStore;
+  /** Unix ms; never runs back, and is never before the ledger's last entry */
+  readonly clock: () => number;
   /** Takes in a connection. */
   connect(link: Link): void;
   present(): ReadonlySet<TenantId>;
@@ -438,6 +440,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     enrolment,
     notices,
     store,
+    clock,
     connect,
     present: world.present,
     revoke,

@@ -22,7 +22,7 @@ export interface AccessOptions {
   readonly folder: string;
   /** makes another operator's token in the folder, for this person */
   readonly newOperator?: string | undefined;
-  /** Unix ms */
+  /** Unix ms: what other machines' clocks are compared with. What is kept here expires by the coordinator's own, which never runs back */
   readonly clock: () => number;
 }
 
@@ -31,13 +31,13 @@ export function openAccess({ coordinator, identity, folder, newOperator, clock }
   const { store, ledger, enrolment } = coordinator;
   const settings = readOidc(join(folder, 'oidc.json'));
   const people = settings && openPeople(settings, clock);
-  const tokens = openTokens(store, ledger.commit, clock);
+  const tokens = openTokens(store, ledger.commit, coordinator.clock);
   firstToken(folder, tokens, newOperator);
   return {
     tokens,
     callers: openCallers({ tokens, members: enrolment, identity, people, clock }),
     approvals: openApprovals({
-      ...{ store, ledger, tokens, clock, hasPeople: people !== undefined },
+      ...{ store, ledger, tokens, clock: coordinator.clock, hasPeople: people !== undefined },
       check: (act) => check(act, coordinator),
       perform: (act, also) => perform(act, also, { coordinator, tokens }),
     }),

@@ -147,7 +147,8 @@ Models and sums that were released after the backup are with the tenants; what w
 }
 
 const FORGOTTEN = `
-One-time codes and tokens are all revoked, and nothing waits for approval: what was used or revoked since the backup, nobody knows.`;
+One-time codes and tokens are all revoked, and nothing waits for approval: what was used or revoked since the backup, nobody knows. Start the
+coordinator with --new-operator NAME once, for a new operator's token.`;
 
 export async function migrateStore(options: KeepingOptions & { to: number }): Promise<void> {
   const file = join(options.folder, STORE);
