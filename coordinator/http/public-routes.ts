@@ -77,11 +77,8 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
 
   app.get(
     '/healthz',
-    { config: { access: 'anyone' }, schema: ok(z.object({ status: z.string(), version: z.string() }), 'Is it up?') },
-    () => ({
-      status: 'ok',
-      version,
-    }),
+    { config: { access: 'anyone' }, schema: ok(z.object({ status: z.string() }), 'Is it up?') },
+    () => ({ status: 'ok' }),
   );
 
   // one that stands by, or cannot write, does not get here: it answers 503 (`standby.ts`), or has ended
@@ -95,9 +92,9 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
     federation: z.string(),
     fingerprint: z.string(),
     key: z.string(),
-    version: z.string(),
     protocol: z.number(),
-    /** for those who are in it, and those who watch it */
+    /** these for those who are in it, and those who watch it: strangers need not know what is installed here */
+    version: z.string().optional(),
     tenants: z.array(z.object({ tenant: z.string(), fingerprint: z.string(), connected: z.boolean() })).optional(),
   });
   app.get(
@@ -107,9 +104,8 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
       federation: coordinator.federation,
       fingerprint: fingerprint(coordinator.publicKey),
       key: hex(coordinator.publicKey),
-      version,
       protocol: PROTOCOL,
-      ...(isReader(caller) ? { tenants: rosterOf(coordinator) } : {}),
+      ...(isReader(caller) ? { version, tenants: rosterOf(coordinator) } : {}),
     }),
   );
 
