@@ -1,0 +1,240 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { createIdentity } from '../../aggregation/identity.ts';
+import { PROTOCOL } from '../../aggregation/wire.ts';
+import { openCoordinator } from '../../coordinator/coordinator.ts';
+import { ADDRESS, HTTP, ROUTES, STRANGERS, TENANT } from '../../coordinator/limits.ts';
+import { listener } from '../../coordinator/listener.ts';
+import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { enrol } from '../support/federation-on-disk.ts';
+import { ScriptedTenant } from '../support/scripted-tenant.ts';
+import { type Server, startServer } from '../support/serving.ts';
+import { TappedTenant } from '../support/tapped-tenant.ts';
+
+/*
+ * Who sends much, often or slowly is shed, before anything is allocated or computed for it, and takes no place from others.
+ */
+async function until(isTrue: () => boolean, what: string): Promise<void> {
+  for (const end = Date.now() + 30_000; !isTrue(); await sleep(5))
+    if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
+}
+
+const amber = createIdentity();
+
+async function withAmber(): Promise<Server> {
+  const server = await startServer();
+  enrol(server.coordinator.enrolment, 'amber', amber);
+  return server;
+}
+
+/** As amber, from 127.0.0.1. @returns when it has been let in, or not */
+async function comeIn(server: Server): Promise<TappedTenant> {
+  const tapped = new TappedTenant(server.url, server.coordinator.publicKey, 'amber', amber);
+  onTestFinished(() => tapped.close());
+  await until(() => tapped.received.length > 0 || tapped.closed !== undefined, 'a greeting');
+  tapped.say({
+    ...{ type: 'identify', protocol: PROTOCOL, version: 'test', tenant: 'amber', ledger: 0, open: [] },
+    nonce: randomBytes(32),
+  });
+  await until(() => tapped.received.length > 1 || tapped.closed !== undefined, 'an answer');
+  return tapped;
+}
+
+const portOf = (server: Server): number => Number(new URL(server.url).port);
+
+/** What becomes of sockets from this address that say nothing after the upgrade. */
+async function knock(server: Server, localAddress: string, times: number) {
+  const came = { in: 0, refused: new Map<string, number>() };
+  const settled = Array.from({ length: times }, async () => {
+    const socket = new WebSocket(`ws://127.0.0.1:${portOf(server)}/federation`, { localAddress });
+    onTestFinished(() => socket.terminate());
+    await new Promise<void>((resolve) => {
+      socket.once('message', () => {
+        came.in += 1;
+        resolve();
+      });
+      socket.once('error', ({ message }) => {
+        came.refused.set(message, (came.refused.get(message) ?? 0) + 1);
+        resolve();
+      });
+    });
+  });
+  await Promise.all(settled);
+  return came;
+}
+
+describe('from one address', () => {
+  test('a thousand strangers take its places, and none of another’s', async () => {
+    const server = await withAmber();
+    const { in: there, refused } = await knock(server, '127.0.0.2', 1_000);
+    expect(there).toBe(ADDRESS.strangers);
+    expect([...refused.keys()].sort()).toEqual([
+      'Unexpected server response: 429', // before anything is signed
+      'Unexpected server response: 503',
+    ]);
+    const tapped = await comeIn(server);
+    expect(tapped.received.at(-1)).toMatchObject({ type: 'welcome' });
+    expect((await server.get('/healthz')).status).toBe(200);
+  });
+
+  test('tenants are no strangers: they leave its places to others', async () => {
+    const server = await withAmber();
+    await comeIn(server);
+    expect((await knock(server, '127.0.0.1', ADDRESS.strangers)).in).toBe(ADDRESS.strangers);
+    expect((await knock(server, '127.0.0.1', 1)).in).toBe(0);
+  });
+});
+
+describe('a stranger', () => {
+  test('that announces much and sends little more than a greeting is cut off at once', async () => {
+    const server = await withAmber();
+    const socket = connect(portOf(server), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    socket.on('error', () => {});
+    const closed = once(socket, 'close');
+    socket.write(
+      'GET /federation HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    );
+    await once(socket, 'data');
+    // binary, masked with zeros, four megabytes to come (RFC 6455 §5.2)
+    socket.write(Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0x3f, 0xff, 0xff, 0, 0, 0, 0]));
+    socket.write(Buffer.alloc(STRANGERS.bytes));
+    await closed;
+  });
+  test('may send as much once it has said who it is', async () => {
+    const server = await withAmber();
+    const tapped = await comeIn(server);
+    tapped.say({
+      type: 'decline',
+      ...{ task: 'a'.repeat(64), cause: 'data', reason: '', signature: new Uint8Array(64) },
+    });
+    await until(() => tapped.closed !== undefined, 'the end, for a false signature');
+    const again = await comeIn(server);
+    const part = { task: 'a'.repeat(64), epoch: 1, round: 1, stage: 'contribute', attempt: 1, at: 0 };
+    again.say({ type: 'part', ...part, bytes: new Uint8Array(2 ** 20) });
+    await until(() => again.refusals.length > 0, 'an answer');
+    expect([again.refusals, again.closed]).toEqual([['unknown-task'], undefined]);
+  });
+});
+
+describe('a tenant', () => {
+  test('that comes back again and again is let in so often, and not refused for good; the connection it has stays', async () => {
+    const server = await withAmber();
+    let last: TappedTenant | undefined;
+    for (let i = 0; i < TENANT.returns.burst; i++) last = await comeIn(server);
+    const returned = server.log.length;
+    for (let one = await comeIn(server); one.closed === undefined; one = await comeIn(server)) last = one; // a second has passed
+    expect(server.log.slice(returned).join()).toContain('amber comes back too often');
+    expect([last!.closed, last!.unverified]).toEqual([undefined, 0]);
+    expect(server.coordinator.present()).toEqual(new Set(['amber']));
+  });
+
+  test('that says more than a tenant needs loses its connection', async () => {
+    let reason = '';
+    const coordinator = await openCoordinator({
+      ...{ store: openSqliteStore(':memory:'), identity: createIdentity(), clock: () => 0, version: 'test' },
+      onEvent: (event) => {
+        if (event.type === 'refused-connection') reason = event.reason;
+      },
+    });
+    onTestFinished(() => coordinator.close());
+    const flooding = new ScriptedTenant('coral');
+    enrol(coordinator.enrolment, 'coral', flooding.identity);
+    flooding.connect(coordinator);
+    await until(() => coordinator.present().size === 1, 'a welcome');
+    const said = { type: 'cosign', size: 0, line: '' } as const;
+    for (let i = 0; i < TENANT.messages.burst; i++) flooding.send(said);
+    await sleep(5);
+    expect([flooding.isConnected, reason]).toEqual([true, '']);
+    flooding.send(said);
+    await until(() => !flooding.isConnected, 'the end');
+    expect(reason).toBe('more messages, or bytes, than a tenant needs');
+  });
+});
+
+describe('HTTP', () => {
+  /** Sends this and then waits. @returns what came back before the other side ended it */
+  const slow = async (port: number, ...lines: string[]): Promise<string> => {
+    const socket: Socket = connect(port, '127.0.0.1');
+    let answer = '';
+    socket.on('data', (data) => (answer += data));
+    socket.on('error', () => {});
+    for (const line of lines) socket.write(line);
+    const drip = setInterval(() => lines.length > 1 && socket.write('x-a: b\r\n'), 20);
+    await once(socket, 'close');
+    clearInterval(drip);
+    return answer;
+  };
+
+  test('that is spoken slowly, or not at all, is waited for so long and no longer', async () => {
+    const patience = { headersMs: 200, requestMs: 400, keepAliveMs: 100, checkMs: 20 };
+    const server = listener(undefined, (_, reply) => void reply.end('done'), patience);
+    server.listen(0, '127.0.0.1');
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const head = 'POST / HTTP/1.1\r\nhost: x\r\n';
+    const answers = await Promise.all([
+      slow(port),
+      slow(port, 'GET / HT'),
+      slow(port, head, 'x-b: c\r\n'), // and on, a header at a time
+      slow(port, `${head}content-length: 10\r\n\r\n`), // and no body
+      slow(port, 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'), // and keeps the connection
+    ]);
+    expect(answers.map((answer) => answer.split('\r\n')[0])).toEqual([
+      ...Array(3).fill('HTTP/1.1 408 Request Timeout'),
+      ...Array(2).fill('HTTP/1.1 200 OK'),
+    ]);
+  });
+
+  test('has bodies and headers of so many bytes, and JSON of no depth that harms', async () => {
+    const server = await startServer();
+    const post = (path: string, body: string, headers = {}) =>
+      server.get(path, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body });
+    expect((await post('/enrolments', 'x'.repeat(HTTP.bodyBytes + 1))).status).toBe(413);
+    const deep = '['.repeat(HTTP.bodyBytes / 2) + ']'.repeat(HTTP.bodyBytes / 2);
+    expect((await post('/enrolments', deep)).status).toBe(400);
+    expect((await post('/enrolments', '{"__proto__":{"tenant":"amber"}}')).status).toBe(400);
+    expect((await post('/enrolments', '{}', { 'x-long': 'x'.repeat(HTTP.headerBytes) })).status).toBe(431);
+    const large = { 'content-type': 'application/json', authorization: `Bearer ${server.token}` };
+    const task = `{"name":"${'x'.repeat(HTTP.bodyBytes)}"}`;
+    expect((await server.get('/tasks', { method: 'POST', headers: large, body: task })).status).toBe(422);
+  });
+
+  test('is counted for an address, and for what a trusted proxy says is one; dear routes are counted for themselves', async () => {
+    const server = await startServer(undefined, { trustProxy: ['127.0.0.2'] });
+    const get = (path: string, localAddress: string, forwarded: string): Promise<number> =>
+      new Promise((resolve, reject) => {
+        const headers = { 'x-forwarded-for': forwarded };
+        request({ port: portOf(server), host: '127.0.0.1', path, localAddress, headers, agent: false }, (reply) => {
+          reply.resume();
+          resolve(reply.statusCode!);
+        })
+          .on('error', reject)
+          .end();
+      });
+    const most = ROUTES['/ledger']!.perMinute!;
+    const several = async (from: string, forwarded: (i: number) => string) => {
+      const statuses = [];
+      for (let i = 0; i <= most; i++) statuses.push(await get('/ledger', from, forwarded(i)));
+      return statuses.indexOf(429);
+    };
+    expect(await several('127.0.0.2', () => '203.0.113.1')).toBe(most);
+    expect(await get('/ledger', '127.0.0.2', '203.0.113.2')).not.toBe(429);
+    expect(await several('127.0.0.2', (i) => `2001:db8::${i}`)).toBe(most); // one network
+    expect(await several('127.0.0.3', (i) => `203.0.113.${i}`)).toBe(most); // whoever says so himself
+    expect(await get('/healthz', '127.0.0.3', '')).toBe(200);
+  });
+
+  test('has every route that is named among the limits', async () => {
+    const server = await startServer();
+    const { paths } = (await (await server.get('/docs/json')).json()) as { paths: object };
+    const known = Object.keys(paths).map((path) => path.replaceAll(/\{(\w+)\}/g, ':$1').replace('{*}', '*'));
+    expect(known).toEqual(expect.arrayContaining(Object.keys(ROUTES)));
+  });
+});
