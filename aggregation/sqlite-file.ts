@@ -2,6 +2,7 @@ import { chmodSync, closeSync, existsSync, fsyncSync, openSync, rmSync, writeSyn
 import { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { CommandError, EXIT } from './exit.ts';
+import { timeName } from './time-name.ts';
 
 /**
  * A database in one file, for one process: SQLite in WAL mode with synchronous=FULL, so that what was committed survives a power
@@ -272,7 +273,7 @@ function upgrade(db: DatabaseSync, path: string, schema: Schema, tell: OpenOptio
 
 /** What a file was before it is changed, whole. @returns the copy's path */
 export function copyBeside(db: DatabaseSync, path: string, version: number): string {
-  const copy = `${path}.v${version}-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
+  const copy = `${path}.v${version}-${timeName(Date.now())}`;
   db.prepare('vacuum into ?').run(copy);
   finishCopy(copy);
   return copy;

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import { timeName } from '../../aggregation/time-name.ts';
 import type { Coordinator } from '../coordinator.ts';
 import { writeBackup } from '../keeping/backup.ts';
-import { timeName } from '../keeping/time-name.ts';
 import { sendProblem } from './problem.ts';
 import { json } from './public-routes.ts';
 

@@ -7,6 +7,7 @@ import type { Identity } from '../../aggregation/identity.ts';
 import { ledgerExport } from '../../aggregation/ledger-export.ts';
 import { type SecretOptions, secretFor } from '../../aggregation/secret.ts';
 import { damagedRows, InUse, migrateFile, readSqliteFile } from '../../aggregation/sqlite-file.ts';
+import { timeName } from '../../aggregation/time-name.ts';
 import { federationOf } from '../coordinator.ts';
 import type { EventStore } from '../event-store.ts';
 import { type OperatorOptions, post } from '../operator-http.ts';
@@ -17,7 +18,6 @@ import { readJson, STORE, writeBackup } from './backup.ts';
 import { type Checked, checkStore } from './check.ts';
 import type { LedgerCopy } from './later-entries.ts';
 import { restoreBackup } from './restore.ts';
-import { timeName } from './time-name.ts';
 
 /** `parley coordinator check | backup | restore | migrate`: what keeps a federation from being lost. */
 export interface KeepingOptions extends SecretOptions {
