@@ -95,6 +95,11 @@ export class Conductor {
     return this.#state.phase === 'finished' || this.#state.phase === 'stopped';
   }
 
+  /** Of the conversation under way: keying, or summing; none before and after. */
+  get stages(): readonly Stage[] {
+    return this.#state.phase === 'running' ? stagesOf(this.#state, this.#rules) : [];
+  }
+
   /** Is this tenant in the plan, with this key? */
   lists(tenant: TenantId, key: Uint8Array): boolean {
     return this.plan.roster.some((one) => one.tenant === tenant && one.key === hex(key));

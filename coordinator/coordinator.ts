@@ -99,7 +99,13 @@ export interface CoordinatorOptions {
 
 export type CoordinatorEvent =
   /** what is stored of it now, and was not before */
-  | { readonly type: 'task-changed'; readonly task: string; readonly facts: readonly TaskFact[] }
+  | {
+      readonly type: 'task-changed';
+      readonly task: string;
+      /** of the round under way, or the last; 0 before the first */
+      readonly round: number;
+      readonly facts: readonly TaskFact[];
+    }
   | { readonly type: 'tenant-connected' | 'tenant-left'; readonly tenant: TenantId }
   | { readonly type: 'roster-changed'; readonly tenant: TenantId }
   /** what a tenant counts of its budget is not what the ledger explains */
@@ -165,7 +171,11 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     askWitnesses,
     counted: (tenant, pool) => counting.last(tenant, pool),
     witnessed: (seq, plan) => witnessing.over(seq, plan),
-    changed: (task, facts) => tell({ type: 'task-changed', task, facts }),
+    changed: (task, facts) => {
+      const state = conductors.get(task)?.state;
+      const round = state !== undefined && 'round' in state ? state.round : 0;
+      tell({ type: 'task-changed', task, round, facts });
+    },
     failed: (task, error) => tell({ type: 'task-failed', task, error }),
   };
 

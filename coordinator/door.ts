@@ -10,22 +10,28 @@ export class Door {
   readonly #strangers = new Map<string, number>();
   readonly #knocks: RateLimit;
   #allStrangers = 0;
+  readonly #turnedAway: (reason: TurnedAway) => void;
 
-  /** @param clock - Unix milliseconds */
-  constructor(clock: () => number) {
+  /** @param clock - Unix milliseconds @param turnedAway - told of each that may not come in */
+  constructor(clock: () => number, turnedAway: (reason: TurnedAway) => void = () => {}) {
+    this.#turnedAway = turnedAway;
     this.#knocks = new RateLimit(ADDRESS.knocks, clock, ADDRESS.remembered);
   }
 
   /** A socket. @returns what to call once when it has closed; undefined when there are too many of its address */
   opened(address: string): (() => void) | undefined {
-    if ((this.#open.get(address) ?? 0) >= ADDRESS.open) return undefined;
+    if ((this.#open.get(address) ?? 0) >= ADDRESS.open) {
+      this.#turnedAway('sockets');
+      return undefined;
+    }
     return counted(this.#open, address);
   }
 
   /** A connection to the federation. @returns what to call once when it is no stranger's any more; or why it is turned away */
   knocked(address: string): (() => void) | 'too-often' | 'full' {
-    if (!this.#knocks.take(address)) return 'too-often';
-    if (this.#allStrangers >= STRANGERS.most || (this.#strangers.get(address) ?? 0) >= ADDRESS.strangers) return 'full';
+    if (!this.#knocks.take(address)) return this.#away('too-often');
+    if (this.#allStrangers >= STRANGERS.most || (this.#strangers.get(address) ?? 0) >= ADDRESS.strangers)
+      return this.#away('full');
     this.#allStrangers += 1;
     const leave = counted(this.#strangers, address);
     return () => {
@@ -33,7 +39,15 @@ export class Door {
       leave();
     };
   }
+
+  #away<R extends TurnedAway>(reason: R): R {
+    this.#turnedAway(reason);
+    return reason;
+  }
 }
+
+/** Too many sockets of an address, too many connections in a while, too many strangers. */
+export type TurnedAway = 'sockets' | 'too-often' | 'full';
 
 /** One more of `key` until what is returned is called. Keys that have none are not kept. */
 function counted(counts: Map<string, number>, key: string): () => void {

@@ -17,6 +17,8 @@ export interface EventStore {
    * @throws CommandError when the store is another federation's: its ledger, roster and tasks mean nothing under another key
    */
   claim(federation: string): void;
+  /** Writes a word that nobody reads: whether anything can be written. Call inside `commit`. @param at - Unix milliseconds */
+  probe(at: number): void;
   /** Runs `work` in one transaction: all of it is on disk, or none. Not reentrant. */
   commit<T>(work: () => T): T;
   /** The same, but a power cut may take it back, whole, until the next `commit`; a crash of the process may not. */

@@ -33,6 +33,11 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Event
       if (found!['value'] !== federation)
         throw new CommandError(EXIT.refused, `${where} belongs to another federation: give this one its own database`);
     },
+    probe: (at) =>
+      sql.write(
+        "insert into meta values ('probe', $1) on conflict (name) do update set value = excluded.value",
+        String(at),
+      ),
     commit: (work) => sql.run(work),
     commitSoon: (work) => sql.run(work, true),
     addTask: ({ id, plan, signature }) =>

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import type { Server as TlsServer } from 'node:https';
 import { join } from 'node:path';
@@ -20,6 +21,7 @@ import { demandAccess, SECURITY_SCHEMES } from './http/access-rule.ts';
 import { approvalRoutes } from './http/approval-routes.ts';
 import { backupRoutes } from './http/backup-routes.ts';
 import { enrolmentRoutes } from './http/enrolment-routes.ts';
+import { healthRoutes } from './http/health-routes.ts';
 import { noticeRoutes } from './http/notice-routes.ts';
 import { operatorRoutes } from './http/operator-routes.ts';
 import { answerWithProblems, sendRestarts } from './http/problem.ts';
@@ -32,6 +34,8 @@ import { withoutPassword } from './postgres-connection.ts';
 import { openSqliteStore } from './sqlite-event-store.ts';
 import { steadyClock } from './steady-clock.ts';
 import { credentials, followCertificate, type TlsFiles, validTo } from './tls.ts';
+import { openMetrics } from './watching/metrics.ts';
+import { openReadiness } from './watching/readiness.ts';
 
 /**
  * A coordinator on a port: HTTP for people and auditors, one WebSocket path for clients, a folder for everything
@@ -94,9 +98,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const tls = files && credentials(files);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { identity } = keysIn(folder, options.secret);
-  const { store, port } = await storeOf(options, federationOf(identity.publicKey));
+  const { store: opened, port } = await storeOf(options, federationOf(identity.publicKey));
+  const metrics = openMetrics(Date.now);
+  const store = metrics.timed(opened);
   const onEvent = (event: CoordinatorEvent): void => {
     logEvent(log, event);
+    metrics.follow(event);
     if (event.type === 'task-failed' && isStorageError(event.error)) options.onFailure(event.error);
   };
   const clock = steadyClock(
@@ -125,6 +132,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     bodyLimit: HTTP.bodyBytes,
     trustProxy: trust,
     serverFactory: (handler) => listener(tls, handler),
+    genReqId: () => randomUUID(),
   });
   app.addHook('onRoute', (route) => {
     const { bodyLimit, perMinute } = ROUTES[route.url] ?? {};
@@ -133,6 +141,13 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       route.config = { ...route.config, rateLimit: { max: perMinute, timeWindow: '1 minute' } };
   });
   answerWithProblems(app);
+  app.addHook('onRequest', async ({ id }, reply) => void reply.header('x-request-id', id)); // to be found in the log
+  app.addHook('onResponse', async (request, { statusCode: status, elapsedTime }) => {
+    metrics.answered(status);
+    // the route, not the path: what somebody put into it is theirs
+    const { method, url = 'none' } = request.routeOptions;
+    request.log.debug({ method, route: url, status, ms: Math.round(elapsedTime) }, 'answered');
+  });
   let isEnding = false;
   app.addHook('preHandler', async (request, reply) => {
     if (isEnding && request.method !== 'GET') await sendRestarts(reply);
@@ -145,6 +160,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const { openReading = false } = options;
   demandAccess(app, { callers: access.callers, openReading, openPages: ['/docs'] });
   await app.register(swaggerUi, { routePrefix: '/docs' });
+  const checks = openReadiness({
+    ...{ store, folder, clock: Date.now },
+    ledgerSize: () => coordinator.ledger.head.size,
+    isEnding: () => isEnding,
+  });
+  await app.register(async (scope) => healthRoutes(scope, { version, checks, metrics }));
   await app.register(async (scope) => publicRoutes(scope, coordinator, version));
   await app.register(async (scope) => enrolmentRoutes(scope, coordinator));
   await app.register(async (scope) => noticeRoutes(scope, coordinator));
@@ -153,9 +174,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   await app.register(async (scope) => tokenRoutes(scope, access));
   await app.register(async (scope) => approvalRoutes(scope, access.approvals));
 
-  const door = new Door(Date.now);
+  const door = new Door(Date.now, metrics.turnedAway);
   limitSockets(app.server, door, trust);
   const clients = acceptClients(app.server, { door, trust, connect: coordinator.connect });
+  metrics.watch({ coordinator, clients, server: app.server, folder, checks });
   const listening = await app.listen({ host: options.host, port }).catch(async (error: unknown) => {
     await app.close();
     coordinator.close();
@@ -234,7 +256,22 @@ function logEvent(log: FastifyBaseLogger, event: CoordinatorEvent): void {
       );
     case 'task-failed':
       return log.error({ task: event.task, err: event.error }, event.type);
+    case 'refused-message':
+      return log.debug({ tenant: event.tenant, about: event.about, reason: event.reason }, event.type);
     case 'task-changed':
-      return log.debug({ task: event.task }, event.type);
+      return logFacts(log, event);
+  }
+}
+
+/** What a task lives through: each fact for who looks closely, ends and failures for everybody. */
+function logFacts(
+  log: FastifyBaseLogger,
+  { task, round, facts }: Extract<CoordinatorEvent, { type: 'task-changed' }>,
+): void {
+  for (const fact of facts) {
+    const { type, ...about } = fact.type === 'in-round' ? fact.fact : fact;
+    const { tenant, stage, attempt, reason, model } = about as Record<string, unknown>;
+    const isNews = ['proposed', 'abandoned', 'finished', 'stopped'].includes(type);
+    log[isNews ? 'info' : 'debug']({ task, round, tenant, stage, attempt, reason, model }, type);
   }
 }

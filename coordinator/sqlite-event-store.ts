@@ -21,6 +21,7 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Even
   const sql = (text: string): StatementSync => db.prepare(text);
 
   const claim = sql("insert or ignore into meta values ('federation', ?)");
+  const probe = sql("insert into meta values ('probe', ?) on conflict (name) do update set value = excluded.value");
   const claimed = sql("select value from meta where name = 'federation'");
   const addTask = sql('insert into task (id, plan, signature) values (?, ?, ?)');
   const tasks = sql('select id, plan, signature from task order by rowid');
@@ -103,6 +104,7 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Even
           `${path} belongs to another federation: put back the identity.pem it was made with, or use a new folder`,
         );
     },
+    probe: (at) => void probe.run(String(at)),
     commit,
     commitSoon(work) {
       db.exec('pragma synchronous = normal');

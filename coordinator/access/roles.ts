@@ -4,12 +4,12 @@ import type { TenantId } from '../../aggregation/secure-sum.ts';
 /**
  * Who may do what over HTTP. Each route names one kind of access, and has none without (`http/access-rule.ts`).
  *
- *              anyone  released  evidence  readable  operator
- *   nobody       ✓        (✓)       (✓)                          (✓) with --open-reading
+ *              anyone  released  evidence  readable  watched  operator
+ *   nobody       ✓        (✓)       (✓)                                   (✓) with --open-reading
  *   consumer     ✓         ✓
- *   auditor      ✓         ✓         ✓         ✓
+ *   auditor      ✓         ✓         ✓         ✓         ✓
  *   tenant       ✓         ✓         ✓         ✓
- *   operator     ✓         ✓         ✓         ✓         ✓
+ *   operator     ✓         ✓         ✓         ✓         ✓        ✓
  */
 export type Access =
   /** health, the coordinator's key, and what proves itself: enrolments and notices */
@@ -20,6 +20,8 @@ export type Access =
   | 'evidence'
   /** everything else that is public within the federation */
   | 'readable'
+  /** how the coordinator is doing */
+  | 'watched'
   /** what changes something, and who holds tokens */
   | 'operator';
 
@@ -44,6 +46,7 @@ const REACH: Readonly<Record<Access, readonly Caller['role'][]>> = {
   released: ['consumer', ...READERS],
   evidence: READERS,
   readable: READERS,
+  watched: ['auditor', 'operator'],
   operator: ['operator'],
 };
 

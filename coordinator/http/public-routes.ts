@@ -75,19 +75,6 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
   const find = (task: string): Conductor | undefined => coordinator.task(task);
   const ok = (schema: z.ZodType, summary: string) => ({ summary, response: { 200: json(schema) } });
 
-  app.get(
-    '/healthz',
-    { config: { access: 'anyone' }, schema: ok(z.object({ status: z.string() }), 'Is it up?') },
-    () => ({ status: 'ok' }),
-  );
-
-  // one that stands by, or cannot write, does not get here: it answers 503 (`standby.ts`), or has ended
-  app.get(
-    '/readyz',
-    { config: { access: 'anyone' }, schema: ok(z.object({ status: z.string() }), 'Does it lead?') },
-    () => ({ status: 'ready' }),
-  );
-
   const federation = z.object({
     federation: z.string(),
     fingerprint: z.string(),

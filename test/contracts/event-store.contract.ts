@@ -254,6 +254,14 @@ export function eventStoreContract(newPlace: () => Promise<StorePlace> | StorePl
       again.claim('aa');
     });
 
+    test('can be asked whether it takes anything, as often as anybody likes, and is the same afterwards', async () => {
+      const store = await newStore();
+      store.claim('aa');
+      for (const at of [1, 2, 2]) store.commit(() => store.probe(at));
+      store.claim('aa');
+      expect([store.tasks(), store.ledger(0), store.roster()]).toEqual([[], [], []]);
+    });
+
     test('takes a ledger number, a tenant and a key once', async () => {
       const store = await newStore();
       store.addLedgerEntry(0, 'entry');
