@@ -12,8 +12,8 @@ import { CommandError, EXIT, isStorageError } from '../aggregation/exit.ts';
 import { keysIn } from '../aggregation/folder-keys.ts';
 import { fingerprint } from '../aggregation/identity.ts';
 import type { Migrated } from '../aggregation/sqlite-file.ts';
-import { openAccess } from './access/access.ts';
 import { PROTOCOL } from '../aggregation/wire.ts';
+import { openAccess } from './access/access.ts';
 import { type Coordinator, type CoordinatorEvent, federationOf, openCoordinator } from './coordinator.ts';
 import { Door } from './door.ts';
 import type { EventStore } from './event-store.ts';
@@ -155,7 +155,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   await app.register(helmet, { contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } } });
   await app.register(rateLimit, { max: HTTP.perMinute, timeWindow: '1 minute', cache: ADDRESS.remembered });
   await app.register(swagger, {
-    openapi: { info: { title: 'Parley coordinator', version: String(PROTOCOL) }, components: { securitySchemes: SECURITY_SCHEMES } },
+    openapi: {
+      info: { title: 'Parley coordinator', version: String(PROTOCOL) },
+      components: { securitySchemes: SECURITY_SCHEMES },
+    },
   });
   const { openReading = false } = options;
   demandAccess(app, { callers: access.callers, openReading, openPages: ['/docs'] });
@@ -165,7 +168,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     ledgerSize: () => coordinator.ledger.head.size,
     isEnding: () => isEnding,
   });
-  await app.register(async (scope) => healthRoutes(scope, { version, checks, metrics }));
+  await app.register(async (scope) => healthRoutes(scope, { checks, metrics }));
   await app.register(async (scope) => publicRoutes(scope, coordinator, version));
   await app.register(async (scope) => enrolmentRoutes(scope, coordinator));
   await app.register(async (scope) => noticeRoutes(scope, coordinator));

@@ -14,13 +14,13 @@ const problem = z.object({
 /** Is it alive, can it work, and how is it doing: for whoever keeps it running. */
 export function healthRoutes(
   app: FastifyInstance,
-  { version, checks, metrics }: { version: string; checks: () => Promise<readonly Check[]>; metrics: Metrics },
+  { checks, metrics }: { checks: () => Promise<readonly Check[]>; metrics: Metrics },
 ): void {
-  const alive = z.object({ status: z.string(), version: z.string() });
+  const alive = z.object({ status: z.string() });
   app.get(
     '/healthz',
     { config: { access: 'anyone' }, schema: { summary: 'Is it alive?', response: { 200: json(alive) } } },
-    () => ({ status: 'ok', version }),
+    () => ({ status: 'ok' }),
   );
   app.get(
     '/readyz',
