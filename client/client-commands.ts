@@ -23,7 +23,7 @@ import { enrol } from './enrol.ts';
 import { modelsFolder, openedKeys, policyFile, storeFile } from './folder.ts';
 import { readExport } from './ledger-commands.ts';
 import { hasNextKey } from './next-key.ts';
-import { type ClientEvent, createParticipant, type Participant } from './participant.ts';
+import { type ClientEvent, createParticipant, type Finished, type Participant } from './participant.ts';
 import { type Policy, policySchema, readContract } from './policy.ts';
 import { asTenant } from './reader.ts';
 
@@ -137,8 +137,9 @@ export async function runClient(options: ClientOptions, version: string): Promis
     sleep: (ms) => sleep(ms),
     snapshot: async () => snapshot,
     version,
+    keep: (finished) => keepModel(finished, options.folder, log),
     onEvent: (event) => {
-      follow(event, options.folder, log);
+      follow(event, log);
       metrics?.follow(event);
     },
   });
@@ -193,7 +194,7 @@ async function refuseLostStore(store: ClientStore, { tenant, coordinator }: Poli
 const passedOver = (backend: { passedOver?: unknown }): object =>
   backend.passedOver === undefined ? {} : { passedOver: backend.passedOver };
 
-function follow(event: ClientEvent, folder: string, log: Logger): void {
+function follow(event: ClientEvent, log: Logger): void {
   switch (event.type) {
     case 'accepted':
       return log.info(
@@ -205,7 +206,7 @@ function follow(event: ClientEvent, folder: string, log: Logger): void {
     case 'round-opened':
       return log.debug({ task: event.task, round: event.round }, 'round opened');
     case 'finished':
-      return void keepModel(event, folder, log);
+      return; // said with where the model is
     case 'refused':
       return log.warn({ about: event.about, reason: event.reason }, 'refused');
     case 'interrupted':
@@ -218,11 +219,7 @@ function follow(event: ClientEvent, folder: string, log: Logger): void {
 }
 
 /** The released model, as this tenant computed it itself. An evaluation releases none. */
-async function keepModel(
-  { task, plan, parameters }: Extract<ClientEvent, { type: 'finished' }>,
-  folder: string,
-  log: Logger,
-): Promise<void> {
+async function keepModel({ task, plan, parameters }: Finished, folder: string, log: Logger): Promise<void> {
   const spec = specOf(plan);
   if (spec === undefined) return log.info({ task }, 'task finished');
   const { privacy, features, name } = plan.settings;

@@ -48,6 +48,8 @@ export interface ClientWorld {
   readonly version: string;
   /** Told what happens, for logs and progress lines; never holds a row, a key or a vector. */
   readonly onEvent?: (event: ClientEvent) => void;
+  /** Puts the result of a finished task where its owner looks for it. Nobody is told of the end before, and it is told again after a crash. */
+  readonly keep?: (result: Finished) => Promise<void>;
 }
 
 export type ClientEvent =
@@ -55,12 +57,20 @@ export type ClientEvent =
   | { readonly type: 'accepted'; readonly task: string; readonly plan: Plan }
   | { readonly type: 'declined'; readonly task: string; readonly because: DeclineCause; readonly reason: string }
   | { readonly type: 'round-opened'; readonly task: string; readonly round: number; readonly contributions: number }
-  | { readonly type: 'finished'; readonly task: string; readonly plan: Plan; readonly parameters: Float64Array }
+  | Finished
   | { readonly type: 'stopped'; readonly task: string; readonly reason: string }
   | { readonly type: 'refused'; readonly about: string; readonly reason: string }
   /** the connection ends, because of what arrived on it and nobody answers for; it will be taken up again */
   | { readonly type: 'interrupted'; readonly reason: string }
   | { readonly type: 'left'; readonly reason: string };
+
+/** The model as this tenant computed it itself. */
+export interface Finished {
+  readonly type: 'finished';
+  readonly task: string;
+  readonly plan: Plan;
+  readonly parameters: Float64Array;
+}
 
 export interface Participant {
   /**

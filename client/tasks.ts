@@ -76,12 +76,15 @@ export class Tasks {
   }
 
   /** @throws LedgerBroken when a result is handed out that too few have cosigned */
-  over({ task, outcome, reason }: Extract<FromCoordinator, { type: 'over' }>): void {
+  async over({ task, outcome, reason }: Extract<FromCoordinator, { type: 'over' }>): Promise<void> {
     const { store } = this.#world;
     const session = this.#sessions.get(task);
     if (session !== undefined && outcome === 'finished') {
       checkFinished(store, task, session.model);
-      this.#tell({ type: 'finished', task, plan: session.plan, parameters: session.result });
+      const finished = { type: 'finished', task, plan: session.plan, parameters: session.result } as const;
+      // before the end is noted: once it is, no coordinator says it again
+      await this.#world.keep?.(finished);
+      this.#tell(finished);
     } else if (outcome === 'stopped') this.#tell({ type: 'stopped', task, reason });
     if (store.accepted(task) !== undefined) store.pin(`over/${task}`, outcome);
     this.#end(task);

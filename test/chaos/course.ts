@@ -35,6 +35,8 @@ export interface Course {
   /** what left each client, in order */
   readonly said: readonly (FromClient & { readonly by: TenantId })[];
   readonly events: readonly (ClientEvent & { readonly tenant: TenantId })[];
+  /** models that clients have kept */
+  readonly models: readonly { readonly tenant: TenantId; readonly parameters: Float64Array }[];
   /** errors nobody expected */
   readonly failures: readonly unknown[];
   remove(): void;
@@ -60,6 +62,7 @@ export async function runCourse({ settings, kills, backend, patience = 20_000 }:
   const kept: Kept[] = [];
   const said: (FromClient & { by: TenantId })[] = [];
   const events: (ClientEvent & { tenant: TenantId })[] = [];
+  const models: { tenant: TenantId; parameters: Float64Array }[] = [];
   const failures: unknown[] = [];
   const clients = new Map<TenantId, ClientLife>();
   let coordinator: CoordinatorLife | undefined;
@@ -81,6 +84,7 @@ export async function runCourse({ settings, kills, backend, patience = 20_000 }:
         policy: toyPolicy(name, identities, fingerprint(identity.publicKey)),
         noise: noise.get(name)!.supply(),
         onEvent: (event) => void events.push({ ...event, tenant: name }),
+        onModel: (parameters) => void models.push({ tenant: name, parameters }),
         onSaid: (message) => void said.push({ ...message, by: name }),
         onDeath: () =>
           void setImmediate(() => {
@@ -157,7 +161,7 @@ export async function runCourse({ settings, kills, backend, patience = 20_000 }:
     const coordinatorDatabase = coordinator!.end();
     const clientDatabases = new Map(TENANTS.map((name) => [name, clients.get(name)!.end()]));
     return {
-      ...{ task, identity, coordinatorDatabase, clientDatabases, between, kept, said, events, failures },
+      ...{ task, identity, coordinatorDatabase, clientDatabases, between, kept, said, events, models, failures },
       ...{ moments: fate.moments, deaths: fate.deaths, remove: disk.remove },
     };
   } catch (error) {

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Identity } from '../../aggregation/identity.ts';
 import type { Link } from '../../aggregation/link.ts';
 import type { TenantId } from '../../aggregation/secure-sum.ts';
@@ -37,6 +38,7 @@ export interface ClientBirth {
   readonly disk: Disk;
   readonly database: string;
   readonly onEvent: (event: ClientEvent) => void;
+  readonly onModel: (parameters: Float64Array) => void;
   readonly onSaid: (message: FromClient) => void;
   /** fate has struck; it comes back when whoever hears this lets it */
   readonly onDeath: () => void;
@@ -84,6 +86,14 @@ export function beginClient(birth: ClientBirth): ClientLife {
   const participant: Participant = createParticipant({
     ...{ identity, policy, store, backend, noise, random: secureRandom(), clock: Date.now, version: 'chaos' },
     sleep: async () => {},
+    async keep({ parameters }) {
+      const moment = fate.begins(name, 'keep its model');
+      if (strike(moment, 'before')) throw new Dead();
+      for (let turns = 0; turns < 3; turns++) await turn(); // a file takes its time
+      check();
+      birth.onModel(parameters);
+      if (strike(moment, 'after')) throw new Dead();
+    },
     snapshot: async () => ({ table: toyTable(name), hash: 'f'.repeat(64) }),
     onEvent: (event) => {
       if (alive) birth.onEvent(event);

@@ -144,7 +144,7 @@ export async function startRealFederation(): Promise<RealFederation> {
       planned = others;
       if (first !== undefined) await ask({ ask: 'strike', strike: first });
     },
-    async run(settings, patienceMs = 60_000) {
+    async run(settings, patienceMs = 120_000) {
       await until(allThere, 'their meeting', patienceMs);
       const before = new Set((await ask<Status>({ ask: 'status' })).tasks.map(({ id }) => id));
       let task = '';

@@ -18,7 +18,10 @@ test('a coordinator that is killed ten times in a task loses nothing, and opens 
   });
   const strikes = Array.from({ length: 10 }, (_, i): Strike => ({ when: i % 2 === 0 ? 'after' : 'before', nth: 5 }));
   await federation.strikes(strikes);
-  const task = await federation.run(toySettings({ rounds: 3 }), 150_000);
+  const task = await federation.run(
+    toySettings({ rounds: 3, timing: { stageTimeoutMs: 60_000, patienceMs: 60_000 } }),
+    150_000,
+  );
   await federation.stop();
   expect(federation.deaths).toEqual({ coordinator: 10, clients: 0 });
   const verdict = await realVerdict(federation, task);

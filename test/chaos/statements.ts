@@ -2,7 +2,7 @@ import { unpack } from 'msgpackr';
 import { hex, rosterHash, shapeOf, taskId } from '../../aggregation/plan.ts';
 import { protocolNamed } from '../../aggregation/protocols.ts';
 import type { CoordinatorEpoch, Received, TenantId } from '../../aggregation/secure-sum.ts';
-import { sha256, transcriptOf } from '../../aggregation/transcript.ts';
+import { epochOccasion, sha256, transcriptOf } from '../../aggregation/transcript.ts';
 import type { Books, RoundBook } from './books.ts';
 import type { Kept } from './writes.ts';
 
@@ -59,16 +59,8 @@ async function epochOf(
   const { parties, head } = epochs.get(number)!;
   const { federation, roster } = plan;
   const task = taskId(plan);
-  const occasion = {
-    federation,
-    roster: rosterHash(roster),
-    task,
-    epoch: number,
-    round: 0,
-    model: '',
-    ledger: head.hash,
-  };
-  const transcript = transcriptOf(occasion);
+  const occasion = { federation, roster: rosterHash(roster), task, epoch: number, round: 0, ledger: head.hash };
+  const transcript = transcriptOf(epochOccasion(protocol, occasion));
   const epoch = await protocol.coordinator({ shape: shapeOf(plan), members: parties, transcript });
   const last = protocol.keying.at(-1)?.name;
   if (last !== undefined) {

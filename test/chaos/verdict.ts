@@ -77,13 +77,18 @@ function unpaid({ said, task }: Course, { plan }: Books, tenants: ReadonlyMap<st
   });
 }
 
-function otherModels({ events }: Course, { entries, parameters }: Books): string[] {
+/** Whoever took part has the model that was released, and no other. */
+function otherModels({ models }: Course, { entries, parameters, plan }: Books): string[] {
   const finish = entries.find((entry) => entry.kind === 'finish');
-  const released = finish?.kind === 'finish' ? parameters.get(finish.modelHash) : undefined;
-  if (finish !== undefined && released === undefined) return ['the model that was released is not kept'];
-  return events.flatMap((event) =>
-    event.type === 'finished' && !released?.every((byte, i) => byte === new Uint8Array(event.parameters.buffer)[i])
-      ? [`${event.tenant} has computed another model`]
-      : [],
-  );
+  if (finish?.kind !== 'finish') return [];
+  const released = parameters.get(finish.modelHash);
+  return plan.roster.flatMap(({ tenant }) => {
+    const own = models.filter((model) => model.tenant === tenant);
+    if (own.length === 0) return [`${tenant} has no model`];
+    const isReleased = own.every((model) => released?.every((byte, i) => byte === bytesOf(model.parameters)[i]));
+    return isReleased ? [] : [`${tenant} has another model than was released`];
+  });
 }
+
+const bytesOf = (values: Float64Array): Uint8Array =>
+  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
