@@ -2,7 +2,7 @@ import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
 import type { BodyPlace, EventStore, Invitation, StoredSum, StoredTask, StoredToken } from './event-store.ts';
 import { connectPostgres, type PostgresOptions, withoutPassword } from './postgres-connection.ts';
-import { SCHEMA, SCHEMA_VERSION } from './postgres-schema.ts';
+import { SCHEMA, SCHEMA_LOCK, SCHEMA_VERSION } from './postgres-schema.ts';
 import { type Transactions, transactionsOn } from './postgres-transaction.ts';
 import type { TaskFact } from './task.ts';
 
@@ -157,9 +157,6 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Event
 }
 
 const PLACE = 'task = $1 and epoch = $2 and round = $3 and stage = $4 and attempt = $5';
-
-/** One coordinator at a time makes the tables, whichever federation it is of; the number is the sum of nothing. */
-const SCHEMA_LOCK = 7_236_837_001;
 
 function prepare(sql: Transactions, where: string): void {
   sql.run(() => {

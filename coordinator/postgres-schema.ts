@@ -50,3 +50,6 @@ export const SCHEMA: readonly string[] = [
 ];
 
 export const SCHEMA_VERSION = 1;
+
+/** One coordinator at a time makes the tables, whichever federation it is of; the number has no meaning. */
+export const SCHEMA_LOCK = 7_236_837_001;

@@ -1,11 +1,12 @@
 import { once } from 'node:events';
-import { connect, createServer, type Server } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { Worker } from 'node:worker_threads';
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type CommandError, EXIT, isStorageError } from '../../aggregation/exit.ts';
 import type { EventStore } from '../../coordinator/event-store.ts';
 import { connectPostgres, type PostgresOptions, withoutPassword } from '../../coordinator/postgres-connection.ts';
 import { openPostgresStore } from '../../coordinator/postgres-event-store.ts';
-import { SCHEMA_VERSION } from '../../coordinator/postgres-schema.ts';
+import { SCHEMA_LOCK, SCHEMA_VERSION } from '../../coordinator/postgres-schema.ts';
 import { transactionsOn } from '../../coordinator/postgres-transaction.ts';
 import type { TaskFact } from '../../coordinator/task.ts';
 import { eventStoreContract } from '../contracts/event-store.contract.ts';
@@ -142,6 +143,30 @@ describe.skipIf(typeof server === 'string')('in PostgreSQL', () => {
       expect((await second).facts('task')).toEqual([fact(1)]);
     });
 
+    test('is free as soon as the store is closed', async () => {
+      const url = await postgres.newDatabase();
+      const other = closedAfterwards(await connectPostgres({ url, federation: 'cd'.repeat(32), onLost: unexpected }));
+      const store = await open(url);
+      const lock = BigInt.asIntN(64, 0xababababababababn);
+      const isFree = (): unknown =>
+        other.run([{ text: `select pg_try_advisory_lock(${lock}) as free` }]).rows[0]!['free'];
+      expect(isFree()).toBe(false);
+      store.close();
+      expect(isFree()).toBe(true);
+    });
+
+    test('is lost, and that is found out, when a network swallows everything', async () => {
+      const url = await postgres.newDatabase();
+      const network = await between(Number(new URL(url).port));
+      const lost = Promise.withResolvers<CommandError>();
+      const connection = await connected(through(network, url), lost.resolve);
+      network.swallow();
+      expect(await lost.promise).toMatchObject({ code: EXIT.storage });
+      expect(isStorageError(caught(() => connection.run([{ text: 'select 1' }])))).toBe(true);
+      // the server has found out too
+      expect((await open(url)).facts('task')).toEqual([]);
+    });
+
     test('is waited for until told to stop', async () => {
       const url = await postgres.newDatabase();
       const leader = await open(url);
@@ -195,23 +220,22 @@ describe.skipIf(typeof server === 'string')('in PostgreSQL', () => {
       expect((await open(url)).facts('task')).toEqual([]);
     });
 
-    test('and the tables are there once, however many begin at the same time, and for one federation', async () => {
+    test('does not keep coordinators of several federations from starting at once: tables are made once, and one claims them', async () => {
       const url = await postgres.newDatabase();
-      const federations = ['01', '02', '03', '04'].map((byte) => byte.repeat(32));
-      const stores = await Promise.all(federations.map((federation) => open(url, { federation })));
-      const claimed = stores.filter((store, i) => {
-        try {
-          store.claim(federations[i]!);
-          return true;
-        } catch (error) {
-          expect(error).toMatchObject({
-            code: EXIT.refused,
-            message: expect.stringContaining('belongs to another federation'),
-          });
-          return false;
-        }
+      // all are held where the tables are made, and let go together
+      await postgres.query(url, 'select pg_advisory_lock($1)', [SCHEMA_LOCK]);
+      const program = new URL('../support/postgres-opener.ts', import.meta.url);
+      const outcomes = ['01', '02', '03'].map(async (byte) => {
+        const thread = new Worker(program, { workerData: { url, federation: byte.repeat(32) } });
+        const [[outcome]] = await Promise.all([once(thread, 'message'), once(thread, 'exit')]);
+        return outcome as string;
       });
-      expect(claimed).toHaveLength(1);
+      const waiting = "select 1 from pg_locks where locktype = 'advisory' and not granted";
+      await vi.waitUntil(async () => (await postgres.query(url, waiting)).length === 3, { timeout: 20_000 });
+      await postgres.query(url, 'select pg_advisory_unlock($1)', [SCHEMA_LOCK]);
+      const [claimed, ...refused] = (await Promise.all(outcomes)).sort((a, b) => a.length - b.length);
+      expect(claimed).toBe('claimed');
+      for (const message of refused) expect(message).toContain('belongs to another federation');
       expect(await postgres.query(url, "select value from parley.meta where name = 'schema'")).toEqual([
         { value: String(SCHEMA_VERSION) },
       ]);
@@ -247,10 +271,9 @@ describe.skipIf(typeof server === 'string')('in PostgreSQL', () => {
     });
 
     test('through a connection pooler, which would keep the lock', async () => {
-      const url = new URL(await postgres.newDatabase());
-      const pooler = await poolerBefore(Number(url.port));
-      url.port = String((pooler.address() as { port: number }).port);
-      await expect(open(url.href)).rejects.toThrow('there is a connection pooler in between');
+      const url = await postgres.newDatabase();
+      const pooler = await between(Number(new URL(url).port), otherSession);
+      await expect(open(through(pooler, url))).rejects.toThrow('there is a connection pooler in between');
     });
   });
 
@@ -281,22 +304,44 @@ test.each(['sesame', 'mysql://parley:sesame@db/parley', 'postgres:// sesame'])(
   },
 );
 
-/** A pooler's mark: the session's number it tells is one of its own. */
-async function poolerBefore(port: number): Promise<Server> {
-  const pooler = createServer((client) => {
+interface Between {
+  readonly server: Server;
+  /** From now on nothing arrives, and nobody is told. */
+  swallow(): void;
+}
+
+/** Stands before a server. @param change - what it does to what the server says */
+async function between(port: number, change: (data: Buffer) => void = () => {}): Promise<Between> {
+  let swallows = false;
+  const server = createServer((client) => {
     const upstream = connect(port, '127.0.0.1');
-    client.pipe(upstream);
+    client.on('data', (data) => swallows || upstream.write(data));
     upstream.on('data', (data) => {
-      // BackendKeyData: 'K', length 12, process id, secret
-      const at = data.indexOf(Buffer.from([0x4b, 0, 0, 0, 12]));
-      if (at >= 0) data.writeInt32BE(7, at + 5);
-      client.write(data);
+      change(data);
+      if (!swallows) client.write(data);
     });
     for (const one of [client, upstream]) one.on('error', () => {});
     client.on('close', () => upstream.destroy());
-    upstream.on('close', () => client.destroy());
+    upstream.on('close', () => swallows || client.destroy());
   }).listen(0, '127.0.0.1');
-  await once(pooler, 'listening');
-  onTestFinished(() => void pooler.close());
-  return pooler;
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const swallow = (): void => {
+    swallows = true;
+  };
+  return { server, swallow };
+}
+
+/** A pooler's mark: the number of the session that it tells is one of its own. */
+function otherSession(data: Buffer): void {
+  // BackendKeyData: 'K', length 12, process id, secret; in protocol 3.2 the secret is longer
+  const at = data.indexOf(Buffer.from([0x4b, 0, 0, 0, 12]));
+  if (at >= 0) data.writeInt32BE(7, at + 5);
+}
+
+/** The same database, by way of another port. */
+function through({ server }: Between, url: string): string {
+  const other = new URL(url);
+  other.port = String((server.address() as AddressInfo).port);
+  return other.href;
 }

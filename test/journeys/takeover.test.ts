@@ -187,7 +187,7 @@ describe.skipIf(typeof server === 'string')('two coordinators on one database', 
     const all = await facts(task);
     const ofRound = all.slice(all.findLastIndex((one) => one.type === 'round-begun' && one.round === killed));
     expect(ofRound.find(({ type }) => type === 'opened' || type === 'round-begun')).toBeDefined();
-  });
+  }, 180_000);
 
   test('one that stood still while the other took over writes nothing when it wakes up, and ends', async () => {
     await until(async () => roundUnderWay(await facts(task)) > 0);
@@ -214,7 +214,7 @@ describe.skipIf(typeof server === 'string')('two coordinators on one database', 
     expect([0, 500, 503, 507]).toContain(await ghost);
     expect(await content()).toEqual(before);
     expect(await postgres.query(store, "select * from parley.invitation where tenant = 'ghost'")).toEqual([]);
-  });
+  }, 180_000);
 
   test('every sum was opened once, each after its charge, and the ledger verifies', async () => {
     const exported = await get<{ entries: (LedgerEntry | string)[] }>(`${second.url}/ledger`);
