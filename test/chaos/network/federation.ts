@@ -39,7 +39,9 @@ export async function startNetworked({ names, backend, via }: NetworkOptions): P
   const lines: string[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(line) });
   const onFailure = (error: unknown): void => void lines.push(`FAILED ${String(error)}`);
-  const serving = await serve({ folder, host: '127.0.0.1', port: 0, version: '9.9.9-test', log, onFailure });
+  const serving = await serve({
+    ...{ folder, host: '127.0.0.1', port: 0, openReading: true, version: '9.9.9-test', log, onFailure },
+  });
   const { coordinator } = serving;
   const tenants = tenantsFor(coordinator.publicKey, backend, names);
   for (const [name, identity] of tenants.identities) enrol(coordinator.enrolment, name, identity);
