@@ -20,5 +20,25 @@ export async function readyAt(addresses: readonly string[]): Promise<string> {
   throw new CommandError(EXIT.network, `no coordinator is ready at ${addresses.join(' or ')}; is one running?`);
 }
 
+/**
+ * As `fetch`, but goes nowhere else than it is told: a redirection could lead from TLS to plaintext, or to somebody else.
+ * @throws CommandError with the code for the network when there is no answer
+ */
+export async function answerFrom(url: string, init: RequestInit = {}): Promise<Response> {
+  try {
+    return await fetch(url, { ...init, redirect: 'error' });
+  } catch (error) {
+    const { cause } = error as { cause?: { code?: string; message?: string } };
+    const { origin } = new URL(url);
+    const why = cause?.code ?? cause?.message ?? 'unknown';
+    if (/CERT|SIGNATURE|ALTNAME/.test(why))
+      throw new CommandError(
+        EXIT.network,
+        `the certificate at ${origin} does not verify (${why}): compare the address with it, or name its CA with --tls-ca; in a policy, coordinator.tls.ca`,
+      );
+    throw new CommandError(EXIT.network, `nobody answers at ${origin} (${why}); is the coordinator running?`);
+  }
+}
+
 /** How long a machine that has vanished is waited for. */
 const READY_MS = 3_000;

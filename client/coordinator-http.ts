@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { readyAt } from '../aggregation/address.ts';
+import { answerFrom, readyAt } from '../aggregation/address.ts';
 import { CommandError, EXIT, exitOf } from '../aggregation/exit.ts';
 import { fingerprint } from '../aggregation/identity.ts';
 import { hex } from '../aggregation/plan.ts';
@@ -49,12 +49,8 @@ export async function request(url: string, body?: object, authorization?: string
   const shown = authorization === undefined ? {} : { authorization };
   const sent = body && { method: 'POST', body: JSON.stringify(body) };
   const headers = { ...shown, ...(sent && { 'content-type': 'application/json' }) };
-  try {
-    const response = await fetch(url, { ...sent, headers });
-    return { status: response.status, body: await response.json().catch(() => ({})) };
-  } catch {
-    throw new CommandError(EXIT.network, `nobody answers at ${url}; is the coordinator running?`);
-  }
+  const response = await answerFrom(url, { ...sent, headers });
+  return { status: response.status, body: await response.json().catch(() => ({})) };
 }
 
 /** What the coordinator said against a request. */

@@ -104,6 +104,7 @@ export function acceptClients(
     maxFragments: FRAGMENTS.most,
     maxBufferedChunks: FRAGMENTS.chunks,
     closeTimeout: HTTP.closeMs, // @types/ws does not know it yet
+    autoPong: false,
   };
   const sockets = new WebSocketServer(options);
   let isShut = false;
@@ -124,6 +125,10 @@ export function acceptClients(
         unlimited();
         once();
       };
+      // one that asks and does not read would fill the memory with answers; what waits for it already is an answer too
+      client.on('ping', (data) => {
+        if (client.bufferedAmount === 0) client.pong(data);
+      });
       connect({ ...webSocketLink(client, request.socket), identified });
     });
   });

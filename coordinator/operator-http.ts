@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { answerFrom } from '../aggregation/address.ts';
 import { CommandError, EXIT, exitOf } from '../aggregation/exit.ts';
 import { givenToken, type TokenOptions } from '../aggregation/given-token.ts';
 import { operatorTokenFile } from './access/first-token.ts';
@@ -41,12 +42,7 @@ async function request(path: string, options: OperatorOptions, init: RequestInit
   const url = `${options.coordinator}${path}`;
   const token = tokenOf(options);
   const headers = { ...init.headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
-  let response: Response;
-  try {
-    response = await fetch(url, { ...init, headers });
-  } catch {
-    throw new CommandError(EXIT.network, `nobody answers at ${new URL(url).origin}; is the coordinator running?`);
-  }
+  const response = await answerFrom(url, { ...init, headers });
   const answer = (await response.json().catch(() => ({}))) as { detail?: string };
   if (!response.ok)
     throw new CommandError(exitOf(response.status), answer.detail ?? `${url} answered ${response.status}`);

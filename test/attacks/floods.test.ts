@@ -134,6 +134,26 @@ describe('a tenant', () => {
     expect(server.coordinator.present()).toEqual(new Set(['amber']));
   });
 
+  test('that asks whether anybody is there, and reads no answer, is answered no more than the network holds', async () => {
+    const server = await withAmber();
+    const { socket } = await comeIn(server);
+    let answers = 0;
+    socket.on('pong', () => answers++);
+    socket.pause();
+    const data = Buffer.alloc(125);
+    for (let i = 0; i < 200_000; i++) socket.ping(data); // 26 MB
+    await new Promise<void>((resolve) => socket.ping(data, true, () => resolve()));
+    socket.resume();
+    const last = Buffer.from('the last');
+    const end = new Promise<void>((resolve) => socket.on('pong', (said) => said.equals(last) && resolve()));
+    while (socket.readyState === socket.OPEN && answers === 0) await sleep(5);
+    const again = setInterval(() => socket.ping(last), 50);
+    await end;
+    clearInterval(again);
+    expect(answers).toBeGreaterThan(0);
+    expect(answers).toBeLessThan(150_000);
+  });
+
   test('that says more than a tenant needs loses its connection', async () => {
     let reason = '';
     const coordinator = await openCoordinator({

@@ -112,6 +112,8 @@ describe('a coordinator with a certificate', () => {
       status(plain, '--tls-ca', ours.file),
     ]);
     expect(asked.map(({ code }) => code)).toEqual([4, 5, 5, 5, 5]); // 4: the roster is empty, and no plan fits it
+    for (const { stderr } of asked.slice(1, 4)) expect(stderr).toContain('does not verify');
+    expect(asked[4]!.stderr).toContain('nobody answers');
     const nothing = await parley(['task', 'status', '--coordinator', server.url, '--tls-ca', first.key]);
     expect([nothing.code, nothing.stderr]).toEqual([3, expect.stringContaining('no certificate of a CA in PEM')]);
   });

@@ -102,6 +102,11 @@ export class TappedTenant {
     return bytesOf(this.#channel.seal(encode(message), this.identity));
   }
 
+  /** what it speaks over */
+  get socket(): WebSocket {
+    return this.#socket;
+  }
+
   raw(data: string | Uint8Array): void {
     this.#socket.send(data);
   }
