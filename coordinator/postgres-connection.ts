@@ -23,7 +23,7 @@ export interface PostgresConnection {
   /** Sends statements together. @returns what the last one came to @throws CommandError with the code for storage; then it is over */
   run(statements: readonly Statement[]): Exclude<Answer, Failure>;
   readonly isLost: boolean;
-  /** Frees the lock and ends the connection. */
+  /** Ends the connection; the server frees the lock when it sees that. */
   close(): void;
 }
 
@@ -86,7 +86,6 @@ export async function connectPostgres(options: PostgresOptions): Promise<Postgre
     },
     close() {
       if (broken !== undefined) return;
-      connection.run([{ text: 'select pg_advisory_unlock_all()' }]);
       broken = new CommandError(EXIT.storage, `${where}: closed`);
       end();
     },

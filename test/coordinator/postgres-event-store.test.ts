@@ -143,18 +143,6 @@ describe.skipIf(typeof server === 'string')('in PostgreSQL', () => {
       expect((await second).facts('task')).toEqual([fact(1)]);
     });
 
-    test('is free as soon as the store is closed', async () => {
-      const url = await postgres.newDatabase();
-      const other = closedAfterwards(await connectPostgres({ url, federation: 'cd'.repeat(32), onLost: unexpected }));
-      const store = await open(url);
-      const lock = BigInt.asIntN(64, 0xababababababababn);
-      const isFree = (): unknown =>
-        other.run([{ text: `select pg_try_advisory_lock(${lock}) as free` }]).rows[0]!['free'];
-      expect(isFree()).toBe(false);
-      store.close();
-      expect(isFree()).toBe(true);
-    });
-
     test('is lost, and that is found out, when a network swallows everything', async () => {
       const url = await postgres.newDatabase();
       const network = await between(Number(new URL(url).port));
