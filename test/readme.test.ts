@@ -84,7 +84,7 @@ function start(command: string): ChildProcess {
 }
 
 async function run(command: string): Promise<string> {
-  const withPort = /^(tenant invite|task start|task status|ledger export)/.test(command)
+  const withPort = /^(tenant invite|task start|task status|ledger export|token)/.test(command)
     ? `${command} --coordinator http://127.0.0.1:${port}`
     : command;
   const child = start(withPort);
