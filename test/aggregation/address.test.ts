@@ -8,11 +8,11 @@ import { EXIT } from '../../aggregation/exit.ts';
 const NOBODY = 'http://127.0.0.1:9';
 
 /** Says this of itself at /readyz. */
-async function coordinator(status: number): Promise<{ url: string; asked: string[] }> {
+async function coordinator(status: number, location?: string): Promise<{ url: string; asked: string[] }> {
   const asked: string[] = [];
   const server = createServer((request, reply) => {
     asked.push(request.url!);
-    reply.writeHead(status, status === 302 ? { location: `${NOBODY}/` } : {}).end();
+    reply.writeHead(status, location === undefined ? {} : { location }).end();
   }).listen(0, '127.0.0.1');
   onTestFinished(() => void server.close());
   await once(server, 'listening');
@@ -32,7 +32,8 @@ test('one that is alone is taken without being asked', async () => {
 });
 
 test('where none is ready that is an error of the network, with every address', async () => {
-  const [standby, elsewhere] = [await coordinator(503), await coordinator(302)];
+  const [standby, ready] = [await coordinator(503), await coordinator(200)];
+  const elsewhere = await coordinator(302, ready.url); // where nobody has said that a coordinator is
   await expect(readyAt([standby.url, NOBODY, elsewhere.url])).rejects.toMatchObject({
     code: EXIT.network,
     message: `no coordinator is ready at ${standby.url} or ${NOBODY} or ${elsewhere.url}; is one running?`,
