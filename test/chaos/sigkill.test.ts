@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { toySettings } from '../support-client/toy-task.ts';
 import type { Strike } from './killable-coordinator.ts';
@@ -34,4 +36,11 @@ test('a coordinator that is killed ten times in a task loses nothing, and opens 
     abandoned: 0,
     releases: 3,
   });
+});
+
+test('a fault that there is no file for is said to be none', () => {
+  const chaos = join(import.meta.dirname, 'chaos.ts');
+  const { status, stderr } = spawnSync(process.execPath, [chaos, '--only', 'invented'], { encoding: 'utf8' });
+  expect(status).toBe(2);
+  expect(stderr).toContain('there is no fault called invented');
 });

@@ -8,7 +8,7 @@ import { EMPTY_LEDGER, verifyChain } from '../../privacy/ledger.ts';
 import { formatVerifierKey } from '../../privacy/transparency/verifier-key.ts';
 import { type Books, readBooks, readFacts, readTenantBooks, type TenantBooks } from './books.ts';
 import type { Course } from './course.ts';
-import { broken } from './invariants.ts';
+import { broken, type Evidence } from './invariants.ts';
 import { wrongSums } from './recomputed.ts';
 import { statementsOf } from './statements.ts';
 
@@ -22,17 +22,11 @@ export interface Verdict {
 }
 
 export async function verdictOn(course: Course, backend: Backend): Promise<Verdict> {
-  const books = readBooks(course.coordinatorDatabase, course.task);
-  const tenants = new Map(
-    [...course.clientDatabases].map(([name, database]) => [name, readTenantBooks(database, course.task)]),
-  );
-  const before = course.between.map((database) => readFacts(database, course.task));
-  const evidence = { books, tenants, before, statements: statementsOf(course.kept) };
+  const evidence = evidenceOf(course);
+  const { books, tenants } = evidence;
   const { lost, counted, other } = await broken(evidence);
   const problems = [
-    ...lost,
-    ...counted,
-    ...other,
+    ...[...lost, ...counted, ...other],
     ...course.failures.map((failure) => `nobody expected: ${String(failure)}`),
     ...(await wrongSums(books, backend)),
     ...ledgerFindings(course.identity, books),
@@ -40,6 +34,16 @@ export async function verdictOn(course: Course, backend: Backend): Promise<Verdi
     ...otherModels(course, books),
   ];
   return { problems, books, isFinished: books.facts.at(-1)?.type === 'finished' };
+}
+
+/** What its processes have left, and what was seen of them. */
+export function evidenceOf({ task, coordinatorDatabase, clientDatabases, between, kept }: Course): Evidence {
+  return {
+    books: readBooks(coordinatorDatabase, task),
+    tenants: new Map([...clientDatabases].map(([name, database]) => [name, readTenantBooks(database, task)])),
+    before: between.map((database) => readFacts(database, task)),
+    statements: statementsOf(kept),
+  };
 }
 
 /** What an auditor would find in the ledger's export. */
