@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { CommandError, EXIT, type ExitCode, isStorageError } from './aggregation/exit.ts';
 import packageJson from './package.json' with { type: 'json' };
@@ -126,12 +127,7 @@ function coordinatorCommands(program: Command): void {
     .description('run the server of a federation')
     .enablePositionalOptions()
     .option('--folder <folder>', 'keys, ledger and facts', 'coordinator-data')
-    .addOption(
-      new Option(
-        '--store <url>',
-        'ledger and facts in PostgreSQL instead, shared by coordinators with the same key',
-      ).env('PARLEY_STORE'),
-    )
+    .addOption(storeOption('ledger and facts in PostgreSQL instead, shared by coordinators with the same key'))
     .option('--host <host>', 'address to listen on', '127.0.0.1')
     .option('--port <port>', 'port to listen on; 0 for any free one', wholeNumber, 7400)
     .option('--tls-cert <file>', 'certificate and those above it, PEM; read again when it changes, and on SIGHUP')
@@ -158,7 +154,7 @@ function keepingCommands(coordinator: Command): void {
   const store = (command: Command, what: string): Command =>
     opensKeys(command)
       .option('--folder <folder>', what, 'coordinator-data')
-      .addOption(new Option('--store <url>', 'where ledger and facts are in PostgreSQL').env('PARLEY_STORE'))
+      .addOption(storeOption('where ledger and facts are in PostgreSQL'))
       .option('--json', 'as JSON');
   store(coordinator.command('check'), "the coordinator's, or a backup")
     .description('read everything that is stored, change nothing, and say what holds; the coordinator must not run')
@@ -500,6 +496,25 @@ const reads = (command: Command, folder = "a client's folder: its key asks"): Co
     .option('--token-file <file>', 'holds the token to show; or set PARLEY_TOKEN')
     .option('--folder <folder>', folder)
     .option('--json', 'as JSON');
+
+/** An address that holds a password belongs into no process list: it may stand in the environment, or in a file. */
+const storeOption = (description: string): Option =>
+  new Option('--store <url>', `${description}; postgres://…, or file:PATH of a file that holds it`)
+    .env('PARLEY_STORE')
+    .argParser(storeAddress);
+
+function storeAddress(text: string): string {
+  if (!text.startsWith('file:')) return text;
+  const file = text.slice('file:'.length);
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new CommandError(
+      EXIT.input,
+      `--store ${text}: ${file} cannot be read (${(error as { code?: string }).code})`,
+    );
+  }
+}
 
 function wholeNumber(text: string): number {
   const value = Number(text);

@@ -23,6 +23,7 @@ const PROBLEM = JSON.stringify({
   status: 503,
   detail: 'another coordinator of this federation leads; this one stands by',
 });
+const LEADS_NOT = '# TYPE parley_leads gauge\nparley_leads 0\n';
 const HEADERS = { 'retry-after': String(RETRY_AFTER_S), 'cache-control': 'no-store', connection: 'close' };
 
 export interface StandbyOptions {
@@ -40,6 +41,9 @@ export async function standBy({ host, port, tls: files, log }: StandbyOptions): 
     request.resume();
     if (request.method === 'GET' && request.url?.split('?')[0] === '/healthz')
       return reply.writeHead(200, { ...HEADERS, 'content-type': 'application/json' }).end('{"status":"ok"}');
+    // no secret, and no reason for Prometheus to think that it is down
+    if (request.method === 'GET' && request.url?.split('?')[0] === '/metrics')
+      return reply.writeHead(200, { ...HEADERS, 'content-type': 'text/plain; version=0.0.4' }).end(LEADS_NOT);
     return reply.writeHead(503, { ...HEADERS, 'content-type': 'application/problem+json' }).end(PROBLEM);
   });
   server.on('upgrade', (_, socket) => {

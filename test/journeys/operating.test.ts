@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import type { TaskView } from '../../coordinator/task-view.ts';
 import type { Table } from '../../models/encode.ts';
 import { parley, policyIn, startWorld, type World, writePolicy, writeUnits } from '../support-client/processes.ts';
@@ -12,6 +13,7 @@ import { toyFeatures, toySettings, toyTable } from '../support-client/toy-task.t
  * A federation in operation: a coordinator and three business units, each a process of its own that logs all it can, one of
  * them told to end after the other while a task runs. The tests are one story, told in order.
  */
+const ROOT = join(import.meta.dirname, '../..');
 let folder: string;
 let world: World;
 const UNITS = ['north', 'south', 'east'];
@@ -61,6 +63,22 @@ const lines = (name: string): Record<string, unknown>[] =>
     .filter((line) => line.startsWith('{'))
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
+/** Of a metric with exactly these labels. */
+function sample(page: string, name: string, labels: Record<string, string>): number | undefined {
+  const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`);
+  const found = page
+    .split('\n')
+    .map((line) => /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line))
+    .find(
+      (line) => line?.[1] === name && wanted.sort().join() === (line[2] ?? '').split(',').filter(Boolean).sort().join(),
+    );
+  return found ? Number(found[3]) : undefined;
+}
+
+interface AlertFile {
+  readonly groups: { rules: { alert: string; expr: string; annotations: { summary: string } }[] }[];
+}
+
 /** A request that never ends: whoever closes waits for it. */
 async function unfinishedRequest(): Promise<void> {
   const { port, hostname } = new URL(world.url);
@@ -103,6 +121,45 @@ describe('a process that is told to end in the middle of a task', () => {
     expect(view.bytesUp).toBeGreaterThan(before.bytesUp);
     expect(view.phase).toBe('running');
     expect((await ledger()).filter(({ kind }) => kind === 'abort')).toEqual([]); // the round was parked, not lost
+  });
+
+  test('tells Prometheus so, and every alert is about something it tells', async () => {
+    const token = readFileSync(join(world.coordinatorFolder, 'operator.token'), 'utf8').trim();
+    const page = await fetch(`${world.url}/metrics`, { headers: { authorization: `Bearer ${token}` } });
+    const text = await page.text();
+    const name = `toy-${task.slice(0, 8)}`;
+    expect(sample(text, 'parley_rounds_total', { task: name, outcome: 'opened' })).toBeGreaterThan(0);
+    for (const phase of ['prepare', 'contribute', 'open', 'round'])
+      expect(sample(text, 'parley_phase_seconds_count', { phase }), phase).toBeGreaterThan(0);
+    expect(sample(text, 'parley_connections', { kind: 'tenants' })).toBe(UNITS.length);
+    expect(sample(text, 'parley_tasks', { phase: 'running' })).toBe(1);
+    for (const tenant of UNITS) {
+      expect(sample(text, 'parley_epsilon', { tenant, pool: 'training', by: 'tenant' })).toBeGreaterThan(0);
+      expect(sample(text, 'parley_epsilon_limit', { tenant, pool: 'training' })).toBe(20);
+      expect(sample(text, 'parley_budget_agrees', { tenant, pool: 'training' })).toBe(1);
+    }
+    expect(sample(text, 'parley_ready', { check: 'store' })).toBe(1);
+    expect(sample(text, 'parley_leads', {})).toBe(1);
+    // a batch, a norm, a loss: none of the names is about anything that depends on rows
+    const names = [...text.matchAll(/^# TYPE (parley_\w+)/gm)].map(([, one]) => one!);
+    expect(names.filter((one) => /batch|norm|loss|noise|rows/.test(one))).toEqual([]);
+
+    const own = await (await fetch(`${lines('north').find(({ msg }) => msg === 'metrics are served')!['url']}`)).text();
+    expect(sample(own, 'parley_client_connected', { tenant: 'north' })).toBe(1);
+    expect(sample(own, 'parley_client_rounds_total', { tenant: 'north' })).toBeGreaterThan(0);
+    expect(sample(own, 'parley_client_epsilon_limit', { pool: 'training', tenant: 'north' })).toBe(20);
+    expect(sample(own, 'parley_client_last_round_timestamp_seconds', { tenant: 'north' })).toBeGreaterThan(1.7e9);
+
+    const told = new Set([...`${text}\n${own}`.matchAll(/^(\w+)[{ ]/gm)].map(([, one]) => one!));
+    const types = new Set([...`${text}\n${own}`.matchAll(/^# TYPE (\w+)/gm)].map(([, one]) => one!));
+    const { groups } = parse(readFileSync(join(ROOT, 'coordinator/deploy/alerts.yaml'), 'utf8')) as AlertFile;
+    for (const { alert, expr, annotations } of groups.flatMap(({ rules }) => rules)) {
+      const about = expr.match(/\b(parley|nodejs)_\w+/g) ?? [];
+      expect(about.length, alert).toBeGreaterThan(0);
+      for (const metric of about) expect(told.has(metric) || types.has(metric), `${alert}: ${metric}`).toBe(true);
+      expect(annotations.summary.length, alert).toBeGreaterThan(20);
+      expect(readFileSync(join(ROOT, 'coordinator/OPERATE.md'), 'utf8')).toContain(`\`${alert}\``);
+    }
   });
 
   test('is done with 0: a client, which takes part again when it is back', async () => {
