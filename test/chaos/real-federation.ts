@@ -7,11 +7,13 @@ import { fingerprint } from '../../aggregation/identity.ts';
 import type { Settings } from '../../aggregation/plan.ts';
 import { SECURE_SUMS, type TenantId } from '../../aggregation/secure-sum.ts';
 import { identityIn, policyFile } from '../../client/folder.ts';
+import { type FaultyProxy, startFaultyProxy } from '../support/faulty-proxy.ts';
 import { csvOf, type PolicyFile } from '../support-client/processes.ts';
 import { toyFeatures, toyTable } from '../support-client/toy-task.ts';
 import { TENANTS } from './course.ts';
 import { type Disk, openDisk } from './files.ts';
 import type { Asked, Status, Strike } from './killable-coordinator.ts';
+import type { Opened } from './network/kinds.ts';
 
 /**
  * A coordinator and four clients, each a process of its own, and somebody who starts again whoever has died: what systemd does,
@@ -36,6 +38,10 @@ export interface RealFederation {
   /** ms from the start of a coordinator's process to the first thing it serves */
   readonly starts: readonly number[];
   readonly deaths: { coordinator: number; clients: number };
+  /** Puts these between each client and the coordinator, in place of a network that does nothing; each client connects anew. */
+  network(faults: ReadonlyMap<TenantId, Opened> | undefined): void;
+  /** where the coordinator listens */
+  readonly port: () => number;
   /** Ends all processes, as they stand. */
   stop(): Promise<void>;
   remove(): void;
@@ -62,6 +68,10 @@ export async function startRealFederation(): Promise<RealFederation> {
   let isUp = false;
   /** resolves when the coordinator's process is gone */
   let gone = Promise.withResolvers<undefined>();
+  let between: ReadonlyMap<TenantId, Opened> | undefined;
+  const proxies = new Map<TenantId, FaultyProxy>();
+  for (const unit of TENANTS)
+    proxies.set(unit, await startFaultyProxy({ to: () => between?.get(unit)?.port ?? port, weather: () => ({}) }));
 
   const logged = (child: ChildProcess, name: string): void => {
     const log = createWriteStream(join(folder, `${name}.log`), { flags: 'a' });
@@ -132,7 +142,8 @@ export async function startRealFederation(): Promise<RealFederation> {
   startCoordinator();
   await until(() => isUp, 'its start', 60_000);
   const key = identityIn(coordinatorFolder).publicKey;
-  writeUnits(unitFolder, `http://127.0.0.1:${port}`, fingerprint(key));
+  const urls = new Map([...proxies].map(([unit, proxy]) => [unit, `http://127.0.0.1:${proxy.port}`]));
+  writeUnits(unitFolder, urls, fingerprint(key));
   for (const unit of TENANTS) startUnit(unit, await ask<string>({ ask: 'invite', tenant: unit }));
   const allThere = async () => (await ask<Status>({ ask: 'status' })).present.length === TENANTS.length;
   await until(allThere, 'their meeting', 60_000);
@@ -140,6 +151,11 @@ export async function startRealFederation(): Promise<RealFederation> {
   return {
     ...{ folder, disk, coordinatorFolder, journal, unitFolder, ask, left, starts, deaths },
     killUnit: (unit) => void units.get(unit)!.kill('SIGKILL'),
+    port: () => port,
+    network(faults) {
+      between = faults;
+      for (const proxy of proxies.values()) proxy.strike('reset');
+    },
     async strikes([first, ...others]) {
       planned = others;
       if (first !== undefined) await ask({ ask: 'strike', strike: first });
@@ -170,6 +186,7 @@ export async function startRealFederation(): Promise<RealFederation> {
       const gone = all.map((child) => once(child, 'exit'));
       for (const child of all) child.kill('SIGKILL');
       await Promise.all(gone);
+      await Promise.all([...proxies.values()].map((proxy) => proxy.close()));
     },
     remove: disk.remove,
   };
@@ -182,7 +199,11 @@ export const modelOf = (unitFolder: string, { name }: Settings, task: string): s
 const lastOf = (file: string): string =>
   existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n').slice(-3).join('\n  ') : 'nothing';
 
-function writeUnits(unitFolder: (unit: TenantId) => string, url: string, coordinator: string): void {
+function writeUnits(
+  unitFolder: (unit: TenantId) => string,
+  urls: ReadonlyMap<TenantId, string>,
+  coordinator: string,
+): void {
   const prints = new Map(TENANTS.map((unit) => [unit, fingerprint(identityIn(unitFolder(unit)).publicKey)]));
   for (const unit of TENANTS) {
     mkdirSync(unitFolder(unit), { recursive: true });
@@ -190,7 +211,7 @@ function writeUnits(unitFolder: (unit: TenantId) => string, url: string, coordin
     writeFileSync(join(unitFolder(unit), 'schema.json'), JSON.stringify(toyFeatures));
     const policy: PolicyFile = {
       tenant: unit,
-      coordinator: { url, fingerprint: coordinator },
+      coordinator: { url: urls.get(unit)!, fingerprint: coordinator },
       ...{ data: 'customers.csv', schema: 'schema.json', maxCustomers: 100 },
       peers: Object.fromEntries([...prints].filter(([other]) => other !== unit)),
       accept: {

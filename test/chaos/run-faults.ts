@@ -9,7 +9,7 @@ export interface Reported extends RealVerdict {
   readonly fault: string;
   readonly secureSum: string;
   readonly point: number;
-  /** processes that ended */
+  /** processes that ended, or connections that a network broke or bent */
   readonly deaths: number;
   /** from a coordinator's start to its first answer, for each that was killed */
   readonly startsMs: readonly number[];
@@ -88,16 +88,17 @@ async function underFault(
   const [before, started, startedAt] = [deaths.coordinator + deaths.clients, starts.length, performance.now()];
   let task = '';
   let failure: string | undefined;
+  let struck = 0;
   try {
     const end = await fault.begin(federation, point, commits, run.random(point));
     task = await federation.run(run.settings(name));
-    await end();
+    struck = (await end()) ?? 0;
   } catch (error) {
     failure = (error as Error).message;
   }
   return {
     ...{ fault: fault.name, secureSum: run.secureSum, point, task },
-    deaths: deaths.coordinator + deaths.clients - before,
+    deaths: deaths.coordinator + deaths.clients - before + struck,
     startsMs: starts.slice(started),
     ms: performance.now() - startedAt,
     ...(failure === undefined ? {} : { failure }),

@@ -14,9 +14,15 @@ export interface Fault {
    *
    * @param point - one of `points`
    * @param random - in [0, 1), the same again for the same seed and point
-   * @returns ends it, when the task is over
+   * @returns ends it, when the task is over; and how often it struck, where that is not to be seen by processes that ended
    */
-  begin(federation: RealFederation, point: number, commits: number, random: () => number): Promise<() => Promise<void>>;
+  begin(
+    federation: RealFederation,
+    point: number,
+    commits: number,
+    random: () => number,
+    // biome-ignore lint/suspicious/noConfusingVoidType: most have nothing to say
+  ): Promise<() => Promise<number | void>>;
 }
 
 export const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);
