@@ -39,7 +39,13 @@ export function answerWithProblems(app: FastifyInstance): void {
     if (statusCode !== undefined && statusCode < 500) return sendProblem(reply, statusCode, 'Bad request', message);
     request.log.error({ err: error }, 'request failed');
     if (isStorageError(error))
-      return sendProblem(reply, 507, 'Storage', 'the disk is full, read-only or damaged; nothing of this was recorded');
+      return sendProblem(
+        reply,
+        507,
+        'Storage',
+        // a database that is lost on the way may have kept it all the same
+        'the disk is full, read-only or damaged, or the database is gone; look before you try again: most likely nothing of this was recorded',
+      );
     return sendProblem(reply, 500, 'Internal error', 'the coordinator met an error; its log says more');
   });
 }
