@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { Settings } from '../../aggregation/plan.ts';
 import { SECURE_SUMS, type SecureSumName } from '../../aggregation/secure-sum.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import { toySettings } from '../support-client/toy-task.ts';
@@ -20,8 +21,13 @@ beforeAll(async () => {
 const taskOf = (protocol: SecureSumName, rounds = 1) => toySettings({ protocol, rounds });
 
 /** Runs a task, judges it, and hands on what is to be known of it. */
-async function judged(protocol: SecureSumName, kills: readonly Kill[], rounds = 1) {
-  const course = await runCourse({ settings: taskOf(protocol, rounds), kills, backend });
+async function judged(
+  protocol: SecureSumName,
+  kills: readonly Kill[],
+  rounds = 1,
+  settings = taskOf(protocol, rounds),
+) {
+  const course = await runCourse({ settings, kills, backend });
   try {
     const { problems, books, isFinished } = await verdictOn(course, backend);
     const abandoned = books.rounds.filter((round) => round.abandoned !== undefined).length;
@@ -92,4 +98,22 @@ describe.each(SECURE_SUMS)('under %s', (protocol) => {
     expect(wrong).toEqual([]);
     expect(finished).toBeGreaterThan(1);
   });
+});
+
+/** Vectors of two parts, in the clear. */
+const longTask = (): Settings => {
+  const { work, ...toy } = taskOf('plain');
+  if (work.kind !== 'train') throw new Error('the toy task trains');
+  return { ...toy, work: { ...work, model: { kind: 'mlp', hidden: [380, 380], seed: 1 } } };
+};
+
+test('a coordinator that loses power has parts of vectors sent again that it had said it has, and no others', {
+  timeout: 120_000,
+}, async () => {
+  const kills = [1, 3].map((nth): Kill => ({ who: 'coordinator', at: 'putPart', nth, when: 'power' }));
+  const { course, problems, isFinished } = await judged('plain', kills, 1, longTask());
+  expect({ problems, isFinished, deaths: course.deaths.length }).toEqual({ problems: [], isFinished: true, deaths: 2 });
+  const parts = course.said.flatMap((message) => (message.type === 'part' ? [`${message.by} ${message.at}`] : []));
+  expect(parts.length).toBeGreaterThan(2 * TENANTS.length); // some went twice
+  expect(new Set(parts).size).toBe(2 * TENANTS.length);
 });
