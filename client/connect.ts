@@ -66,7 +66,10 @@ export async function stayConnected(
 const RESTARTS = 1012;
 const RESTART_MS = 1_000;
 
-/** A machine may take a connection and never answer: one that is stopped, or a network that swallows. */
-const HANDSHAKE_MS = 10_000;
+/**
+ * A machine may take a connection and never answer: one that is stopped, or a network that swallows. Where a message takes five
+ * seconds one way, an answer takes ten, and twenty with TLS.
+ */
+const HANDSHAKE_MS = 30_000;
 
 const federationUrl = (url: string): string => `${url.replace(/^http/, 'ws').replace(/\/$/, '')}/federation`;

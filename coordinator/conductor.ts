@@ -573,7 +573,7 @@ export class Conductor {
       entries: [{ kind: 'finish', rounds: round, modelHash: model }],
       also: () => this.#world.store.eraseTask(this.id),
     });
-    this.#world.askWitnesses();
+    this.#world.askWitnesses(this.plan);
   }
 
   #stop(reason: StopReason): void {
@@ -587,7 +587,7 @@ export class Conductor {
       'stopped',
       reason,
     );
-    this.#world.askWitnesses();
+    this.#world.askWitnesses(this.plan);
   }
 
   #endFor(tenants: readonly TenantId[], outcome: 'finished' | 'stopped', reason: string): void {

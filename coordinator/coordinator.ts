@@ -142,7 +142,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   const clock = startingAt(ledger.openedAt, options.clock);
   const tell = options.onEvent ?? (() => {});
   if (ledger.openedAt > options.clock()) tell({ type: 'clock-behind', ms: ledger.openedAt - options.clock() });
-  const witnessing = openWitnessing(store, identity.publicKey);
+  const witnessing = openWitnessing(store, identity.publicKey, clock);
   const sessions = new Map<TenantId, Session>();
   /** of tenants that are not there: when their last connection ended */
   const leftAt = new Map<TenantId, number>();
@@ -219,14 +219,18 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     }
   }
 
-  /** Everybody there cosigns the ledger as it is now, once for each size. */
-  function askWitnesses(): void {
+  /** Who is there of a task's tenants cosigns the ledger as it is now, once for each size. Others' lines would only make notes long. */
+  function askWitnesses({ roster }: Plan): void {
     const { size } = ledger.head;
-    for (const tenant of witnessing.ask(size, ledger.newsSince(size).note, sessions.keys()))
+    const there = roster.map(({ tenant }) => tenant).filter((tenant) => sessions.has(tenant));
+    for (const tenant of witnessing.ask(size, ledger.newsSince(size).note, there))
       send(sessions.get(tenant)!, { type: 'witness' });
   }
 
-  const waitForWitnesses = (): boolean => [...conductors.values()].some(({ needsWitness }) => needsWitness);
+  /** For all tasks that wait for it: a tenant has come, or the ledger has grown since. */
+  function askAgain(): void {
+    for (const { needsWitness, plan } of conductors.values()) if (needsWitness) askWitnesses(plan);
+  }
 
   function connect(link: Link): void {
     if (isSettling || strangers.size >= STRANGERS.most) return link.close();
@@ -366,7 +370,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     // its plan was lost with a store that was restored: the ledger says how it ended
     for (const task of message.open)
       if (!conductors.has(task)) send(session, { type: 'over', task, outcome: 'stopped', reason: 'restored' });
-    if (waitForWitnesses()) askWitnesses();
+    askAgain();
   }
 
   function checkAnswer(tenant: TenantId, message: Extract<FromClient, { type: 'accept' | 'decline' }>): void {
@@ -420,7 +424,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     const conductor = new Conductor(plan, signature, world);
     conductors.set(conductor.id, conductor);
     for (const tenant of sessions.keys()) conductor.propose(tenant);
-    askWitnesses();
+    askWitnesses(plan);
     return conductor;
   }
 
@@ -463,7 +467,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
         if (!conductor.isOver) await conductor.tick();
         await conductor.sweep();
       }
-      if (waitForWitnesses()) askWitnesses(); // other tasks may have made the ledger grow since
+      askAgain();
       witnessing.keep();
     },
     budgets: () => counting.all(),

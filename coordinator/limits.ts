@@ -29,8 +29,8 @@ export const STRANGERS = {
   greeting: 4096,
   /** bytes that may arrive from one altogether, pings and the WebSocket's own included */
   bytes: 8192,
-  /** ms until one must have said who it is */
-  patience: 10_000,
+  /** ms until one must have said who it is; where a message takes five seconds, two of them and what a slow line adds */
+  patience: 30_000,
 } as const;
 
 /** An identified tenant, over all its connections. */
@@ -58,7 +58,7 @@ export const HTTP = {
   keepAliveMs: 10_000,
   /** how often the two above are looked at */
   checkMs: 1_000,
-  tlsHandshakeMs: 10_000,
+  tlsHandshakeMs: 30_000,
   closeMs: 3_000,
   headerBytes: 8_192,
   requestsPerSocket: 1_000,

@@ -13,10 +13,12 @@ import type { EventStore } from './event-store.ts';
  *
  *   ask: the note over the head, to everybody there ──▶ hear: their lines ──▶ over: enough of a plan's roster?
  *
- * One note is open at a time. Asking again at another head begins a new one: cosignatures of different sizes do not add up.
+ * One note is open at a time. Asking again at another head begins a new one: cosignatures of different sizes do not add up. So
+ * that a ledger which grows all the while, as two hundred tenants accept a plan, does not have everybody sign every entry, the
+ * next one begins when all have answered, or had their time.
  */
 export interface Witnessing {
-  /** Who is to be asked to cosign the head now: those of `present` that were not asked yet. @param note - over the head */
+  /** Who is to be asked to cosign the head now: those of `present` that were not asked yet; nobody while another note is open. */
   ask(size: number, note: string, present: Iterable<TenantId>): TenantId[];
   /** Takes in a line. @returns false when it is not over the open note, or not by this tenant */
   hear(tenant: Roster[number], size: number, line: string): boolean;
@@ -32,6 +34,10 @@ export interface Witnessing {
 interface Open {
   readonly size: number;
   readonly asked: Set<TenantId>;
+  /** those of them that have not answered and are still there */
+  readonly awaited: Set<TenantId>;
+  /** Unix milliseconds */
+  readonly since: number;
   /** whose line is under it, by `nameOf`, each verified when it was heard */
   readonly by: Set<string>;
   /** as the coordinator signed it */
@@ -40,9 +46,13 @@ interface Open {
   kept: boolean;
 }
 
+/** How long a note waits for who was asked, milliseconds. */
+const PATIENCE_MS = 1_000;
+
 const nameOf = ({ tenant, key }: Roster[number]): string => `${tenant} ${key}`;
 
-export function openWitnessing(store: EventStore, coordinatorKey: Uint8Array): Witnessing {
+/** @param clock - Unix milliseconds */
+export function openWitnessing(store: EventStore, coordinatorKey: Uint8Array, clock: () => number): Witnessing {
   let open: Open | undefined;
   const verified = { logKeys: [logKey(coordinatorKey)], verify: isSignedBy };
 
@@ -66,12 +76,17 @@ export function openWitnessing(store: EventStore, coordinatorKey: Uint8Array): W
     keep,
     ask(size, note, present) {
       if (open?.size !== size) {
+        if (open !== undefined && open.awaited.size > 0 && clock() - open.since < PATIENCE_MS) return [];
         keep();
-        open = { size, asked: new Set(), by: new Set(), bare: note, note, kept: true };
+        const nobody = { asked: new Set<TenantId>(), awaited: new Set<TenantId>(), by: new Set<string>() };
+        open = { size, ...nobody, since: clock(), bare: note, note, kept: true };
       }
-      const { asked } = open;
+      const { asked, awaited } = open;
       const others = [...present].filter((tenant) => !asked.has(tenant));
-      for (const tenant of others) asked.add(tenant);
+      for (const tenant of others) {
+        asked.add(tenant);
+        awaited.add(tenant);
+      }
       return others;
     },
     hear(tenant, size, line) {
@@ -90,6 +105,7 @@ export function openWitnessing(store: EventStore, coordinatorKey: Uint8Array): W
         throw error;
       }
       open.by.add(nameOf(tenant));
+      open.awaited.delete(tenant.tenant);
       open.kept = false;
       return true;
     },
@@ -103,6 +119,9 @@ export function openWitnessing(store: EventStore, coordinatorKey: Uint8Array): W
       keep();
       return open.note;
     },
-    left: (tenant) => void open?.asked.delete(tenant),
+    left(tenant) {
+      open?.asked.delete(tenant);
+      open?.awaited.delete(tenant);
+    },
   };
 }

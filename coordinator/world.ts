@@ -18,8 +18,8 @@ export interface World {
   presentWithin(ms: number): ReadonlySet<TenantId>;
   /** Sends to a tenant if it is connected, with the ledger entries it has not seen. @param left - as `Link.send` calls it */
   send(tenant: TenantId, message: Unsent, left?: () => void): void;
-  /** Asks every tenant there to cosign the ledger as it is now. */
-  askWitnesses(): void;
+  /** Asks the plan's tenants that are there to cosign the ledger as it is now. */
+  askWitnesses(plan: Plan): void;
   /** Where a pool of a tenant stands, counted here and stated by it; undefined before it stated anything. */
   counted(tenant: TenantId, pool: string): Counted | undefined;
   /** The first note over ledger entry `seq` that the plan's quorum has cosigned. */

@@ -25,8 +25,9 @@ const who = (tenant: string) => roster.find((each) => each.tenant === tenant)!;
 function begin() {
   const store = openSqliteStore(':memory:');
   onTestFinished(() => store.close());
-  const open = () => openWitnessing(store, coordinator.publicKey);
-  return { store, open, witnessing: open() };
+  const time = { now: 1000 };
+  const open = () => openWitnessing(store, coordinator.publicKey, () => time.now);
+  return { store, open, time, witnessing: open() };
 }
 
 describe('everybody there is asked', () => {
@@ -36,7 +37,20 @@ describe('everybody there is asked', () => {
     expect(witnessing.ask(3, noteAt(3), FIVE)).toEqual([]);
     witnessing.left('blue');
     expect(witnessing.ask(3, noteAt(3), FIVE)).toEqual(['blue']);
+    for (const name of FIVE) witnessing.hear(who(name), 3, lineOf(name, 3));
     expect(witnessing.ask(4, noteAt(4), FIVE)).toEqual(FIVE);
+  });
+  test('about one head after the other: the next when all have answered who are still there, or had a second', () => {
+    const { witnessing, time } = begin();
+    witnessing.ask(3, noteAt(3), FIVE);
+    for (const name of FIVE.slice(0, 3)) witnessing.hear(who(name), 3, lineOf(name, 3));
+    time.now += 999;
+    expect(witnessing.ask(4, noteAt(4), FIVE)).toEqual([]);
+    expect(witnessing.hear(who('dun'), 3, lineOf('dun', 3))).toBe(true); // still the one that is open
+    witnessing.left('ebony');
+    expect(witnessing.ask(4, noteAt(4), FIVE.slice(0, 4))).toEqual(FIVE.slice(0, 4));
+    time.now += 1000;
+    expect(witnessing.ask(5, noteAt(5), FIVE)).toEqual(FIVE);
   });
 });
 
