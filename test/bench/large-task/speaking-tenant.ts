@@ -5,7 +5,7 @@ import { createIdentity } from '../../../aggregation/identity.ts';
 import { hex, type Plan, planSchema, rosterHash, shapeOf, taskId } from '../../../aggregation/plan.ts';
 import { protocolNamed } from '../../../aggregation/protocols.ts';
 import type { Heard, HeardAll, Said, TenantEpoch, TenantId, TenantRound } from '../../../aggregation/secure-sum.ts';
-import { heardHash, type Relayed, signStatement, transcriptOf } from '../../../aggregation/transcript.ts';
+import { epochOccasion, heardHash, type Relayed, signStatement, transcriptOf } from '../../../aggregation/transcript.ts';
 import { webSocketLink } from '../../../aggregation/websocket-link.ts';
 import {
   answerDigest,
@@ -38,7 +38,10 @@ export class SpeakingTenant {
   #queue: Promise<void> = Promise.resolve();
   /** when its first task is over, and how */
   readonly over: Promise<string>;
+  /** when the coordinator has let it in */
+  readonly welcomed: Promise<void>;
   #end: (outcome: string) => void = () => {};
+  #welcome: () => void = () => {};
 
   constructor(name: TenantId, values: (length: number) => Noised) {
     this.name = name;
@@ -46,11 +49,16 @@ export class SpeakingTenant {
     this.over = new Promise((resolve) => {
       this.#end = resolve;
     });
+    this.welcomed = new Promise((resolve) => {
+      this.#welcome = resolve;
+    });
   }
 
-  connect(url: string): void {
+  /** @param from - the address it comes from, where the machine has several */
+  connect(url: string, from?: string): void {
+    const local = from === undefined ? {} : { localAddress: from };
     const most = 2 ** 30;
-    const link = webSocketLink(new WebSocket(url, { perMessageDeflate: false, maxPayload: most }));
+    const link = webSocketLink(new WebSocket(url, { perMessageDeflate: false, maxPayload: most, ...local }));
     const channel = new Channel('client');
     const send = (message: FromClient): void => link.send(channel.seal(encode(message), this.identity));
     link.onFrame((frame) => {
@@ -78,6 +86,8 @@ export class SpeakingTenant {
         const who = { protocol: PROTOCOL, version: 'bench', tenant: this.name, ledger: this.#ledger, open: [] };
         return send({ type: 'identify', ...who, nonce: randomBytes(32) });
       }
+      case 'welcome':
+        return this.#welcome();
       case 'plan': {
         const plan = planSchema.parse(JSON.parse(message.plan));
         this.#plans.set(taskId(plan), plan);
@@ -118,8 +128,8 @@ export class SpeakingTenant {
     if (this.#epoch?.number !== ask.epoch) {
       // without keying stages an epoch begins with its first round; its transcript is the epoch's all the same
       const { federation, roster } = plan;
-      const own = { federation, roster: rosterHash(roster), task: ask.task, epoch: ask.epoch, round: 0, model: '' };
-      const at = transcriptOf({ ...own, ledger: ask.head.hash });
+      const own = { federation, roster: rosterHash(roster), task: ask.task, epoch: ask.epoch, round: 0 };
+      const at = transcriptOf(epochOccasion(protocol, { ...own, ledger: ask.head.hash }));
       const context = { shape: shapeOf(plan), members: ask.members, me: this.name, transcript: at };
       this.#epoch = { number: ask.epoch, keys: await protocol.tenant(context) };
     }
