@@ -5,7 +5,13 @@ import { createIdentity } from '../../../aggregation/identity.ts';
 import { hex, type Plan, planSchema, rosterHash, shapeOf, taskId } from '../../../aggregation/plan.ts';
 import { protocolNamed } from '../../../aggregation/protocols.ts';
 import type { Heard, HeardAll, Said, TenantEpoch, TenantId, TenantRound } from '../../../aggregation/secure-sum.ts';
-import { epochOccasion, heardHash, type Relayed, signStatement, transcriptOf } from '../../../aggregation/transcript.ts';
+import {
+  epochOccasion,
+  heardHash,
+  type Relayed,
+  signStatement,
+  transcriptOf,
+} from '../../../aggregation/transcript.ts';
 import { webSocketLink } from '../../../aggregation/websocket-link.ts';
 import {
   answerDigest,
