@@ -20,6 +20,6 @@ export function firstToken(folder: string, tokens: Tokens, holder?: string): voi
   const kept = holder === undefined && existsSync(file) ? tokenIn(readFileSync(file, 'utf8').trim()) : undefined;
   const { token, id, secretHash } = kept ?? newToken();
   // the file first: a token that is in the store, and nowhere else, could never be shown
-  if (kept === undefined) replaceFile(file, `${token}\n`);
+  replaceFile(file, `${token}\n`);
   tokens.add({ id, secretHash, role: 'operator', holder: holder ?? 'operator', days: 365 });
 }

@@ -139,9 +139,7 @@ function issuerIn(jwt: string): string | undefined {
 
 /** The one that may do most, of those that the claim gives. */
 function roleOf(claim: unknown, roles: OidcSettings['roles']): Role | undefined {
-  const held = (Array.isArray(claim) ? claim : [claim])
-    .filter((one): one is string => typeof one === 'string' && Object.hasOwn(roles, one))
-    .map((one) => roles[one]);
+  const held = [claim].flat().map((one) => (typeof one === 'string' ? roles[one] : undefined));
   return ROLES.find((role) => held.includes(role));
 }
 

@@ -159,7 +159,7 @@ describe('where two must approve, an act', () => {
   });
 
   test('is done once, and not after it was rejected', async () => {
-    const { approvals, anna, ben, kinds } = await ofTwo();
+    const { approvals, anna, ben, kinds, store } = await ofTwo();
     const [first, second] = [approvals.ask(invitation, anna), approvals.ask(invitation, anna)].map(idOf) as [
       string,
       string,
@@ -170,6 +170,7 @@ describe('where two must approve, an act', () => {
     expect(() => approvals.approve(second, ben)).toThrow('nothing waits for approval');
     expect(() => approvals.reject('0'.repeat(16))).toThrow('nothing waits for approval');
     expect(kinds()).toEqual(['approval-rule', 'approved invitation']);
+    expect(store.pendingActs()).toEqual([]); // nor after a restart
   });
 
   test('waits for a day, also over a restart, and no longer', async () => {

@@ -30,6 +30,7 @@ const ROUTES: readonly (readonly [string, string, readonly string[]])[] = [
   ['get', '/checkpoint', READERS],
   ['get', '/tile/{*}', READERS],
   ['get', '/approval-rule', READERS],
+  ['get', '/metrics', ['auditor', 'operator']],
   ['post', '/tasks', ['operator']],
   ['post', '/tasks/{task}/stop', ['operator']],
   ['post', '/invitations', ['operator']],
