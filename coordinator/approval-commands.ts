@@ -2,7 +2,7 @@ import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { PendingView } from './http/outcome.ts';
 import { type Invited, invitedText } from './operator-commands.ts';
 import { get, type OperatorOptions, post, put } from './operator-http.ts';
-import { isPending, tellPending } from './pending-answer.ts';
+import { isPending, pendingText } from './pending-answer.ts';
 
 /** What an operator types: `parley approvals list | approve | reject | rule`. */
 export async function listApprovals(options: OperatorOptions): Promise<void> {
@@ -17,7 +17,7 @@ export async function approve(id: string, options: OperatorOptions): Promise<voi
   const pending = await waitingUnder(id, options);
   if (!options.json) console.log(described(pending));
   const answer = (await post(`/approvals/${pending.pending}/approve`, {}, options)) as object;
-  if (isPending(answer)) return tellPending(answer, options);
+  if (isPending(answer)) return console.log(pendingText(answer, options));
   if (options.json) return console.log(JSON.stringify(answer));
   console.log(pending.act.kind === 'invitation' ? invitedText(answer as Invited) : 'approved, and done');
 }
@@ -37,7 +37,7 @@ export async function approvalRule(people: number | undefined, options: Operator
       ? await get('/approval-rule', options)
       : await put('/approval-rule', { approvals: people }, options)
   ) as { approvals: number } | PendingView;
-  if (isPending(answer)) return tellPending(answer, options);
+  if (isPending(answer)) return console.log(pendingText(answer, options));
   const { approvals } = answer;
   console.log(
     options.json

@@ -7,7 +7,7 @@ import { protocolNamed } from '../aggregation/protocols.ts';
 import { whoOpens } from '../aggregation/who-opens.ts';
 import type { PendingView } from './http/outcome.ts';
 import { get, type OperatorOptions, post } from './operator-http.ts';
-import { isPending, tellPending } from './pending-answer.ts';
+import { isPending, pendingText } from './pending-answer.ts';
 import { readSettings } from './settings-file.ts';
 import { inThree, type ReleasedTask, type TaskView, THREE } from './task-view.ts';
 import { waitingInWords } from './waiting.ts';
@@ -18,7 +18,7 @@ import { waitingInWords } from './waiting.ts';
 
 export async function invite(tenant: string, options: OperatorOptions): Promise<void> {
   const answer = (await post('/invitations', { tenant }, options)) as Invited | PendingView;
-  if (isPending(answer)) return tellPending(answer, options);
+  if (isPending(answer)) return console.log(pendingText(answer, options));
   if (options.json) return console.log(JSON.stringify(answer));
   return console.log(invitedText(answer));
 }
@@ -45,7 +45,7 @@ export async function revoke(tenant: string, options: OperatorOptions): Promise<
   const answer = (await post(`/tenants/${encodeURIComponent(tenant)}/revoke`, {}, options)) as
     | { tenant: string }
     | PendingView;
-  if (isPending(answer)) return tellPending(answer, options);
+  if (isPending(answer)) return console.log(pendingText(answer, options));
   if (options.json) return console.log(JSON.stringify(answer));
   return console.log(`The key of ${tenant} is revoked: nothing signed with it is heard any more, running tasks go on without it.
 To have it back under its name, with a new key: parley tenant invite ${tenant}`);
@@ -121,7 +121,7 @@ async function rosterOf(options: OperatorOptions): Promise<Roster> {
 
 export async function startTask(file: string, options: OperatorOptions & { watch?: boolean }): Promise<void> {
   const view = (await post('/tasks', readSettings(file), options)) as TaskView | PendingView;
-  if (isPending(view)) return tellPending(view, options);
+  if (isPending(view)) return console.log(pendingText(view, options));
   if (options.watch) return watch(view.id, options);
   return console.log(
     options.json ? JSON.stringify(view) : `task ${view.id} proposed; parley task status ${view.id.slice(0, 8)} --watch`,

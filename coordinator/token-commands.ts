@@ -3,7 +3,7 @@ import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { newToken } from './access/new-token.ts';
 import type { PendingView } from './http/outcome.ts';
 import { get, type OperatorOptions, post } from './operator-http.ts';
-import { isPending, tellPending } from './pending-answer.ts';
+import { isPending, pendingText } from './pending-answer.ts';
 
 /** What an operator types: `parley token create | list | revoke`. */
 export interface CreateOptions extends OperatorOptions {
@@ -35,7 +35,7 @@ export async function createToken(options: CreateOptions): Promise<void> {
   const answer = (await post('/tokens', asked, options)) as TokenView | PendingView;
   if (options.json) return console.log(JSON.stringify({ ...answer, token }));
   console.log(`Token of ${options.name}, ${role}, for ${options.days} days (shown once, kept nowhere):\n  ${token}`);
-  if (isPending(answer)) tellPending(answer, options);
+  if (isPending(answer)) console.log(pendingText(answer, options));
 }
 
 export async function listTokens(options: OperatorOptions): Promise<void> {
