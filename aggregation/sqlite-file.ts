@@ -82,8 +82,8 @@ export function openSqliteFile(path: string, schema: Schema, options: OpenOption
  * @throws CommandError as `openSqliteFile`; "refused" also when it is of an older version
  */
 export function readSqliteFile(path: string, schema: Schema, { inUse }: Pick<OpenOptions, 'inUse'>): DatabaseSync {
-  const [hadLog, hadIndex] = [existsSync(`${path}-wal`), existsSync(`${path}-shm`)];
-  const db = openOrSay(path, inUse, () => new ReadFile(path, hadIndex));
+  const hadLog = existsSync(`${path}-wal`);
+  const db = openOrSay(path, inUse, () => new ReadFile(path));
   try {
     openOrSay(path, inUse, () => requireLog(db, path, hadLog, schema));
     const found = versionOf(db);
@@ -164,6 +164,8 @@ process.once('exit', () => {
 
 class LockedFile extends DatabaseSync {
   readonly #path: string;
+  /** its log was there, and is being taken into the file */
+  #takesLogIn = false;
 
   constructor(path: string) {
     super(path);
@@ -185,9 +187,15 @@ class LockedFile extends DatabaseSync {
     openFiles.add(this);
   }
 
-  /** Closes a file that was refused, as it was. */
+  /** The process that had it open did not close it, and left its log. */
+  takesLogIn(): void {
+    this.#takesLogIn = true;
+  }
+
+  /** Closes a file that was never marked open. */
   abandon(): void {
     super.close();
+    if (this.#takesLogIn && !existsSync(`${this.#path}-wal`)) markClosed(this.#path);
   }
 
   override close(): void {
@@ -224,23 +232,27 @@ function markClosed(path: string): void {
 }
 
 class ReadFile extends DatabaseSync {
-  readonly #index: string | undefined;
+  /** what SQLite puts beside the file to read it, and was not there */
+  readonly #beside: readonly string[];
 
-  constructor(path: string, hadIndex: boolean) {
+  constructor(path: string) {
+    const beside = [`${path}-wal`, `${path}-shm`].filter((each) => !existsSync(each));
     super(path, { readOnly: true });
-    this.#index = hadIndex ? undefined : `${path}-shm`;
+    this.#beside = beside;
     withChecksums(this);
   }
 
   override close(): void {
     super.close();
-    if (this.#index !== undefined) rmSync(this.#index, { force: true });
+    for (const each of this.#beside) rmSync(each, { force: true });
   }
 }
 
 function requireLog(db: DatabaseSync, path: string, hadLog: boolean, { wayOut }: Schema): void {
   const id = db.prepare('pragma application_id').get()!['application_id'];
-  if (id === OPEN && !hadLog)
+  if (id !== OPEN) return;
+  if (hadLog && db instanceof LockedFile) db.takesLogIn();
+  if (!hadLog)
     throw new CommandError(
       EXIT.storage,
       `${path}-wal is missing: the process that wrote here did not end by itself, and its last entries are in that file. Put it back beside ${path}. ${wayOut}`,

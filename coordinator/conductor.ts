@@ -14,6 +14,7 @@ import { epochOccasion, type Statement, transcriptOf } from '../aggregation/tran
 import { type FromClient, vectorBytes, vectorFrom } from '../aggregation/wire.ts';
 import { type LedgerBody, positionOf } from '../privacy/ledger.ts';
 import { type Counted, isSpent } from './counting.ts';
+import type { EventStore } from './event-store.ts';
 import { bodyOf, Hearing, placeOf, roundNumber, type Say, sorted, statementOf } from './hearing.ts';
 import { type Move, nextMove } from './next-move.ts';
 import { StoreDamaged } from './store-damaged.ts';
@@ -76,8 +77,8 @@ export class Conductor {
     this.#hearing = new Hearing(plan, this.#rules, world.store);
     this.#uploads = new Uploads(world.store, this.id);
     this.#telling = new Telling(plan, this.#rules, this.#hearing, this.#uploads, world);
-    const facts = world.store.facts(this.id);
-    this.#state = replayed(facts, this.#rules, this.id);
+    const { facts, state } = replayed(world.store, this.#rules, this.id);
+    this.#state = state;
     this.bytesUp = bytesIn(facts);
     this.#progress = this.#takeUp(facts);
     this.#entry = proposalIn(facts, this.id).entry;
@@ -609,9 +610,10 @@ function proposalIn([first]: readonly TaskFact[], task: string): Extract<TaskFac
   return first;
 }
 
-function replayed(facts: readonly TaskFact[], rules: TaskRules, task: string): TaskState {
+function replayed(store: EventStore, rules: TaskRules, task: string): { facts: TaskFact[]; state: TaskState } {
   try {
-    return replay(facts, rules);
+    const facts = store.facts(task);
+    return { facts, state: replay(facts, rules) };
   } catch (error) {
     throw new StoreDamaged(`task ${task}: ${(error as Error).message}`);
   }

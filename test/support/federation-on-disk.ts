@@ -3,7 +3,7 @@ import { type EnrolmentRequest, enrolmentDigest, enrolmentProof, invitationHash 
 import { createIdentity, fingerprint, type Identity } from '../../aggregation/identity.ts';
 import { hex } from '../../aggregation/plan.ts';
 import { SECURE_SUMS, type TenantId } from '../../aggregation/secure-sum.ts';
-import { openClientStore } from '../../client/client-store.ts';
+import { type ClientStore, openClientStore } from '../../client/client-store.ts';
 import { type ClientEvent, createParticipant, type Participant } from '../../client/participant.ts';
 import type { Policy } from '../../client/policy.ts';
 import { type Coordinator, type CoordinatorEvent, openCoordinator } from '../../coordinator/coordinator.ts';
@@ -21,6 +21,7 @@ export interface Tenants {
   readonly names: readonly TenantId[];
   readonly identities: ReadonlyMap<TenantId, Identity>;
   readonly participants: ReadonlyMap<TenantId, Participant>;
+  readonly stores: ReadonlyMap<TenantId, ClientStore>;
   /** everything the participants told, in order */
   readonly events: (ClientEvent & { readonly tenant: TenantId })[];
   forget(): void;
@@ -52,6 +53,7 @@ export function tenantsFor(coordinator: Uint8Array, backend: Backend, names: rea
     names,
     identities,
     participants: new Map(participants),
+    stores: new Map(names.map((name, i) => [name, stores[i]!])),
     events,
     forget() {
       for (const [, participant] of participants) participant.forget();
