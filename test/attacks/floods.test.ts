@@ -48,10 +48,10 @@ async function comeIn(server: Server): Promise<TappedTenant> {
 const portOf = (server: Server): number => Number(new URL(server.url).port);
 
 /** What becomes of sockets from this address that say nothing after the upgrade. */
-async function knock(server: Server, localAddress: string, times: number) {
+async function knock(server: Server, localAddress: string, times: number, headers = {}) {
   const came = { in: 0, refused: new Map<string, number>() };
   const settled = Array.from({ length: times }, async () => {
-    const socket = new WebSocket(`ws://127.0.0.1:${portOf(server)}/federation`, { localAddress });
+    const socket = new WebSocket(`ws://127.0.0.1:${portOf(server)}/federation`, { localAddress, headers });
     onTestFinished(() => socket.terminate());
     await new Promise<void>((resolve) => {
       socket.once('message', () => {
@@ -88,6 +88,16 @@ describe('from one address', () => {
     expect((await knock(server, '127.0.0.1', ADDRESS.strangers)).in).toBe(ADDRESS.strangers);
     expect((await knock(server, '127.0.0.1', 1)).in).toBe(0);
   });
+});
+
+test('strangers behind a trusted proxy are of the addresses it names, and of nobody else’s', async () => {
+  const server = await startServer(undefined, { trustProxy: ['127.0.0.2'] });
+  const from = (forwarded: string) => ({ 'x-forwarded-for': forwarded });
+  const many = ADDRESS.strangers + 1;
+  expect((await knock(server, '127.0.0.2', many, from('203.0.113.1'))).in).toBe(ADDRESS.strangers);
+  expect((await knock(server, '127.0.0.2', 1, from('203.0.113.2'))).in).toBe(1);
+  expect((await knock(server, '127.0.0.3', many, from('203.0.113.3'))).in).toBe(ADDRESS.strangers);
+  expect((await knock(server, '127.0.0.3', 1, from('203.0.113.4'))).in).toBe(0);
 });
 
 describe('a stranger', () => {

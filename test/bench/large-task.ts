@@ -47,7 +47,9 @@ try {
   const empty = peakMiB(coordinator);
   const tenants = Array.from({ length: TENANTS }, (_, i) => new SpeakingTenant(`tenant-${i}`, numbers));
   for (const tenant of tenants) await enrol(url, tenant);
-  for (const tenant of tenants) tenant.connect(`${url.replace('http', 'ws')}/federation`);
+  // from an address each, as tenants are: from one, only so many are let in before they have said who they are
+  for (const [i, tenant] of tenants.entries())
+    tenant.connect(`${url.replace('http', 'ws')}/federation`, `127.0.1.${i + 1}`);
   const { id } = (await post(url, '/tasks', largeTask())) as { id: string };
   const task = (await get(url, `/tasks/${id}`)) as { dimension?: number };
   const watching = setInterval(() => process.env.PARLEY_LOG && console.error(nowMiB(coordinator)), 3000);
@@ -96,7 +98,9 @@ async function enrol(url: string, { name: tenant, key, identity }: SpeakingTenan
   });
 }
 
-const authorization = (): string => `Bearer ${readFileSync(join(folder, 'operator.token'), 'utf8').trim()}`;
+function authorization(): string {
+  return `Bearer ${readFileSync(join(folder, 'operator.token'), 'utf8').trim()}`;
+}
 
 async function get(url: string, path: string): Promise<unknown> {
   return (await fetch(`${url}${path}`, { headers: { authorization: authorization() } })).json();

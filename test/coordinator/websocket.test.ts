@@ -106,6 +106,14 @@ describe('a stranger', () => {
     expect(second.stranger.closed!.code).not.toBe(1000);
   });
 
+  test('that goes on after it was refused is not looked at, nor answered', async () => {
+    const { server, stranger } = await greeted();
+    for (let i = 0; i < 20; i++) stranger.raw(unsigned(Uint8Array.of(0xc1)));
+    stranger.say(identification('amber'));
+    await expectThrownOut(server, stranger, 'is not in the protocol');
+    expect(stranger.refusals).toHaveLength(1);
+  });
+
   test('is granted no compression, however it asks: a bomb is as long as what it sends', async () => {
     const { server } = await greeted();
     const socket = new WebSocket(`${server.url.replace('http', 'ws')}/federation`, { perMessageDeflate: true });
