@@ -64,6 +64,8 @@ export class Conductor {
   #epoch: CoordinatorEpoch | undefined;
   #queue: Promise<void> = Promise.resolve();
   readonly #telling: Telling;
+  /** after a restart: those that take part and have not come back yet */
+  readonly #awaited = new Set<TenantId>();
   #isParked = false;
 
   /** Takes up a task from the store; for a new one, its `proposed` fact is already there. */
@@ -471,6 +473,7 @@ export class Conductor {
         if (this.#state.keyed && this.#protocol.keying.length > 0)
           await this.#epochOf(this.#state).keyed(this.#keyingHeard(this.#state));
       }
+      if ('accepted' in this.#state) for (const tenant of this.#state.accepted) this.#awaited.add(tenant);
       if (!this.isOver) this.#commit([{ type: 'resumed', at: this.#world.clock() }]);
       await this.#proceed();
     });
@@ -482,7 +485,10 @@ export class Conductor {
   }
 
   #ask({ stage, attempt, tenants, openers, patient }: Extract<Move, { type: 'ask' }>): void {
-    this.#commit([inRound({ type: 'asked', stage, attempt, asked: tenants, at: this.#world.clock(), patient })]);
+    // who has not come back since the restart is not gone: it was the coordinator that was
+    const isPatient = patient || tenants.some((tenant) => this.#awaited.has(tenant));
+    const at = this.#world.clock();
+    this.#commit([inRound({ type: 'asked', stage, attempt, asked: tenants, at, patient: isPatient })]);
     const state = this.#running();
     for (const tenant of tenants) this.#telling.ask(tenant, state, { stage, attempt, openers });
   }
@@ -549,6 +555,7 @@ export class Conductor {
     const next = (told: number): void => void this.#enqueue(async () => this.#tellMissed(tenant, connection, told));
     if (this.#telling.openedAfter(tenant, round, next)) return;
     this.#telling.hasCaughtUp(tenant);
+    this.#awaited.delete(tenant);
     this.#tellNow(tenant);
   }
 

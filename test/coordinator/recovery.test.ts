@@ -186,6 +186,31 @@ test('clients that lost their keys with the crash get new ones, and the round th
   expect(releases).not.toContain(1);
 });
 
+test('who comes back last after a crash is waited for in the stages that the others have reached meanwhile', async () => {
+  const story = begin();
+  const task = await runUntil(story, 'threshold-he', 'said', 19); // four of five are ready
+  const life = await nextLife(story);
+  const { coordinator } = life;
+  const inRound = () => coordinator.store.facts(task).flatMap((fact) => (fact.type === 'in-round' ? [fact.fact] : []));
+  const [late] = inRound()
+    .flatMap((fact) => (fact.type === 'said' ? [fact.tenant] : []))
+    .slice(-4);
+  life.connect(
+    story.tenants,
+    FIVE.filter((name) => name !== late),
+  );
+  // ready, and then all but one have contributed
+  const saidSince = () => inRound().flatMap((fact) => (fact.type === 'said' ? [fact.tenant] : [])).length - 19;
+  await life.until(() => saidSince() === 5);
+  expect(inRound().findLast((fact) => fact.type === 'asked')).toMatchObject({ asked: FIVE, patient: true });
+  life.connect(story.tenants, [late!]);
+  await life.until(() => coordinator.task(task)!.isOver && allTold(story));
+  expectTheWholeStory(life, coordinator.task(task)!, story);
+  expect(inRound().filter(({ type }) => type === 'abandoned')).toEqual([]);
+  // from then on everybody is there, and nobody is waited for longer than before
+  expect(inRound().findLast((fact) => fact.type === 'asked')).toMatchObject({ patient: false });
+});
+
 test('an hour of downtime uses up nobody’s patience', async () => {
   const story = begin();
   const task = await runUntil(story, 'plain', 'asked', 1);

@@ -144,7 +144,7 @@ export async function startLife(
       }
     },
     disconnect: (tenant) => links.get(tenant)?.close(),
-    async until(isTrue, timeoutMs = 10_000) {
+    async until(isTrue, timeoutMs = 40_000) {
       for (const end = Date.now() + timeoutMs; !isTrue(); await sleep(5))
         if (Date.now() > end) throw new Error('waited in vain');
     },
