@@ -103,6 +103,9 @@ test('strangers behind a trusted proxy are of the addresses it names, and of nob
 describe('a stranger', () => {
   test('that announces much and sends little more than a greeting is cut off at once', async () => {
     const server = await withAmber();
+    const silent = new TappedTenant(server.url, server.coordinator.publicKey, 'amber', amber);
+    onTestFinished(() => silent.close());
+    await until(() => silent.received.length > 0, 'a greeting');
     const socket = connect(portOf(server), '127.0.0.1');
     onTestFinished(() => void socket.destroy());
     socket.on('error', () => {});
@@ -115,6 +118,7 @@ describe('a stranger', () => {
     socket.write(Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0x3f, 0xff, 0xff, 0, 0, 0, 0]));
     socket.write(Buffer.alloc(STRANGERS.bytes));
     await closed;
+    expect(silent.closed).toBeUndefined(); // that came before, and has its time
   });
   test('may send as much once it has said who it is', async () => {
     const server = await withAmber();
@@ -202,24 +206,27 @@ describe('HTTP', () => {
   };
 
   test('that is spoken slowly, or not at all, is waited for so long and no longer', async () => {
-    const patience = { headersMs: 200, requestMs: 400, keepAliveMs: 100, checkMs: 20 };
+    const patience = { headersMs: 200, requestMs: 1_500, keepAliveMs: 100, checkMs: 20 };
     const server = listener(undefined, (_, reply) => void reply.end('done'), patience);
     server.listen(0, '127.0.0.1');
     onTestFinished(() => void server.close());
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
     const head = 'POST / HTTP/1.1\r\nhost: x\r\n';
+    const ended: string[] = [];
+    const noting = (of: string, answer: Promise<string>) => answer.finally(() => ended.push(of));
     const answers = await Promise.all([
-      slow(port),
-      slow(port, 'GET / HT'),
-      slow(port, head, 'x-b: c\r\n'), // and on, a header at a time
-      slow(port, `${head}content-length: 10\r\n\r\n`), // and no body
+      noting('head', slow(port)),
+      noting('head', slow(port, 'GET / HT')),
+      noting('head', slow(port, head, 'x-b: c\r\n')), // and on, a header at a time
+      noting('body', slow(port, `${head}content-length: 10\r\n\r\n`)), // and no body
       slow(port, 'GET / HTTP/1.1\r\nhost: x\r\n\r\n'), // and keeps the connection
     ]);
     expect(answers.map((answer) => answer.split('\r\n')[0])).toEqual([
       ...Array(3).fill('HTTP/1.1 408 Request Timeout'),
       ...Array(2).fill('HTTP/1.1 200 OK'),
     ]);
+    expect(ended).toEqual(['head', 'head', 'head', 'body']);
   });
 
   test('has bodies and headers of so many bytes, and JSON of no depth that harms', async () => {
