@@ -1,8 +1,7 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
-import type { Conductor } from '../conductor.ts';
 import type { CoordinatorEvent } from '../coordinator.ts';
 import type { EventStore } from '../event-store.ts';
-import { roundMetrics } from './round-metrics.ts';
+import { type LabelledTask, roundMetrics } from './round-metrics.ts';
 import { stateMetrics, type Watched } from './state-metrics.ts';
 import { timedStore } from './timed-store.ts';
 
@@ -45,9 +44,9 @@ export function openMetrics(clock: () => number): Metrics {
     labelNames: ['status'],
     registers,
   });
-  let taskNamed = (_: string): Conductor | undefined => undefined;
+  let taskOf = (_: string): LabelledTask | undefined => undefined;
   let look = async (): Promise<void> => {};
-  const rounds = roundMetrics(registry, (id) => taskNamed(id), clock);
+  const rounds = roundMetrics(registry, (id) => taskOf(id), clock);
 
   return {
     timed: (store) => timedStore(store, (seconds) => commits.observe(seconds)),
@@ -55,7 +54,10 @@ export function openMetrics(clock: () => number): Metrics {
     turnedAway: rounds.turnedAway,
     answered: (status) => answers.inc({ status: String(status) }),
     watch(watched) {
-      taskNamed = watched.coordinator.task;
+      taskOf = (id) => {
+        const conductor = watched.coordinator.task(id);
+        return conductor && { name: conductor.plan.settings.name, stages: conductor.stages };
+      };
       look = stateMetrics(registry, watched);
     },
     contentType: registry.contentType,

@@ -1,6 +1,5 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
-import type { TenantId } from '../../aggregation/secure-sum.ts';
-import type { Conductor } from '../conductor.ts';
+import type { Stage, TenantId } from '../../aggregation/secure-sum.ts';
 import type { CoordinatorEvent } from '../coordinator.ts';
 import type { RoundFact } from '../round.ts';
 import type { TaskFact } from '../task.ts';
@@ -17,10 +16,17 @@ export interface RoundMetrics {
   turnedAway(reason: 'sockets' | 'too-often' | 'full'): void;
 }
 
-/** @param taskNamed - the task of this id, where it is open */
+/** What of a task labels are made of. */
+export interface LabelledTask {
+  readonly name: string;
+  /** of the conversation under way */
+  readonly stages: readonly Pick<Stage, 'gate'>[];
+}
+
+/** @param taskOf - the task of this id; undefined when there is none */
 export function roundMetrics(
   registry: Registry,
-  taskNamed: (id: string) => Conductor | undefined,
+  taskOf: (id: string) => LabelledTask | undefined,
   clock: () => number,
 ): RoundMetrics {
   const registers = [registry];
@@ -55,7 +61,7 @@ export function roundMetrics(
   function inRound(task: string, state: UnderWay, fact: RoundFact): void {
     switch (fact.type) {
       case 'asked': {
-        const { phase } = phaseOf(taskNamed(task), state, fact.stage);
+        const phase = state.isKeying === true ? 'keying' : taskOf(task)?.stages[fact.stage]?.gate;
         return void Object.assign(state, { phase, askedAt: fact.at, asked: new Set(fact.asked) });
       }
       case 'said':
@@ -77,7 +83,8 @@ export function roundMetrics(
 
   function end(task: string, state: UnderWay, outcome: 'opened' | 'abandoned'): void {
     if (state.isKeying) return;
-    rounds.inc({ task: labelOf(taskNamed(task), task), outcome });
+    // as in the folders of models: readable, and one for each task
+    rounds.inc({ task: `${taskOf(task)?.name ?? 'task'}-${task.slice(0, 8)}`, outcome });
     if (outcome === 'opened') took('round', state.begunAt);
     delete state.begunAt;
   }
@@ -107,16 +114,6 @@ interface UnderWay {
   askedAt?: number;
   /** who has not answered */
   asked: Set<TenantId>;
-}
-
-/** As in the folders of models: readable, and one for each task. */
-export const labelOf = (conductor: Conductor | undefined, task: string): string =>
-  `${conductor?.plan.settings.name ?? 'task'}-${task.slice(0, 8)}`;
-
-function phaseOf(conductor: Conductor | undefined, { isKeying }: UnderWay, stage: number): { phase?: string } {
-  if (isKeying === true) return { phase: 'keying' };
-  const gate = conductor?.stages[stage]?.gate;
-  return gate === undefined ? {} : { phase: gate };
 }
 
 /** What a message can be refused with that is not in its content. */

@@ -1,12 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Role } from '../../aggregation/act.ts';
-import { newToken } from '../../coordinator/access/new-token.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
-import { LEAST_FREE, openReadiness, type ReadinessWorld } from '../../coordinator/watching/readiness.ts';
-import { temporaryFolder } from '../support/folder.ts';
-import { bearer, enrolOverHttp, startServer } from '../support/serving.ts';
+import type { Role } from '../../../aggregation/act.ts';
+import { newToken } from '../../../coordinator/access/new-token.ts';
+import { openSqliteStore } from '../../../coordinator/sqlite-event-store.ts';
+import { LEAST_FREE, openReadiness, type ReadinessWorld } from '../../../coordinator/watching/readiness.ts';
+import { temporaryFolder } from '../../support/folder.ts';
+import { bearer, enrolOverHttp, startServer } from '../../support/serving.ts';
 
 const NOW = 1_800_000_000_000;
 
