@@ -38,6 +38,7 @@ if (faults.length === 0 || sums.length === 0) {
   console.error(`there is no fault called ${values.only}, or no secure sum called ${values['secure-sum']}`);
   process.exit(2);
 }
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1)); // what is on disk is removed
 const [stride, seed, rounds] = [values.stride, values.seed, values.rounds].map((text) => Number.parseInt(text, 10));
 const say = (line: string): void => (values.json ? undefined : console.log(line));
 say(`every ${stride}. point of each fault, ${rounds} rounds a task, seed ${seed}`);

@@ -52,7 +52,7 @@ export interface CourseOptions {
   readonly patience?: number;
 }
 
-export async function runCourse({ settings, kills, backend, patience = 20_000 }: CourseOptions): Promise<Course> {
+export async function runCourse({ settings, kills, backend, patience = 60_000 }: CourseOptions): Promise<Course> {
   const fate = new Fate(kills);
   const disk = openDisk();
   const identity = createIdentity();

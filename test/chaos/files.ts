@@ -15,8 +15,14 @@ export interface Disk {
 /** Memory where there is such a folder: what a disk holds when is said by copies here, not by how long it takes to force it. */
 const SOMEWHERE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
+const folders = new Set<string>();
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 export function openDisk(): Disk {
   const folder = mkdtempSync(join(SOMEWHERE, 'parley-chaos-'));
+  folders.add(folder);
   let lives = 0;
   const fresh = (): string => {
     const life = join(folder, String(lives++));
@@ -33,6 +39,9 @@ export function openDisk(): Disk {
         if (existsSync(database + suffix)) copyFileSync(database + suffix, copy + suffix);
       return copy;
     },
-    remove: () => rmSync(folder, { recursive: true, force: true }),
+    remove() {
+      rmSync(folder, { recursive: true, force: true });
+      folders.delete(folder);
+    },
   };
 }
