@@ -11,6 +11,7 @@ import { ledgerExport } from '../../aggregation/ledger-export.ts';
 import { hex, planDigest, planText } from '../../aggregation/plan.ts';
 import { verifyLedgerExport } from '../../aggregation/verify-ledger.ts';
 import { stayConnected } from '../../client/connect.ts';
+import { newToken } from '../../coordinator/access/new-token.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import { parseCheckpoint } from '../../privacy/transparency/checkpoint.ts';
 import { leafHash, treeRoot } from '../../privacy/transparency/merkle.ts';
@@ -18,7 +19,7 @@ import { parseNote } from '../../privacy/transparency/signed-note.ts';
 import { parseBundle, parseTile } from '../../privacy/transparency/tiles.ts';
 import { enrol, tenantsFor } from '../support/federation-on-disk.ts';
 import { temporaryFolder } from '../support/folder.ts';
-import { enrolOverHttp, type Server, startServer } from '../support/serving.ts';
+import { bearer, enrolOverHttp, type Server, startServer } from '../support/serving.ts';
 import { FIVE, NOWHERE, smallTask } from '../support/small-task.ts';
 
 const UNKNOWN_TASK = 'ab'.repeat(32);
@@ -260,6 +261,27 @@ describe('a task over HTTP', () => {
       expect((await enrolOverHttp(server, tenant, identity)).response.status).toBe(200);
   }
 
+  /** A consumer reads the result, and neither how it came to be nor who took part. */
+  async function expectOnlyReleased(
+    server: Server,
+    { id, rounds }: { id: string; rounds: readonly { model: string }[] },
+  ): Promise<void> {
+    const { token, id: known, secretHash } = newToken();
+    await server.post('/tokens', { id: known, secretHash, role: 'consumer', holder: 'shop', days: 1 });
+    const read = (path: string): Promise<Response> => server.get(path, { headers: bearer(token) });
+    const tasks = (await (await read('/tasks')).json()) as object[];
+    expect(tasks.map((one) => Object.keys(one).sort())).toEqual([
+      ['charges', 'id', 'kind', 'model', 'name', 'openings', 'phase', 'privacy', 'rounds', 'steps'],
+    ]);
+    expect((await read(`/tasks/${id}/model/weights.bin`)).status).toBe(200);
+    expect((await read(`/parameters/${rounds.at(-1)!.model}`)).status).toBe(200);
+    await expectProblem(await read(`/parameters/${rounds[0]!.model}`), 404, 'no parameters');
+    expect((await server.get(`/parameters/${rounds[0]!.model}`)).status).toBe(200);
+    const other = (await (await server.post('/tasks', smallTask())).json()) as { id: string };
+    expect(await (await read('/tasks')).json()).toHaveLength(1); // that one has released nothing
+    await server.post(`/tasks/${other.id}/stop`, {});
+  }
+
   async function until(isTrue: () => Promise<boolean>): Promise<void> {
     for (const end = Date.now() + 20_000; !(await isTrue()); await sleep(50))
       if (Date.now() > end) throw new Error('waited in vain');
@@ -326,6 +348,7 @@ describe('a task over HTTP', () => {
     expect(treeRoot(entries.map(leafHash))).toEqual(root);
     await expectProblem(await server.get('/tile/0/001'), 404, 'no such tile');
     await expectProblem(await server.get('/tile/0/1'), 404, 'no such tile');
+    await expectOnlyReleased(server, { id, rounds });
     stopped.abort();
     await Promise.all(clients);
   });

@@ -78,7 +78,16 @@ test('a token of the issuer says who it is, and its groups give the role that ma
 });
 
 test('whoever is in no group of ours has no role', async () => {
-  for (const groups of [[], ['staff'], 'constructor', ['__proto__'], 7, { 'parley-operators': true }, undefined])
+  for (const groups of [
+    [],
+    ['staff'],
+    [['parley-operators']],
+    'constructor',
+    ['__proto__'],
+    7,
+    { 'parley-operators': true },
+    undefined,
+  ])
     expect(await people().bearerOf(await signed({ ...claims(), groups })), String(groups)).toBe('no-role');
 });
 
