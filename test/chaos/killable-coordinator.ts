@@ -25,7 +25,7 @@ export type Asked =
 
 export interface Status {
   readonly present: readonly TenantId[];
-  readonly tasks: readonly { readonly id: string; readonly phase: string }[];
+  readonly tasks: readonly { readonly id: string; readonly name: string; readonly phase: string }[];
   /** commits of facts since it was told when to strike, or since it began */
   readonly commits: number;
 }
@@ -65,7 +65,7 @@ if (process.argv[1] === import.meta.filename) {
       case 'propose':
         return coordinator.propose(asked.settings).id;
       case 'status': {
-        const tasks = coordinator.tasks().map(({ id, state }) => ({ id, phase: state.phase }));
+        const tasks = coordinator.tasks().map(({ id, plan, state }) => ({ id, name: plan.settings.name, phase: state.phase }));
         return { present: [...coordinator.present()], tasks, commits } satisfies Status;
       }
     }

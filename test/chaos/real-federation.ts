@@ -20,6 +20,7 @@ import type { Opened } from './network/kinds.ts';
  * and no more.
  */
 export interface RealFederation {
+  readonly units: readonly TenantId[];
   readonly folder: string;
   readonly disk: Disk;
   readonly coordinatorFolder: string;
@@ -29,6 +30,10 @@ export interface RealFederation {
   ask<Answer>(asked: Asked): Promise<Answer>;
   /** Kills a client, which is started again. */
   killUnit(unit: TenantId): void;
+  /** The same for the coordinator, at whatever it does. */
+  killCoordinator(): void;
+  /** Of the process that lives now. */
+  pidOf(who: TenantId | 'coordinator'): number;
   /** When the coordinator is to die, life after life: the first from now on, each of the others from when it is back. */
   strikes(strikes: readonly Strike[]): Promise<void>;
   /** Proposes a task and waits for its end. @returns its id @throws Error when it does not come */
@@ -50,7 +55,7 @@ export interface RealFederation {
 const PARLEY = join(import.meta.dirname, '../../parley.js');
 const COORDINATOR = join(import.meta.dirname, 'killable-coordinator.ts');
 
-export async function startRealFederation(): Promise<RealFederation> {
+export async function startRealFederation(names: readonly TenantId[] = TENANTS): Promise<RealFederation> {
   const disk = openDisk();
   const { folder } = disk;
   const [coordinatorFolder, journal] = [join(folder, 'coordinator'), join(folder, 'journal')];
@@ -70,7 +75,7 @@ export async function startRealFederation(): Promise<RealFederation> {
   let gone = Promise.withResolvers<undefined>();
   let between: ReadonlyMap<TenantId, Opened> | undefined;
   const proxies = new Map<TenantId, FaultyProxy>();
-  for (const unit of TENANTS)
+  for (const unit of names)
     proxies.set(unit, await startFaultyProxy({ to: () => between?.get(unit)?.port ?? port, weather: () => ({}) }));
 
   const logged = (child: ChildProcess, name: string): void => {
@@ -122,7 +127,7 @@ export async function startRealFederation(): Promise<RealFederation> {
   const until = async (holds: () => boolean | Promise<boolean>, what: string, patienceMs: number): Promise<void> => {
     for (const end = performance.now() + patienceMs; !(await holds()); await sleep(20)) {
       if (performance.now() < end) continue;
-      const logs = ['coordinator', ...TENANTS].map((name) => `${name}: ${lastOf(join(folder, `${name}.log`))}`);
+      const logs = ['coordinator', ...names].map((name) => `${name}: ${lastOf(join(folder, `${name}.log`))}`);
       throw new Error(`${what} did not happen\n${logs.join('\n')}`);
     }
   };
@@ -143,14 +148,16 @@ export async function startRealFederation(): Promise<RealFederation> {
   await until(() => isUp, 'its start', 60_000);
   const key = identityIn(coordinatorFolder).publicKey;
   const urls = new Map([...proxies].map(([unit, proxy]) => [unit, `http://127.0.0.1:${proxy.port}`]));
-  writeUnits(unitFolder, urls, fingerprint(key));
-  for (const unit of TENANTS) startUnit(unit, await ask<string>({ ask: 'invite', tenant: unit }));
-  const allThere = async () => (await ask<Status>({ ask: 'status' })).present.length === TENANTS.length;
+  writeUnits(names, unitFolder, urls, fingerprint(key));
+  for (const unit of names) startUnit(unit, await ask<string>({ ask: 'invite', tenant: unit }));
+  const allThere = async () => (await ask<Status>({ ask: 'status' })).present.length === names.length;
   await until(allThere, 'their meeting', 60_000);
 
   return {
-    ...{ folder, disk, coordinatorFolder, journal, unitFolder, ask, left, starts, deaths },
+    ...{ folder, disk, coordinatorFolder, journal, unitFolder, ask, left, starts, deaths, units: names },
     killUnit: (unit) => void units.get(unit)!.kill('SIGKILL'),
+    killCoordinator: () => void coordinator!.kill('SIGKILL'),
+    pidOf: (who) => (who === 'coordinator' ? coordinator! : units.get(who)!).pid!,
     port: () => port,
     network(faults) {
       between = faults;
@@ -163,17 +170,18 @@ export async function startRealFederation(): Promise<RealFederation> {
     async run(settings, patienceMs = 120_000) {
       await until(allThere, 'their meeting', patienceMs);
       const before = new Set((await ask<Status>({ ask: 'status' })).tasks.map(({ id }) => id));
+      const isNew = ({ id, name }: Status['tasks'][number]): boolean => !before.has(id) && name === settings.name;
       let task = '';
       // who proposes and hears no answer looks, and proposes again
       while (task === '') {
         await ask({ ask: 'propose', settings });
-        task = (await ask<Status>({ ask: 'status' })).tasks.find(({ id }) => !before.has(id))?.id ?? '';
+        task = (await ask<Status>({ ask: 'status' })).tasks.find(isNew)?.id ?? '';
       }
       const isOver = async (): Promise<boolean> => {
         const { tasks } = await ask<Status>({ ask: 'status' });
         const phase = tasks.find(({ id }) => id === task)?.phase;
         if (phase === 'stopped') return true;
-        return phase === 'finished' && TENANTS.every((unit) => existsSync(modelOf(unitFolder(unit), settings, task)));
+        return phase === 'finished' && names.every((unit) => existsSync(modelOf(unitFolder(unit), settings, task)));
       };
       await until(isOver, `the end of task ${task}`, patienceMs);
       return task;
@@ -200,12 +208,13 @@ const lastOf = (file: string): string =>
   existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n').slice(-3).join('\n  ') : 'nothing';
 
 function writeUnits(
+  names: readonly TenantId[],
   unitFolder: (unit: TenantId) => string,
   urls: ReadonlyMap<TenantId, string>,
   coordinator: string,
 ): void {
-  const prints = new Map(TENANTS.map((unit) => [unit, fingerprint(identityIn(unitFolder(unit)).publicKey)]));
-  for (const unit of TENANTS) {
+  const prints = new Map(names.map((unit) => [unit, fingerprint(identityIn(unitFolder(unit)).publicKey)]));
+  for (const unit of names) {
     mkdirSync(unitFolder(unit), { recursive: true });
     writeFileSync(join(unitFolder(unit), 'customers.csv'), csvOf(toyTable(unit)));
     writeFileSync(join(unitFolder(unit), 'schema.json'), JSON.stringify(toyFeatures));

@@ -2,7 +2,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { identityIn, storeFile } from '../../client/folder.ts';
 import { readBooks, readFacts, readTenantBooks } from './books.ts';
-import { TENANTS } from './course.ts';
 import { type Broken, broken } from './invariants.ts';
 import { modelOf, type RealFederation } from './real-federation.ts';
 import { statementsOf } from './statements.ts';
@@ -19,9 +18,9 @@ export interface RealVerdict extends Broken {
 
 /** Looks at what the processes have left on their disks. After `stop`. */
 export async function realVerdict(federation: RealFederation, task: string): Promise<RealVerdict> {
-  const { coordinatorFolder, unitFolder, journal, left } = federation;
+  const { units, coordinatorFolder, unitFolder, journal, left } = federation;
   const books = readBooks(join(coordinatorFolder, 'events.db'), task);
-  const tenants = new Map(TENANTS.map((unit) => [unit, readTenantBooks(storeFile(unitFolder(unit)), task)]));
+  const tenants = new Map(units.map((unit) => [unit, readTenantBooks(storeFile(unitFolder(unit)), task)]));
   const statements = statementsOf(keptIn(journal).filter((one) => one.task === task));
   const found = await broken({ books, tenants, statements, before: left.map((file) => readFacts(file, task)) });
   const isFinished = books.facts.at(-1)?.type === 'finished';
@@ -36,7 +35,7 @@ export async function realVerdict(federation: RealFederation, task: string): Pro
 
   function models(): string[] {
     const released = books.parameters.get(books.sums.at(-1)!.model);
-    return TENANTS.flatMap((unit) => {
+    return units.flatMap((unit) => {
       const file = modelOf(unitFolder(unit), books.plan.settings, task);
       const isSame = existsSync(file) && released !== undefined && readFileSync(file).equals(released);
       return isSame ? [] : [`${unit} does not have the model that was released`];
