@@ -65,7 +65,9 @@ if (process.argv[1] === import.meta.filename) {
       case 'propose':
         return coordinator.propose(asked.settings).id;
       case 'status': {
-        const tasks = coordinator.tasks().map(({ id, plan, state }) => ({ id, name: plan.settings.name, phase: state.phase }));
+        const tasks = coordinator
+          .tasks()
+          .map(({ id, plan, state }) => ({ id, name: plan.settings.name, phase: state.phase }));
         return { present: [...coordinator.present()], tasks, commits } satisfies Status;
       }
     }
