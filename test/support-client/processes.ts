@@ -107,9 +107,10 @@ export async function startWorld(
     throw new Error(`the coordinator did not start: ${readFileSync(logFile('coordinator'), 'utf8')}`);
   };
   const url = await startCoordinator(0);
-  const authorization = `Bearer ${readFileSync(operatorTokenFile(coordinatorFolder), 'utf8').trim()}`;
-  const get = async (path: string): Promise<unknown> =>
-    (await fetch(`${url}${path}`, { headers: { authorization } })).json();
+  const get = async (path: string): Promise<unknown> => {
+    const authorization = `Bearer ${readFileSync(operatorTokenFile(coordinatorFolder), 'utf8').trim()}`;
+    return (await fetch(`${url}${path}`, { headers: { authorization } })).json();
+  };
   const { fingerprint: print } = (await get('/federation')) as { fingerprint: string };
   const connected = async (unit: string): Promise<boolean> => {
     const { tenants } = (await get('/federation')) as { tenants: { tenant: string; connected: boolean }[] };

@@ -143,7 +143,11 @@ describe.each(STATES)('a store whose task was %s', (state) => {
       /ledger does not hold at entry 2/,
     ],
     ['a fact that is none', "update fact set fact = '{', crc = crc32('{') where seq = 2", /table fact|facts|JSON/],
-    ['a missing fact', 'delete from fact where seq = 1', /was never proposed|cannot follow|what it starts from is missing/],
+    [
+      'a missing fact',
+      'delete from fact where seq = 1',
+      /was never proposed|cannot follow|what it starts from is missing/,
+    ],
     [
       'a sum',
       'update sum set sum = zeroblob(length(sum)), crc = crc32(zeroblob(length(sum)))',
