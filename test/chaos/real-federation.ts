@@ -144,6 +144,11 @@ export async function startRealFederation(names: readonly TenantId[] = TENANTS):
     }
   };
 
+  // interrupted, it leaves no client that tries for ever
+  process.once('exit', () => {
+    ended = true;
+    for (const child of [coordinator, ...units.values()]) child?.kill('SIGKILL');
+  });
   startCoordinator();
   await until(() => isUp, 'its start', 60_000);
   const key = identityIn(coordinatorFolder).publicKey;
