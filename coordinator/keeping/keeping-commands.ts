@@ -14,7 +14,7 @@ import { type OperatorOptions, post } from '../operator-http.ts';
 import { openPostgresStore } from '../postgres-event-store.ts';
 import { openSqliteStore } from '../sqlite-event-store.ts';
 import { SQLITE_SCHEMA } from '../sqlite-schema.ts';
-import { readJson, STORE, writeBackup } from './backup.ts';
+import { readJson, requireAbsent, STORE, writeBackup } from './backup.ts';
 import { type Checked, checkStore } from './check.ts';
 import type { LedgerCopy } from './later-entries.ts';
 import { restoreBackup } from './restore.ts';
@@ -82,6 +82,7 @@ export interface BackupCommand extends KeepingOptions, Pick<OperatorOptions, 'co
 /** Copies the store itself when no coordinator has it open; asks the one that has. */
 export async function backup(options: BackupCommand, version: string): Promise<void> {
   const { folder, store: url, to = join(folder, 'backups', timeName(Date.now())) } = options;
+  await requireAbsent(to);
   const identity = await identityIn(options);
   const made = await openOrAsk(url, folder, identity);
   if (made === undefined) await askFor(options, to);
