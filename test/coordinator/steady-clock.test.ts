@@ -1,6 +1,13 @@
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { createIdentity } from '../../aggregation/identity.ts';
+import { type Coordinator, type CoordinatorEvent, openCoordinator } from '../../coordinator/coordinator.ts';
+import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
 import { startingAt, steadyClock } from '../../coordinator/steady-clock.ts';
+import type { LedgerEntry } from '../../privacy/ledger.ts';
+import { enrol, enrolmentRequest } from '../support/federation-on-disk.ts';
+import { temporaryFolder } from '../support/folder.ts';
 
 /** A system's clock that people and programs set, beside one that nobody can. */
 function clocks(start = 1_000_000) {
@@ -78,3 +85,41 @@ test('a clock that starts behind the ledger goes on from there', () => {
   expect(clock()).toBe(5007);
   expect(startingAt(500, system.wall)()).toBe(1007);
 });
+
+const YEAR = 365 * 24 * 60 * 60 * 1000;
+
+test.each([
+  ['an hour', 60 * 60 * 1000],
+  ['a year', YEAR],
+])(
+  'a coordinator that starts %s behind its ledger says so; nothing comes before, and what had expired stays so',
+  async (_, ms) => {
+    const file = join(temporaryFolder(), 'events.db');
+    const identity = createIdentity();
+    const start = async (now: number): Promise<{ coordinator: Coordinator; behind: number[] }> => {
+      const behind: number[] = [];
+      const onEvent = (event: CoordinatorEvent): void => void (event.type === 'clock-behind' && behind.push(event.ms));
+      const store = openSqliteStore(file);
+      const coordinator = await openCoordinator({ store, identity, clock: () => now, version: 'test', onEvent });
+      return { coordinator, behind };
+    };
+    const now = Date.now();
+    const before = await start(now);
+    const code = before.coordinator.enrolment.invite('late', ms / 2);
+    before.coordinator.close();
+    const later = await start(now + ms);
+    enrol(later.coordinator.enrolment, 'amber', createIdentity());
+    expect(later.behind).toEqual([]);
+    later.coordinator.close();
+
+    const { coordinator, behind } = await start(now);
+    expect(behind).toEqual([ms]);
+    expect(coordinator.clock()).toBe(now + ms);
+    const request = enrolmentRequest('late', code, createIdentity());
+    expect(() => coordinator.enrolment.enrol(request)).toThrow('this code has expired');
+    enrol(coordinator.enrolment, 'blue', createIdentity());
+    const times = coordinator.store.ledger(0).map((text) => (JSON.parse(text) as LedgerEntry).time);
+    expect(times).toEqual([now + ms, now + ms]);
+    coordinator.close();
+  },
+);
