@@ -1,3 +1,4 @@
+import { access } from './mistakes/access.ts';
 import { accounting } from './mistakes/accounting.ts';
 import { audit } from './mistakes/audit.ts';
 import { bounding } from './mistakes/bounding.ts';
@@ -37,4 +38,5 @@ export const mutations: readonly Mutation[] = [
   ...ledger,
   ...secrets,
   ...audit,
+  ...access,
 ];
