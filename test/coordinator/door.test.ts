@@ -47,3 +47,23 @@ test('an address may knock so often in a while, whatever becomes of it', () => {
   expect(isIn(door.knocked('a'))).toBe(true);
   expect(door.knocked('a')).toBe('too-often');
 });
+
+test('whoever is turned away is counted, with the reason and without the address', () => {
+  const told: string[] = [];
+  const door = new Door(
+    () => at.now,
+    (reason) => told.push(reason),
+  );
+  times(ADDRESS.open + 1, () => door.opened('a'));
+  times(ADDRESS.strangers + 1, () => door.knocked('b'));
+  times(ADDRESS.knocks.burst - ADDRESS.strangers - 1, () => {
+    const answer = door.knocked('c');
+    if (typeof answer === 'function') answer();
+  });
+  expect(told).toEqual(['sockets', 'full']);
+  times(ADDRESS.knocks.burst, () => {
+    const answer = door.knocked('c');
+    if (typeof answer === 'function') answer();
+  });
+  expect(new Set(told)).toEqual(new Set(['sockets', 'full', 'too-often']));
+});

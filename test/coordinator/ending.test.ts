@@ -48,6 +48,7 @@ describe.each<SecureSumName>(['plain', 'masking', 'threshold-he'])('a coordinato
     const ofRound = story.slice(story.indexOf(`begun ${round}`) + 1);
     expect(ofRound.filter((type) => type === 'opened' || type.startsWith('begun'))[0]).toBe('opened');
     const before = facts().length;
+    await conductor.withdraw('amber', 'is not enrolled any more');
     await coordinator.tick();
     for (const tenant of federation.tenants) tenant.disconnect();
     for (const tenant of federation.tenants) tenant.connect();

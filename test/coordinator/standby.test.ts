@@ -16,6 +16,11 @@ test('a coordinator that stands by is alive', async () => {
   expect([response.status, await response.json()]).toEqual([200, { status: 'ok' }]);
 });
 
+test('it tells Prometheus that it does not lead, so that nobody takes it for gone', async () => {
+  const response = await fetch(`${standby.url}/metrics`);
+  expect([response.status, await response.text()]).toEqual([200, '# TYPE parley_leads gauge\nparley_leads 0\n']);
+});
+
 test.each([
   ['GET', '/readyz'],
   ['GET', '/federation'],

@@ -56,11 +56,10 @@ const ledger = async (): Promise<{ kind: string; round?: number }[]> =>
   ((await world.get('/ledger')) as { entries: { kind: string; round?: number }[] }).entries;
 
 /** The log of a process, line by line. */
-const lines = (name: string): Record<string, unknown>[] =>
-  world
-    .log(name)
+const lines = (name: string, of = world.folder): Record<string, unknown>[] =>
+  readFileSync(join(of, `${name}.log`), 'utf8')
     .split('\n')
-    .filter((line) => line.startsWith('{'))
+    .filter((line) => line.startsWith('{') && line.endsWith('}'))
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 /** Of a metric with exactly these labels. */
@@ -96,7 +95,10 @@ describe('a process that is told to end in the middle of a task', () => {
 
   beforeAll(async () => {
     const file = join(folder, 'task.json');
-    const settings = toySettings({ rounds: 60, timing: { patienceMs: 45_000, uploadEveryMs: 20 } });
+    const settings = toySettings({
+      rounds: 60,
+      timing: { patienceMs: 45_000, stageTimeoutMs: 20_000, uploadEveryMs: 20 },
+    });
     writeFileSync(file, JSON.stringify(settings));
     const { stdout, code, stderr } = await parley(['task', 'start', file, ...operator(), '--json']);
     expect(code, stderr).toBe(0);
@@ -108,7 +110,8 @@ describe('a process that is told to end in the middle of a task', () => {
     expect(await world.end('coordinator')).toBe(0);
     expect(lines('coordinator').some(({ msg }) => msg === 'told to end')).toBe(true);
     await world.restartCoordinator();
-    await world.until(task, ({ connected }) => connected.length === UNITS.length);
+    const after = await world.until(task, ({ connected }) => connected.length === UNITS.length);
+    expect(after.bytesUp).toBeGreaterThanOrEqual(before.bytesUp);
     for (const unit of UNITS) {
       const pauses = lines(unit).flatMap(({ inMs }) => (typeof inMs === 'number' ? [inMs] : []));
       expect(pauses[0], unit).toBeGreaterThanOrEqual(500); // not at once, and not all together
@@ -194,7 +197,16 @@ test('a coordinator whose time to end is over ends with 0 all the same', async (
   expect(lines('coordinator').at(-1)).toMatchObject({ msg: expect.stringContaining('not done in time') });
 });
 
-test('no log has a row, a key, a code or a token in it, and what it has of a task names task and round', () => {
+test('a log names the tenant and, of a task, the round; no log has a row, a key, a code or a token in it', () => {
+  const about = lines('coordinator', folder).filter(({ task }) => task !== undefined);
+  expect(about.filter(({ task, round }) => typeof task !== 'string' || typeof round !== 'number')).toEqual([]);
+  const said = about.filter(({ msg }) => msg === 'said');
+  expect(new Set(said.map(({ tenant }) => tenant))).toEqual(new Set(UNITS)); // all that there is to say is said
+  for (const unit of UNITS) {
+    const own = lines(unit, folder).filter(({ level }) => level !== undefined);
+    expect(own.length).toBeGreaterThan(10);
+    expect(own.filter(({ tenant }) => tenant !== unit)).toEqual([]);
+  }
   const logs = readdirSync(folder).filter((name) => name.endsWith('.log'));
   expect(logs).toHaveLength(1 + UNITS.length);
   const keys = ['coordinator', ...UNITS.map((unit) => join('units', unit))].flatMap((of) =>
