@@ -70,7 +70,7 @@ describe.each(SECURE_SUMS)('under %s', (protocol) => {
     [quiet, lossy] = [first.course, second.course];
   });
 
-  test('a coordinator may end at every commit', { timeout: 240_000 }, async () => {
+  test('a coordinator may end at every commit', { timeout: 600_000 }, async () => {
     const { deaths, wrong } = await tried(protocol, coordinatorDeaths(lossy.moments, false));
     expect(wrong).toEqual([]);
     for (const when of ['before', 'after'] as const) {
@@ -82,7 +82,7 @@ describe.each(SECURE_SUMS)('under %s', (protocol) => {
     }
   });
 
-  test('a client may end whatever it has just done', { timeout: 240_000 }, async () => {
+  test('a client may end whatever it has just done', { timeout: 600_000 }, async () => {
     const { deaths, wrong } = await tried(protocol, clientDeaths(quiet.moments, false));
     expect(wrong).toEqual([]);
     const kill = { who: 'bob', when: 'after' } as const;
@@ -91,7 +91,7 @@ describe.each(SECURE_SUMS)('under %s', (protocol) => {
     expect([...deathsLeft(quiet.moments, [...deaths, ...more.deaths], kill)]).toEqual([]);
   });
 
-  test('all of them may end at random', { timeout: 120_000 }, async () => {
+  test('all of them may end at random', { timeout: 300_000 }, async () => {
     const random = seeded(20261122);
     const attempts = Array.from({ length: 4 }, () => deathsAtRandom(random, lossy.moments, TENANTS));
     const { wrong, finished } = await tried(protocol, attempts, true, 2);

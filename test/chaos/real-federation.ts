@@ -145,10 +145,10 @@ export async function startRealFederation(names: readonly TenantId[] = TENANTS):
   };
 
   // interrupted, it leaves no client that tries for ever
-  process.once('exit', () => {
-    ended = true;
+  const killAll = (): void => {
     for (const child of [coordinator, ...units.values()]) child?.kill('SIGKILL');
-  });
+  };
+  process.once('exit', killAll);
   startCoordinator();
   await until(() => isUp, 'its start', 60_000);
   const key = identityIn(coordinatorFolder).publicKey;
@@ -199,6 +199,7 @@ export async function startRealFederation(names: readonly TenantId[] = TENANTS):
       const gone = all.map((child) => once(child, 'exit'));
       for (const child of all) child.kill('SIGKILL');
       await Promise.all(gone);
+      process.off('exit', killAll);
       await Promise.all([...proxies.values()].map((proxy) => proxy.close()));
     },
     remove: disk.remove,

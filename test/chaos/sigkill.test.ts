@@ -11,7 +11,7 @@ import { realVerdict } from './real-verdict.ts';
  * its end. Every point of it, and clients too: `npm run chaos`.
  */
 test('a coordinator that is killed ten times in a task loses nothing, and opens nothing twice', {
-  timeout: 180_000,
+  timeout: 400_000,
 }, async () => {
   const federation = await startRealFederation();
   onTestFinished(async () => {
