@@ -108,7 +108,7 @@ const longTask = (): Settings => {
 };
 
 test('a coordinator that loses power has parts of vectors sent again that it had said it has, and no others', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const kills = [1, 3].map((nth): Kill => ({ who: 'coordinator', at: 'putPart', nth, when: 'power' }));
   const { course, problems, isFinished } = await judged('plain', kills, 1, longTask());

@@ -22,7 +22,7 @@ test('a coordinator that is killed ten times in a task loses nothing, and opens 
   await federation.strikes(strikes);
   const task = await federation.run(
     toySettings({ rounds: 3, timing: { stageTimeoutMs: 60_000, patienceMs: 60_000 } }),
-    150_000,
+    360_000,
   );
   await federation.stop();
   expect(federation.deaths).toEqual({ coordinator: 10, clients: 0 });
