@@ -343,6 +343,13 @@ function openOrSay<T>(path: string, inUse: string, open: () => T): T {
   }
 }
 
+/** An error of a file that is open, with what it means, which file it is and the way out in its message. */
+export function namingFile(error: unknown, path: string): unknown {
+  const { errcode = 0, message } = (error ?? {}) as { errcode?: number; message?: string };
+  const said = errcode === 0 ? undefined : sentence(errcode & 0xff, 'is locked');
+  return said === undefined ? error : Object.assign(error as Error, { message: `${path} ${said} (${message})` });
+}
+
 function sentence(code: number, inUse: string): string | undefined {
   switch (code) {
     case BUSY:

@@ -1,6 +1,6 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import { type Migrated, openSqliteFile } from '../aggregation/sqlite-file.ts';
+import { type Migrated, namingFile, openSqliteFile } from '../aggregation/sqlite-file.ts';
 import { type Budget, readBudget } from '../privacy/budget.ts';
 import { EMPTY_LEDGER, entryText, type LedgerEntry, type LedgerHead } from '../privacy/ledger.ts';
 import { leafHash, rootOf, treeRoot } from '../privacy/transparency/merkle.ts';
@@ -162,7 +162,7 @@ export function openClientStore(path: string, storeKey?: KeyObject): ClientStore
         return result;
       } catch (error) {
         if (db.isTransaction) db.exec('rollback'); // SQLite has rolled back by itself when the disk is full
-        throw error;
+        throw namingFile(error, path);
       }
     },
     close: () => db.close(),

@@ -1,7 +1,7 @@
 import { backup, type StatementSync } from 'node:sqlite';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
-import { finishCopy, type Migrated, openSqliteFile, readSqliteFile } from '../aggregation/sqlite-file.ts';
+import { finishCopy, type Migrated, namingFile, openSqliteFile, readSqliteFile } from '../aggregation/sqlite-file.ts';
 import type { EventStore, Invitation, StoredSum, StoredTask, StoredToken } from './event-store.ts';
 import { SQLITE_SCHEMA } from './sqlite-schema.ts';
 import type { TaskFact } from './task.ts';
@@ -91,7 +91,7 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Even
       return result;
     } catch (error) {
       if (db.isTransaction) db.exec('rollback'); // on a full disk SQLite has rolled back itself
-      throw error;
+      throw namingFile(error, path);
     }
   };
 

@@ -66,10 +66,12 @@ test.skipIf(process.platform === 'win32')(
     const script = fileURLToPath(new URL('../support/full-disk.ts', import.meta.url));
     // a limit on the size of files, in KiB, stands in for the disk; the signal that comes with it is ignored
     const command = `trap '' XFSZ; ulimit -f 2000; exec "${process.execPath}" "${script}" "${file}"`;
-    const { written, errcode } = JSON.parse(execFileSync('bash', ['-c', command], { encoding: 'utf8' })) as {
+    const { written, errcode, message } = JSON.parse(execFileSync('bash', ['-c', command], { encoding: 'utf8' })) as {
       written: number;
       errcode: number;
+      message: string;
     };
+    expect(message).toContain(`${file} cannot be written: the disk is full, or fails`);
     expect(written).toBeGreaterThan(20);
     expect([10, 13]).toContain(errcode & 0xff); // SQLITE_IOERR, SQLITE_FULL: exit code 7
     const store = open(file);
