@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isStorageError } from '../../aggregation/exit.ts';
 import { PlanRefused } from '../../aggregation/plan.ts';
 import { AccessRefused } from '../access/access-refused.ts';
@@ -15,8 +15,20 @@ export function sendProblem(
   return reply
     .code(status)
     .type('application/problem+json')
-    .send({ type: 'about:blank', title, status, detail, ...(field === undefined ? {} : { field }) });
+    .send({ type: 'about:blank', title, status, detail: short(detail), ...(field === undefined ? {} : { field }) });
 }
+
+/** What is wrong is often the caller's own text, of any length: no more of it comes back than a person reads. */
+const short = (detail: string): string => (detail.length > 500 ? `${detail.slice(0, 499)}…` : detail);
+
+/** For what the router refuses before there is a route: Fastify would answer in a form of its own, and repeat the path. */
+export const routerProblem = (error: FastifyError, _: FastifyRequest, reply: FastifyReply): FastifyReply =>
+  sendProblem(
+    reply,
+    error.statusCode ?? 400,
+    'Bad request',
+    'the path of this request is none that could be here; see /docs',
+  );
 
 /** To who asks for a change while this coordinator ends. */
 export const sendRestarts = (reply: FastifyReply): FastifyReply =>
