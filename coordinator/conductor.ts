@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { isStorageError } from '../aggregation/exit.ts';
 import { chargedEvent, hex, type Plan, poolOf, roundsOf, shapeOf, taskId } from '../aggregation/plan.ts';
 import { begin, type Progress, progressHash, released, takeIn } from '../aggregation/progress.ts';
@@ -35,6 +36,9 @@ import { Telling } from './telling.ts';
 import { storedVector, Uploads } from './uploads.ts';
 import { type Waiting, waitingOf } from './waiting.ts';
 import type { World } from './world.ts';
+
+/** Tenants that are asked before anybody else has a turn. */
+const AT_ONCE = 8;
 
 /**
  * Runs one task: messages in, facts to the store, effects out.
@@ -484,13 +488,17 @@ export class Conductor {
     return sorted(this.#hearing.said({ epoch: state.epoch, round: 0, stage: last.name, attempt: 1 }));
   }
 
-  #ask({ stage, attempt, tenants, openers, patient }: Extract<Move, { type: 'ask' }>): void {
+  async #ask({ stage, attempt, tenants, openers, patient }: Extract<Move, { type: 'ask' }>): Promise<void> {
     // who has not come back since the restart is not gone: it was the coordinator that was
     const isPatient = patient || tenants.some((tenant) => this.#awaited.has(tenant));
     const at = this.#world.clock();
     this.#commit([inRound({ type: 'asked', stage, attempt, asked: tenants, at, patient: isPatient })]);
     const state = this.#running();
-    for (const tenant of tenants) this.#telling.ask(tenant, state, { stage, attempt, openers });
+    for (const [i, tenant] of tenants.entries()) {
+      // what two hundred are shown of each other takes seconds to write: meanwhile pings are answered, and others heard
+      if (i % AT_ONCE === AT_ONCE - 1) await setImmediate();
+      this.#telling.ask(tenant, state, { stage, attempt, openers });
+    }
   }
 
   async #concludeKeying(stage: Stage): Promise<void> {
