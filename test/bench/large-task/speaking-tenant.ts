@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { Channel } from '../../../aggregation/channel.ts';
 import { createIdentity } from '../../../aggregation/identity.ts';
@@ -26,6 +27,15 @@ import { type Upload, upload } from '../../../client/upload.ts';
 import type { Noised } from '../../../privacy/steps.ts';
 
 type Ask = Extract<FromCoordinator, { type: 'ask' }>;
+
+let turn: Promise<unknown> = Promise.resolve();
+
+/** One tenant of this process at a time, and the network in between: whoever computes for long answers no pings, and is cut off. */
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const mine = turn.then(() => setImmediate()).then(work);
+  turn = mine.catch(() => {});
+  return mine;
+}
 
 /**
  * A tenant that says everything a tenant says, over a real connection, and has no customers: what it contributes is
@@ -74,7 +84,7 @@ export class SpeakingTenant {
           if (message.type === 'hello') this.#coordinatorKey = Uint8Array.from(message.key);
           if (!channel.takes(frame, this.#coordinatorKey)) throw new Error(`"${message.type}" does not verify`);
           if ('ledger' in message) this.#ledger += message.ledger.entries.length;
-          if (message.type === 'ask') this.#upload = upload(send, { ...(await this.#answer(message)) }, message.have);
+          if (message.type === 'ask') this.#upload = upload(send, await inTurn(() => this.#answer(message)), message.have);
           else if (message.type === 'have') this.#upload?.heard(message);
           else await this.#hear(message, send);
         })
