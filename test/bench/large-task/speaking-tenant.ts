@@ -84,7 +84,8 @@ export class SpeakingTenant {
           if (message.type === 'hello') this.#coordinatorKey = Uint8Array.from(message.key);
           if (!channel.takes(frame, this.#coordinatorKey)) throw new Error(`"${message.type}" does not verify`);
           if ('ledger' in message) this.#ledger += message.ledger.entries.length;
-          if (message.type === 'ask') this.#upload = upload(send, await inTurn(() => this.#answer(message)), message.have);
+          if (message.type === 'ask')
+            this.#upload = upload(send, await inTurn(() => this.#answer(message)), message.have);
           else if (message.type === 'have') this.#upload?.heard(message);
           else await this.#hear(message, send);
         })
