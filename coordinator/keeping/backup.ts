@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, copyFile, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { CommandError, EXIT } from '../../aggregation/exit.ts';
@@ -59,7 +59,7 @@ export interface BackupOptions {
 export async function writeBackup(options: BackupOptions): Promise<Manifest> {
   const { store, folder, to, federation, version, ledgerFrom = 0, now } = options;
   await requireAbsent(to);
-  const partial = `${to}.partial`;
+  const partial = `${resolve(to)}.partial`; // whatever it ends with
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true, mode: 0o700 });
   const file = join(partial, STORE);
@@ -75,7 +75,7 @@ export async function writeBackup(options: BackupOptions): Promise<Manifest> {
     await writeFile(join(partial, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
     for (const name of [STORE, MANIFEST, ...names]) await settle(join(partial, name));
     await rename(partial, to);
-    await sync(dirname(to));
+    await sync(dirname(resolve(to)));
     return manifest;
   } catch (error) {
     await rm(partial, { recursive: true, force: true });

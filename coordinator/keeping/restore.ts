@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Secret } from '../../aggregation/at-rest.ts';
 import { CommandError, EXIT } from '../../aggregation/exit.ts';
 import { keysIn } from '../../aggregation/folder-keys.ts';
@@ -53,7 +53,7 @@ export async function restoreBackup({
 }: RestoreOptions): Promise<Restored> {
   const manifest = await readManifest(backup);
   await requireEmpty(folder);
-  const partial = `${folder}.partial`;
+  const partial = `${resolve(folder)}.partial`; // whatever it ends with
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true, mode: 0o700 });
   try {

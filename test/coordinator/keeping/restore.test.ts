@@ -136,7 +136,7 @@ describe('a backup', () => {
 });
 
 test('a coordinator restored without what came later is refused by everybody who has seen more', async () => {
-  await restoreBackup({ ...options('behind'), ledgers: 'none-since' });
+  await restoreBackup({ ...options('behind/'), ledgers: 'none-since' });
   const refused: string[] = [];
   const life = await nextLife('behind', (event) => {
     if (event.type === 'refused-connection') refused.push(event.reason);
