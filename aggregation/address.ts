@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { CommandError, EXIT } from './exit.ts';
 
 /**
@@ -39,6 +40,10 @@ export async function answerFrom(url: string, init: RequestInit = {}): Promise<R
     throw new CommandError(EXIT.network, `nobody answers at ${origin} (${why}); is the coordinator running?`);
   }
 }
+
+/** Does what is sent to this host stay on this machine? @param host - name or address; IPv6 with brackets or without */
+export const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || host === '[::1]' || (isIP(host) === 4 && host.startsWith('127.'));
 
 /** How long a machine that has vanished is waited for. */
 const READY_MS = 3_000;

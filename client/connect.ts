@@ -57,10 +57,13 @@ export async function stayConnected(
     const inMs = pauseMs / 2 + random(pauseMs);
     onRetry(inMs, why);
     await sleep(inMs);
-    pauseMs = Math.min(pauseMs * 2, 10_000);
+    pauseMs = Math.min(pauseMs * 2, MOST_PAUSE_MS);
   }
   return undefined;
 }
+
+/** A coordinator that is back waits for its tenants: the longest pause, give or take a half, is part of how long a takeover lasts. */
+const MOST_PAUSE_MS = 4_000;
 
 /** The close code of a coordinator that ends to come back, and about how long that takes. */
 const RESTARTS = 1012;

@@ -1,11 +1,12 @@
 import { createServer as createPlain, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createTls } from 'node:https';
-import { isIP, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import proxyAddress from '@fastify/proxy-addr';
 import { normalizeIP } from '@fastify/rate-limit';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { isLoopback } from '../aggregation/address.ts';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import { type Link, SIGNATURE_BYTES } from '../aggregation/link.ts';
 import { webSocketLink } from '../aggregation/websocket-link.ts';
@@ -63,8 +64,7 @@ export function trusting(proxies: readonly string[]): Trust {
  * @throws CommandError naming the ways out
  */
 export function refusePlaintext(host: string): void {
-  const isLoopback = host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
-  if (isLoopback) return;
+  if (isLoopback(host)) return;
   throw new CommandError(
     EXIT.usage,
     `on ${host} others could read and change what is said: give --tls-cert and --tls-key; or --trust-proxy with the addresses of a proxy that speaks TLS; or --host 127.0.0.1; or, on a network that is closed, --insecure-plaintext`,

@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { isLoopback } from '../aggregation/address.ts';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { Answer, Failure, News, Statement, ThreadData } from './postgres-thread.ts';
 
@@ -48,6 +49,7 @@ const ANSWER_MS = 30_000;
 /** Resolves when this process leads the federation. @throws CommandError with the code for storage when there is no server to lead on */
 export async function connectPostgres(options: PostgresOptions): Promise<PostgresConnection> {
   const where = withoutPassword(options.url);
+  refuseUnencrypted(options.url);
   const { port1: port, port2 } = new MessageChannel();
   const answered = new Int32Array(new SharedArrayBuffer(4));
   const lock = options.readOnly ? undefined : lockOf(options.federation);
@@ -119,6 +121,22 @@ export function withoutPassword(url: string): string {
   if (parsed === undefined || !/^postgres(ql)?:$/.test(parsed.protocol))
     throw new CommandError(EXIT.usage, 'the store is not an address such as postgres://user@host:5432/database');
   return `postgres://${parsed.host}${parsed.pathname}`;
+}
+
+/**
+ * Facts and the password are for nobody on the way. What `pg` does without `sslmode` is plaintext; whoever wants that, on a network
+ * that is closed, says so.
+ * @throws CommandError naming the ways out
+ */
+function refuseUnencrypted(url: string): void {
+  const { hostname, searchParams } = new URL(url);
+  // no host, or the path of a socket (`%2Frun…`): this machine
+  const isHere = hostname === '' || hostname.toLowerCase().startsWith('%2f') || isLoopback(hostname);
+  if (isHere || searchParams.has('sslmode') || process.env['PGSSLMODE'] !== undefined) return;
+  throw new CommandError(
+    EXIT.usage,
+    `${withoutPassword(url)} would be spoken to in plaintext: add ?sslmode=verify-full; or, on a network that is closed, ?sslmode=disable`,
+  );
 }
 
 /** Advisory locks are numbers of 64 bits, one set for each database. */

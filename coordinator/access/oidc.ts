@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { z } from 'zod';
 import { ROLES, type Role } from '../../aggregation/act.ts';
+import { isLoopback } from '../../aggregation/address.ts';
 import { CommandError, EXIT } from '../../aggregation/exit.ts';
 import type { Bearer } from './roles.ts';
 
@@ -146,5 +147,5 @@ function roleOf(claim: unknown, roles: OidcSettings['roles']): Role | undefined 
 /** Plain HTTP would let anybody on the way put in keys of his own. */
 function isSafe(url: string): boolean {
   const { protocol, hostname } = new URL(url);
-  return protocol === 'https:' || ['127.0.0.1', '[::1]', 'localhost'].includes(hostname);
+  return protocol === 'https:' || isLoopback(hostname);
 }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { readyAt } from '../../aggregation/address.ts';
+import { isLoopback, readyAt } from '../../aggregation/address.ts';
 import { EXIT } from '../../aggregation/exit.ts';
 
 const NOBODY = 'http://127.0.0.1:9';
@@ -38,4 +38,21 @@ test('where none is ready that is an error of the network, with every address', 
     code: EXIT.network,
     message: `no coordinator is ready at ${standby.url} or ${NOBODY} or ${elsewhere.url}; is one running?`,
   });
+});
+
+test.each(['localhost', '127.0.0.1', '127.8.9.10', '::1', '[::1]'])('%s is this machine', (host) => {
+  expect(isLoopback(host)).toBe(true);
+});
+
+test.each([
+  '',
+  '0.0.0.0',
+  '10.0.0.1',
+  '127.example.org',
+  '127.0.0.1.example.org',
+  'localhost.example.org',
+  '::',
+  '2001:db8::1',
+])('"%s" is not, or not only', (host) => {
+  expect(isLoopback(host)).toBe(false);
 });

@@ -293,6 +293,26 @@ test.each(['sesame', 'mysql://parley:sesame@db/parley', 'postgres:// sesame'])(
   },
 );
 
+test.each([
+  'postgres://db.example/parley',
+  'postgres://parley:sesame@10.0.0.1:5432/parley',
+  'postgres://[2001:db8::1]/parley',
+])('a database elsewhere is not spoken to in plaintext by mistake: %s', async (url) => {
+  const options = { url, federation: FEDERATION, onLost: unexpected };
+  const error = await connectPostgres(options).catch((refused: unknown) => refused);
+  expect(error).toMatchObject({ code: EXIT.usage, message: expect.stringContaining('sslmode=verify-full') });
+  expect(String(error)).not.toContain('sesame');
+});
+
+test.each([
+  'postgres://127.0.0.1:9/parley',
+  'postgres://localhost:9/parley?sslmode=disable',
+  'postgres://%2Fnowhere/parley',
+])('on this machine, or when it is said, it is: %s', async (url) => {
+  const options = { url, federation: FEDERATION, onLost: unexpected };
+  await expect(connectPostgres(options)).rejects.toMatchObject({ code: EXIT.storage });
+});
+
 interface Between {
   readonly server: Server;
   /** From now on nothing arrives, and nobody is told. */
