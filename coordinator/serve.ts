@@ -24,7 +24,7 @@ import { enrolmentRoutes } from './http/enrolment-routes.ts';
 import { healthRoutes } from './http/health-routes.ts';
 import { noticeRoutes } from './http/notice-routes.ts';
 import { operatorRoutes } from './http/operator-routes.ts';
-import { answerWithProblems, routerProblem, sendRestarts } from './http/problem.ts';
+import { answerWithProblems, notHttp, routerProblem, sendRestarts } from './http/problem.ts';
 import { publicRoutes } from './http/public-routes.ts';
 import { tokenRoutes } from './http/token-routes.ts';
 import { lead } from './lead.ts';
@@ -133,6 +133,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     bodyLimit: HTTP.bodyBytes,
     trustProxy: trust,
     frameworkErrors: routerProblem,
+    clientErrorHandler: notHttp,
     serverFactory: (handler) => listener(tls, handler),
     genReqId: () => randomUUID(),
   });

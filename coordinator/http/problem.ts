@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isStorageError } from '../../aggregation/exit.ts';
 import { PlanRefused } from '../../aggregation/plan.ts';
@@ -20,6 +22,23 @@ export function sendProblem(
 
 /** What is wrong is often the caller's own text, of any length: no more of it comes back than a person reads. */
 const short = (detail: string): string => (detail.length > 500 ? `${detail.slice(0, 499)}…` : detail);
+
+/** For bytes that are no HTTP, or come too slowly: there is no request yet, and so no reply either. */
+export function notHttp(error: Error & { readonly code?: string }, socket: Socket): void {
+  const status = NO_HTTP[error.code ?? ''] ?? 400;
+  const title = STATUS_CODES[status]!;
+  const body = JSON.stringify({ type: 'about:blank', title, status, detail: 'this is no request that could be read' });
+  const head = [
+    `HTTP/1.1 ${status} ${title}`,
+    `content-length: ${body.length}`,
+    'content-type: application/problem+json',
+    'connection: close',
+  ];
+  if (socket.writable && error.code !== 'ECONNRESET') socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
+  socket.destroy();
+}
+
+const NO_HTTP: Readonly<Record<string, number>> = { HPE_HEADER_OVERFLOW: 431, ERR_HTTP_REQUEST_TIMEOUT: 408 };
 
 /** For what the router refuses before there is a route: Fastify would answer in a form of its own, and repeat the path. */
 export const routerProblem = (error: FastifyError, _: FastifyRequest, reply: FastifyReply): FastifyReply =>
