@@ -133,7 +133,7 @@ export async function startLying(options: LyingOptions): Promise<LyingCoordinato
   for (const one of victims.values()) one.connect();
   const ticking = setInterval(() => void coordinator.tick(), 10);
 
-  const until = async (condition: () => boolean, what = 'it', timeoutMs = 4000): Promise<void> => {
+  const until = async (condition: () => boolean, what = 'it', timeoutMs = 20_000): Promise<void> => {
     for (const end = performance.now() + timeoutMs; !condition(); await sleep(2))
       if (performance.now() > end) throw new Error(`${what} did not happen`);
   };
