@@ -23,9 +23,10 @@ export async function readyAt(addresses: readonly string[]): Promise<string> {
 
 /**
  * As `fetch`, but goes nowhere else than it is told: a redirection could lead from TLS to plaintext, or to somebody else.
- * @throws CommandError with the code for the network when there is no answer
+ * @throws CommandError with the code for the network when there is no answer; for usage when a token would travel in plaintext
  */
 export async function answerFrom(url: string, init: RequestInit = {}): Promise<Response> {
+  if (/^bearer /i.test(new Headers(init.headers).get('authorization') ?? '')) refusePlaintext(url);
   try {
     return await fetch(url, { ...init, redirect: 'error' });
   } catch (error) {
@@ -44,6 +45,16 @@ export async function answerFrom(url: string, init: RequestInit = {}): Promise<R
 /** Does what is sent to this host stay on this machine? @param host - name or address; IPv6 with brackets or without */
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || host === '[::1]' || (isIP(host) === 4 && host.startsWith('127.'));
+
+/** A token works for whoever has read it on the way; a tenant's signature does not. @throws CommandError naming the ways out */
+function refusePlaintext(url: string): void {
+  const { protocol, hostname, origin } = new URL(url);
+  if (protocol === 'https:' || isLoopback(hostname)) return;
+  throw new CommandError(
+    EXIT.usage,
+    `a token would travel to ${origin} in plaintext: give an https:// address, or run this on the coordinator's machine, or through a tunnel to it (ssh -L 7400:127.0.0.1:7400)`,
+  );
+}
 
 /** How long a machine that has vanished is waited for. */
 const READY_MS = 3_000;

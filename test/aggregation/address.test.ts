@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
-import { isLoopback, readyAt } from '../../aggregation/address.ts';
+import { answerFrom, isLoopback, readyAt } from '../../aggregation/address.ts';
 import { EXIT } from '../../aggregation/exit.ts';
 
 const NOBODY = 'http://127.0.0.1:9';
@@ -38,6 +38,17 @@ test('where none is ready that is an error of the network, with every address', 
     code: EXIT.network,
     message: `no coordinator is ready at ${standby.url} or ${NOBODY} or ${elsewhere.url}; is one running?`,
   });
+});
+
+test('a token is not sent in plaintext to another machine, whichever command shows it; a signature may be seen', async () => {
+  const shown = (authorization: string) =>
+    answerFrom('http://parley.invalid:7400/ledger', { headers: { authorization } });
+  for (const token of ['Bearer plt_x', 'bearer a.b.c'])
+    await expect(shown(token)).rejects.toMatchObject({
+      code: EXIT.usage,
+      message: expect.stringContaining('https://'),
+    });
+  await expect(shown('Parley key="x"')).rejects.toMatchObject({ code: EXIT.network });
 });
 
 test.each(['localhost', '127.0.0.1', '127.8.9.10', '::1', '[::1]'])('%s is this machine', (host) => {
