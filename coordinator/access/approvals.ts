@@ -16,7 +16,8 @@ import { personOf, type Tokens } from './tokens.ts';
  *
  * The rule stands in the ledger, and changing it is such an act itself: it cannot be lowered by fewer than it asks for, nor unseen.
  * Done exactly once: what waits is dropped in the transaction that does it. What was approved with a token that has been
- * revoked or has expired since counts for nothing, and two tokens of one holder count once.
+ * revoked or has expired since counts for nothing, and two tokens of one holder count once. So do a token and somebody who signs in
+ * elsewhere: whose hands the token is in no issuer says, and an operator may well have both.
  */
 export interface Approvals {
   /** People who must approve. */
@@ -41,8 +42,10 @@ export interface PendingAct {
   readonly hash: string;
   readonly askedAt: number;
   readonly expiresAt: number;
-  readonly approvals: readonly Pick<Bearer, 'holder' | 'id'>[];
+  readonly approvals: readonly Approver[];
 }
+
+type Approver = Pick<Bearer, 'holder' | 'id' | 'issuer'>;
 
 /** The rule itself is changed here. */
 export type PerformedAct = Exclude<Act, { kind: 'approval-rule' }>;
@@ -116,7 +119,7 @@ export function openApprovals(world: ApprovalsWorld): Approvals {
     needed: () => needed,
     pending: alive,
     reject: (id) => drop(found(id).id),
-    ask(act, { holder, id: token }) {
+    ask(act, by) {
       if (needed === 1) return { done: perform(act, () => {}) };
       if (act.kind === 'approval-rule') checkRule(act.approvals);
       else world.check(act);
@@ -124,14 +127,13 @@ export function openApprovals(world: ApprovalsWorld): Approvals {
         throw new AccessRefused(409, `${MOST_PENDING} acts wait for approval: approve some of them, or reject them`);
       const id = randomBytes(8).toString('hex');
       const times = { askedAt: clock(), expiresAt: clock() + DAY };
-      return keep({ id, act, hash: actHash(act), ...times, approvals: [{ holder, id: token }] });
+      return keep({ id, act, hash: actHash(act), ...times, approvals: [approverOf(by)] });
     },
     approve(id, by) {
       const pending = found(id);
       const standing = pending.approvals.filter((one) => tokens.stands(one.id));
-      if (standing.some((one) => personOf(one) === personOf(by)))
-        throw new AccessRefused(409, `${by.holder} has approved this already: another person must`);
-      const approvals = [...standing, { holder: by.holder, id: by.id }];
+      for (const one of standing) refuseOnePerson(one, by);
+      const approvals = [...standing, approverOf(by)];
       if (approvals.length < needed) return keep({ ...pending, approvals });
       const done = perform(pending.act, () => {
         store.dropPendingAct(id);
@@ -142,6 +144,19 @@ export function openApprovals(world: ApprovalsWorld): Approvals {
       return { done };
     },
   };
+}
+
+const approverOf = ({ holder, id, issuer }: Bearer): Approver => ({ holder, id, ...(issuer && { issuer }) });
+
+/** @throws AccessRefused when both may be the same */
+function refuseOnePerson(before: Approver, now: Approver): void {
+  if (before.issuer !== now.issuer)
+    throw new AccessRefused(
+      409,
+      `${before.holder} has approved this, and may be ${now.holder} as well: two who hold tokens must, or two who sign in`,
+    );
+  if (personOf(before) === personOf(now))
+    throw new AccessRefused(409, `${now.holder} has approved this already: another person must`);
 }
 
 function ruleIn(store: EventStore): number {

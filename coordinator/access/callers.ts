@@ -69,7 +69,7 @@ export function openCallers({ tokens, members, identity, people, clock }: Caller
     if (person === 'no-role')
       return { role: undefined, status: 403, detail: 'none of your groups has a role here: see "roles" in oidc.json' };
     const { role, holder, issuer } = person;
-    return { role, holder, id: pseudonym(identity, issuer, holder) };
+    return { role, holder, id: pseudonym(identity, issuer, holder), issuer };
   }
 
   return {

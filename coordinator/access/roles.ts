@@ -32,6 +32,8 @@ export interface Bearer {
   readonly holder: string;
   /** what the token is known by, 16 hexadecimal digits; of people who sign in elsewhere, a pseudonym */
   readonly id: string;
+  /** where they sign in, when it is elsewhere */
+  readonly issuer?: string;
 }
 
 /** Who makes a request. */

@@ -78,7 +78,8 @@ export function openTokens(store: EventStore, commit: <T>(work: () => T) => T, c
 }
 
 /** Two tokens of one holder are one person, however the name is written. */
-export const personOf = ({ holder }: Pick<Bearer, 'holder'>): string => holder.normalize('NFKC').trim().toLowerCase();
+export const personOf = ({ holder }: Pick<Bearer, 'holder'>): string =>
+  holder.normalize('NFKC').trim().replace(/\s+/g, ' ').toLowerCase();
 
 const DAY = 24 * 60 * 60 * 1000;
 /** Nobody finds a secret with this hash. */

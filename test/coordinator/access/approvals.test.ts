@@ -147,6 +147,8 @@ describe('where two must approve, an act', () => {
     const id = idOf(approvals.ask(invitation, anna));
     for (const same of [anna, bearer('anna'), bearer('Anna ')])
       expect(() => approvals.approve(id, same)).toThrow('another person must');
+    const other = idOf(approvals.ask(invitation, bearer('Dora Dahl')));
+    expect(() => approvals.approve(other, bearer('dora  dahl'))).toThrow('another person must');
     expect(kinds()).toEqual(['approval-rule']);
   });
 
