@@ -1,37 +1,15 @@
-import { randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import type { Server as TlsServer } from 'node:https';
-import { join } from 'node:path';
-import helmet from '@fastify/helmet';
-import rateLimit from '@fastify/rate-limit';
-import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
-import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { Secret } from '../aggregation/at-rest.ts';
-import { CommandError, EXIT, isStorageError } from '../aggregation/exit.ts';
+import { isStorageError } from '../aggregation/exit.ts';
 import { keysIn } from '../aggregation/folder-keys.ts';
 import { fingerprint } from '../aggregation/identity.ts';
-import type { Migrated } from '../aggregation/sqlite-file.ts';
-import { PROTOCOL } from '../aggregation/wire.ts';
 import { openAccess } from './access/access.ts';
 import { type Coordinator, type CoordinatorEvent, federationOf, openCoordinator } from './coordinator.ts';
 import { Door } from './door.ts';
-import type { EventStore } from './event-store.ts';
-import { demandAccess, SECURITY_SCHEMES } from './http/access-rule.ts';
-import { approvalRoutes } from './http/approval-routes.ts';
-import { backupRoutes } from './http/backup-routes.ts';
-import { enrolmentRoutes } from './http/enrolment-routes.ts';
-import { healthRoutes } from './http/health-routes.ts';
-import { noticeRoutes } from './http/notice-routes.ts';
-import { operatorRoutes } from './http/operator-routes.ts';
-import { answerWithProblems, notHttp, routerProblem, sendRestarts } from './http/problem.ts';
-import { publicRoutes } from './http/public-routes.ts';
-import { tokenRoutes } from './http/token-routes.ts';
-import { lead } from './lead.ts';
-import { ADDRESS, HTTP, ROUTES } from './limits.ts';
-import { acceptClients, limitSockets, listener, refusePlaintext, trusting } from './listener.ts';
-import { withoutPassword } from './postgres-connection.ts';
-import { openSqliteStore } from './sqlite-event-store.ts';
+import { openHttp } from './http/app.ts';
+import { acceptClients, limitSockets, refusePlaintext, trusting } from './listener.ts';
+import { type StoreOptions, storeOf } from './own-store.ts';
 import { steadyClock } from './steady-clock.ts';
 import { credentials, followCertificate, type TlsFiles, validTo } from './tls.ts';
 import { logEvent } from './watching/event-log.ts';
@@ -60,34 +38,19 @@ export interface Serving {
   close(): Promise<void>;
 }
 
-export interface ServeOptions {
-  readonly folder: string;
-  /** in place of the folder's own; closed with the coordinator */
-  readonly store?: EventStore;
-  /** postgres://…, in place of the folder's own: then this may be one of several coordinators (`lead.ts`) */
-  readonly storeUrl?: string | undefined;
-  /** ends standing by; nothing else */
-  readonly signal?: AbortSignal;
-  /** another coordinator leads; this one answers there that it stands by */
-  readonly onStandby?: (url: string) => void;
+export interface ServeOptions extends StoreOptions {
   /** opens the folder's key where it is protected; protects a new one */
   readonly secret?: Secret | undefined;
-  readonly host: string;
-  /** 0 for any free one */
-  readonly port: number;
   /** without, plaintext: on loopback, behind `trustProxy`, or where `insecurePlaintext` says that the network is closed */
   readonly tls?: TlsFiles | undefined;
   /** addresses and CIDR blocks whose X-Forwarded-For is believed, for limits by address */
   readonly trustProxy?: readonly string[] | undefined;
   readonly insecurePlaintext?: boolean | undefined;
   readonly version: string;
-  readonly log: FastifyBaseLogger;
   /** ledger, models and results are for everybody, not for those alone who show a token or a tenant's key */
   readonly openReading?: boolean | undefined;
   /** makes another operator's token in the folder, for this person */
   readonly newOperator?: string | undefined;
-  /** storage is broken: nothing can be promised any more */
-  readonly onFailure: (error: unknown) => void;
 }
 
 const TICK_MS = 100;
@@ -126,59 +89,17 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       throw error;
     });
 
-  const logController = new LogController({ disableRequestLogging: true });
-  const app = Fastify({
-    loggerInstance: log,
-    logController,
-    bodyLimit: HTTP.bodyBytes,
-    trustProxy: trust,
-    frameworkErrors: routerProblem,
-    clientErrorHandler: notHttp,
-    serverFactory: (handler) => listener(tls, handler),
-    genReqId: () => randomUUID(),
-  });
-  app.addHook('onRoute', (route) => {
-    const { bodyLimit, perMinute } = ROUTES[route.url] ?? {};
-    if (bodyLimit !== undefined) route.bodyLimit = bodyLimit;
-    if (perMinute !== undefined)
-      route.config = { ...route.config, rateLimit: { max: perMinute, timeWindow: '1 minute' } };
-  });
-  answerWithProblems(app);
-  app.addHook('onRequest', async ({ id }, reply) => void reply.header('x-request-id', id)); // to be found in the log
-  app.addHook('onResponse', async (request, { statusCode: status, elapsedTime }) => {
-    metrics.answered(status);
-    // the route, not the path: what somebody put into it is theirs
-    const { method, url = 'none' } = request.routeOptions;
-    request.log.debug({ method, route: url, status, ms: Math.round(elapsedTime) }, 'answered');
-  });
   let isEnding = false;
-  app.addHook('preHandler', async (request, reply) => {
-    if (isEnding && request.method !== 'GET') await sendRestarts(reply);
-  });
-  await app.register(helmet, { contentSecurityPolicy: { directives: { 'upgrade-insecure-requests': null } } });
-  await app.register(rateLimit, { max: HTTP.perMinute, timeWindow: '1 minute', cache: ADDRESS.remembered });
-  await app.register(swagger, {
-    openapi: {
-      info: { title: 'Parley coordinator', version: String(PROTOCOL) },
-      components: { securitySchemes: SECURITY_SCHEMES },
-    },
-  });
-  const { openReading = false } = options;
-  demandAccess(app, { callers: access.callers, openReading, openPages: ['/docs'] });
-  await app.register(swaggerUi, { routePrefix: '/docs' });
   const checks = openReadiness({
     ...{ store, folder, clock: Date.now },
     ledgerSize: () => coordinator.ledger.head.size,
     isEnding: () => isEnding,
   });
-  await app.register(async (scope) => healthRoutes(scope, { checks, metrics }));
-  await app.register(async (scope) => publicRoutes(scope, coordinator, version));
-  await app.register(async (scope) => enrolmentRoutes(scope, coordinator));
-  await app.register(async (scope) => noticeRoutes(scope, coordinator));
-  await app.register(async (scope) => operatorRoutes(scope, coordinator, access.approvals));
-  await app.register(async (scope) => backupRoutes(scope, coordinator, { folder, version }));
-  await app.register(async (scope) => tokenRoutes(scope, access));
-  await app.register(async (scope) => approvalRoutes(scope, access.approvals));
+  const app = await openHttp({
+    ...{ coordinator, access, metrics, checks, folder, version, log, tls, trust },
+    openReading: options.openReading ?? false,
+    isEnding: () => isEnding,
+  });
 
   const door = new Door(Date.now, metrics.turnedAway);
   limitSockets(app.server, door, trust);
@@ -213,32 +134,4 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       }
     },
   };
-}
-
-/** Resolves when this process may write to the store. @returns the port too: the one that a standby was asked on */
-async function storeOf(options: ServeOptions, federation: string): Promise<{ store: EventStore; port: number }> {
-  const { folder, log, storeUrl, host, port, signal, tls } = options;
-  if (options.store !== undefined) return { store: options.store, port };
-  const file = join(folder, 'events.db');
-  if (storeUrl === undefined) {
-    const onMigrated = (migrated: Migrated): void =>
-      log.warn(migrated, 'the store was of an older version; a copy of it is kept');
-    const store = openSqliteStore(file, { onMigrated });
-    log.info({ store: file }, 'store is open');
-    return { store, port };
-  }
-  const shown = withoutPassword(storeUrl);
-  if (existsSync(file))
-    throw new CommandError(
-      EXIT.refused,
-      `${file} holds a federation: it would be left behind for ${shown}. Use another folder, with its identity.pem, or go on without --store`,
-    );
-  const onStandby = (url: string): void => {
-    log.info({ store: shown, url }, 'stands by: another coordinator leads');
-    options.onStandby?.(url);
-  };
-  const address = { host, port, tls, log };
-  const led = await lead({ ...address, url: storeUrl, federation, signal, onStandby, onLost: options.onFailure });
-  log.info({ store: shown }, 'store is open');
-  return led;
 }
