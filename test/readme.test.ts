@@ -118,7 +118,7 @@ const codeIn = (text: string): string => text.match(/\b([0-9a-f]{4}-){7}[0-9a-f]
 const forUnit = (command: string, unit: string): string => command.replaceAll('north', unit);
 
 test('the commands of "For real" run as they stand, from the first key to a verified ledger', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   const [coordinator, invite, init, print, client, ...rest] = commands;
   await background(coordinator!, /listening|url/);

@@ -22,7 +22,7 @@ import { FIVE, smallTask } from '../support/small-task.ts';
 import { TappedTenant } from '../support/tapped-tenant.ts';
 
 async function until(isTrue: () => boolean, what: string): Promise<void> {
-  for (const end = Date.now() + 10_000; !isTrue(); await sleep(5))
+  for (const end = Date.now() + 30_000; !isTrue(); await sleep(5))
     if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
 }
 

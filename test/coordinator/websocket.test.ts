@@ -23,7 +23,7 @@ import { type Ask, type Say, TappedTenant } from '../support/tapped-tenant.ts';
 const DATASET = 'd'.repeat(64);
 
 async function until(isTrue: () => boolean, what: string): Promise<void> {
-  for (const end = Date.now() + 10_000; !isTrue(); await sleep(5))
+  for (const end = Date.now() + 30_000; !isTrue(); await sleep(5))
     if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
 }
 

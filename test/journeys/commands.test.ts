@@ -255,7 +255,7 @@ test('the demo runs to its verified ledger, with every figure it promises', asyn
   expect(outcome.total.heldOut).toBeLessThanOrEqual(outcome.total.limit.heldOut);
   // five units with two budgets each, three plans with five acceptances, a charge and a release a round, three ends
   expect(outcome.ledger.entries).toBe(5 * (1 + 2) + 3 * (1 + 5) + 2 * (100 + 5 + 1) + 3);
-}, 90_000);
+}, 240_000);
 
 function mkdirIn(name: string): string {
   const path = join(folder, name);
