@@ -62,6 +62,13 @@ export function checkTask(
   return { facts: part({ found: facts.length, problems }), sums: part(sums), said: part(said) };
 }
 
+/** Where the statements are that the conversation under way, and the keys it needs, rest on; none of a task that is over. */
+export function placesNeeded(store: EventStore, stored: StoredTask): BodyPlace[] {
+  const { facts, rules } = readTask(store, stored);
+  const places = stillNeeded(facts, rules).map(({ place }) => [JSON.stringify(place), place] as const);
+  return [...new Map(places).values()];
+}
+
 /** What cannot be read is a problem like another. */
 export function guarded<T>(look: () => T): T | string {
   try {

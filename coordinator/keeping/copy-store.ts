@@ -1,9 +1,13 @@
+import { stretches } from '../../aggregation/stored-vector.ts';
+import { PART_BYTES } from '../../aggregation/wire.ts';
 import type { LedgerEntry } from '../../privacy/ledger.ts';
-import type { EventStore } from '../event-store.ts';
+import type { BodyPlace, EventStore } from '../event-store.ts';
+import { vectorIn } from '../hearing.ts';
+import { placesNeeded } from './check-task.ts';
 
 /**
- * Copies a store into an empty one, of whichever kind: everything but what tenants said in rounds under way, which means nothing
- * once a task has ended (`restore.ts`). A sum, or parameters, at a time.
+ * Copies a store into an empty one, of whichever kind: everything but what tenants said that no task needs any more, and vectors
+ * that are half here. A sum, a statement, or parameters, at a time.
  */
 export function copyStore(from: EventStore, to: EventStore, federation: string): void {
   to.claim(federation);
@@ -14,6 +18,7 @@ export function copyStore(from: EventStore, to: EventStore, federation: string):
       for (const fact of from.facts(id)) to.addFact(id, fact);
     });
     for (const sum of from.sums(id, 0)) to.commit(() => to.putSum(id, sum));
+    for (const place of placesNeeded(from, task)) copySaid(from, to, id, place);
   }
   const entries = from.ledger(0);
   for (const hash of parametersNamed(from, entries)) copyParameters(from, to, hash);
@@ -31,6 +36,18 @@ export function copyStore(from: EventStore, to: EventStore, federation: string):
       if (token.revokedAt !== null) to.revokeToken(token.id, token.revokedAt);
     }
   });
+}
+
+/** What was said at a place, each statement with its vector. */
+function copySaid(from: EventStore, to: EventStore, task: string, place: BodyPlace): void {
+  for (const [tenant, body] of from.bodies(task, place))
+    to.commit(() => {
+      for (const { from: at } of stretches(vectorIn(body)?.length ?? 0, PART_BYTES)) {
+        const bytes = from.part(task, place, tenant, at);
+        if (bytes !== undefined) to.putPart(task, place, tenant, at, bytes); // one that is missing `checkStore` names
+      }
+      to.putBody(task, place, tenant, body);
+    });
 }
 
 /** What tasks start from, and what the ledger releases. */
