@@ -58,9 +58,9 @@ async function waitingUnder(id: string, options: OperatorOptions): Promise<Pendi
   );
 }
 
-function described({ pending, act, hash, expiresAt, approvedBy, needed }: PendingView): string {
+function described({ pending, act, hash, expiresAt, approvedBy, needed, addsApprover }: PendingView): string {
   const until = new Date(expiresAt).toISOString().slice(0, 16);
-  return `${pending}  ${actText(act)}
+  return `${pending}  ${actText(act)}${addsApprover ? ': ONE MORE PERSON who may approve' : ''}
     approved by ${approvedBy.join(', ') || 'nobody'} (${approvedBy.length} of ${needed}), until ${until} UTC, act ${hash.slice(0, 12)}`;
 }
 

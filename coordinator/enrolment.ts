@@ -11,6 +11,8 @@ import type { Members } from './members.ts';
  * only its hash is stored.
  */
 export interface Enrolment {
+  /** @throws EnrolmentRefused when this is no name, or is taken */
+  checkInvitation(tenant: TenantId): void;
   /**
    * @param also - done in the same transaction, first
    * @returns the code; shown once @throws EnrolmentRefused when the name is taken
@@ -35,11 +37,16 @@ export function openEnrolment(
   members: Members,
   commit: <T>(work: () => T) => T = store.commit,
 ): Enrolment {
+  function checkInvitation(tenant: TenantId): void {
+    if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(tenant))
+      throw new EnrolmentRefused(`"${tenant}" is no tenant name: use 1 to 32 of a-z, 0-9 and -`);
+    if (members.keyOf(tenant) !== undefined) throw new EnrolmentRefused(`${tenant} is enrolled already`);
+  }
+
   return {
+    checkInvitation,
     invite(tenant, validForMs = 7 * DAY, also = () => {}) {
-      if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(tenant))
-        throw new EnrolmentRefused(`"${tenant}" is no tenant name: use 1 to 32 of a-z, 0-9 and -`);
-      if (members.keyOf(tenant) !== undefined) throw new EnrolmentRefused(`${tenant} is enrolled already`);
+      checkInvitation(tenant);
       const code = randomBytes(16).toString('hex').match(/.{4}/g)!.join('-');
       const codeHash = invitationHash(code);
       commit(() => {

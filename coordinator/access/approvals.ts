@@ -30,6 +30,8 @@ export interface Approvals {
   reject(id: string): void;
   /** The oldest first. */
   pending(): readonly PendingAct[];
+  /** Is this a token for somebody who may not approve now? A name that looks like another's is told by that. */
+  addsApprover(act: Act): boolean;
 }
 
 export type Outcome = { readonly done: unknown } | { readonly pending: PendingAct };
@@ -118,6 +120,7 @@ export function openApprovals(world: ApprovalsWorld): Approvals {
   return {
     needed: () => needed,
     pending: alive,
+    addsApprover: (act) => act.kind === 'token' && act.role === 'operator' && !tokens.operators().has(personOf(act)),
     reject: (id) => drop(found(id).id),
     ask(act, by) {
       if (needed === 1) return { done: perform(act, () => {}) };

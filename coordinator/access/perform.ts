@@ -1,6 +1,7 @@
 import { fingerprint } from '../../aggregation/identity.ts';
 import { makePlan } from '../../aggregation/plan.ts';
 import type { Coordinator } from '../coordinator.ts';
+import { EnrolmentRefused } from '../enrolment.ts';
 import { viewOf } from '../task-view.ts';
 import type { PerformedAct } from './approvals.ts';
 import type { Tokens } from './tokens.ts';
@@ -33,7 +34,10 @@ export function perform(
   }
 }
 
-/** Nobody should be asked to approve a task that cannot be. @throws PlanRefused */
+/** Nobody should be asked to approve what cannot be, or text that is no name. @throws PlanRefused or EnrolmentRefused */
 export function check(act: PerformedAct, { enrolment, federation }: Coordinator): void {
   if (act.kind === 'task') makePlan(act.settings, enrolment.roster(), federation, 0);
+  if (act.kind === 'invitation') enrolment.checkInvitation(act.tenant);
+  if (act.kind === 'revocation' && enrolment.keyOf(act.tenant) === undefined)
+    throw new EnrolmentRefused(`"${act.tenant}" is not enrolled`);
 }

@@ -13,7 +13,7 @@ export function approvalRoutes(app: FastifyInstance, approvals: Approvals): void
   const config = { access: 'operator' } as const;
 
   app.get('/approvals', { config, schema: { summary: 'Acts that wait for approval' } }, () =>
-    approvals.pending().map((one) => pendingView(one, approvals.needed())),
+    approvals.pending().map((one) => pendingView(one, approvals)),
   );
 
   app.post<{ Params: { id: string } }>(

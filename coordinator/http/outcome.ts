@@ -11,14 +11,18 @@ export interface PendingView {
   readonly approvedBy: readonly string[];
   /** people */
   readonly needed: number;
+  /** it makes one more person who may approve */
+  readonly addsApprover: boolean;
 }
 
-export const pendingView = ({ id, approvals, ...pending }: PendingAct, needed: number): PendingView => ({
-  ...{ pending: id, act: pending.act, hash: pending.hash },
-  ...{ askedAt: pending.askedAt, expiresAt: pending.expiresAt },
-  ...{ approvedBy: approvals.map(({ holder }) => holder), needed },
+export const pendingView = (
+  { id, act, hash, askedAt, expiresAt, approvals: approvedBy }: PendingAct,
+  approvals: Approvals,
+): PendingView => ({
+  ...{ pending: id, act, hash, askedAt, expiresAt, approvedBy: approvedBy.map(({ holder }) => holder) },
+  ...{ needed: approvals.needed(), addsApprover: approvals.addsApprover(act) },
 });
 
 /** 200 with what came of it; 202 (RFC 9110 §15.3.3) while it waits for another person. */
 export const sendOutcome = (reply: FastifyReply, approvals: Approvals, outcome: Outcome): FastifyReply =>
-  'done' in outcome ? reply.send(outcome.done) : reply.code(202).send(pendingView(outcome.pending, approvals.needed()));
+  'done' in outcome ? reply.send(outcome.done) : reply.code(202).send(pendingView(outcome.pending, approvals));

@@ -8,12 +8,14 @@ import { sendOutcome } from './outcome.ts';
 import { json } from './public-routes.ts';
 
 const id = z.string().regex(/^[0-9a-f]{16}$/);
+/** What a person sees of a name is all of it: nothing that terminals obey, and nothing invisible that makes another person of it. */
+const SEEN = /^(?:(?!\p{Default_Ignorable_Code_Point})[\p{L}\p{M}\p{N}\p{P}\p{S} ])+$/u;
 /** Whoever makes a token makes its secret, and tells its hash: nobody else has seen it, approvers and coordinator included. */
 const newToken = z.strictObject({
   id,
   secretHash: z.string().regex(/^[0-9a-f]{64}$/),
   role: z.enum(ROLES),
-  holder: z.string().min(1).max(100),
+  holder: z.string().max(100).regex(SEEN),
   days: z.int().min(1).max(365),
 });
 const shown = z.object({

@@ -205,6 +205,26 @@ describe('where two must approve, an act', () => {
     expect(coordinator.tasks()).toHaveLength(1);
   });
 
+  test('is not asked for with a name that is none, which would be text on another’s terminal', async () => {
+    const { approvals, anna } = await ofTwo();
+    const name = 'north\u001b[2K\rnobody';
+    expect(() => approvals.ask({ kind: 'invitation', tenant: name }, anna)).toThrow('is no tenant name');
+    expect(() => approvals.ask({ kind: 'revocation', tenant: name }, anna)).toThrow('is not enrolled');
+    expect(approvals.pending()).toEqual([]);
+  });
+
+  test('that makes one more person who may approve is told from another token of the same person', async () => {
+    const { approvals } = await ofTwo();
+    const of = (holder: string, role: 'operator' | 'auditor' = 'operator'): Act => ({
+      ...{ kind: 'token', id: '0'.repeat(16), secretHash: '0'.repeat(64), days: 9 },
+      ...{ holder, role },
+    });
+    expect(approvals.addsApprover(of('ANNA'))).toBe(false);
+    expect(approvals.addsApprover(of('\u0410nna'))).toBe(true); // a Cyrillic А
+    expect(approvals.addsApprover(of('Cleo', 'auditor'))).toBe(false);
+    expect(approvals.addsApprover(invitation)).toBe(false);
+  });
+
   test('that the disk does not take is not done, and can be approved again', async () => {
     let isFull = false;
     const full = (store: EventStore): EventStore => ({
