@@ -35,8 +35,11 @@ export function demandAccess(app: FastifyInstance, rule: AccessRule): void {
     const access = route.config?.access ?? (isPage ? 'anyone' : undefined);
     if (access === undefined) throw new Error(`the route ${route.method} ${route.url} does not say who may call it`);
     describe(route, access, rule.openReading);
+    const admission = (request: FastifyRequest, reply: FastifyReply) => admit(request, reply, access, rule);
     // last: whoever is shut out is counted by the rate limit before
-    route.onRequest = [...[route.onRequest ?? []].flat(), (request, reply) => admit(request, reply, access, rule)];
+    route.onRequest = [...[route.onRequest ?? []].flat(), admission];
+    // and again when the body is here: its sender may take half a minute, and be shut out meanwhile
+    if (![route.method].flat().includes('GET')) route.preHandler = [...[route.preHandler ?? []].flat(), admission];
   });
 }
 

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import Fastify from 'fastify';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { createIdentity, fingerprint, type Identity } from '../../../aggregation/identity.ts';
 import { signRead } from '../../../aggregation/signed-read.ts';
 import { newToken } from '../../../coordinator/access/new-token.ts';
@@ -159,6 +161,36 @@ describe('whoever shows nothing of worth', () => {
     const refused = await server.get('/ledger', {});
     expect(refused.headers.get('x-ratelimit-remaining')).not.toBeNull();
   });
+});
+
+test('a token is for a name of which people see everything', async () => {
+  const { server } = await withRoles();
+  const give = async (holder: string) => {
+    const { id, secretHash } = newToken();
+    return (await server.post('/tokens', { id, secretHash, role: 'auditor', holder, days: 1 })).status;
+  };
+  for (const seen of ['Zoë Müller-Ødegård', '王小明', "ops (nightly) #2 o'clock"])
+    expect(await give(seen), seen).toBe(200);
+  for (const unseen of ['', 'Anna\u001b[2K', 'Anna\n', 'Anna\u200b', 'Anna\u202e', 'Anna\u3164', 'Anna\u0000'])
+    expect(await give(unseen), JSON.stringify(unseen)).toBe(400);
+});
+
+test('a token that is revoked while its request is on the way does nothing', async () => {
+  const { server, give } = await withRoles();
+  const stolen = await give('operator', 'Eve');
+  const body = '{"tenant":"evil"}';
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.write(
+    `POST /invitations HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\nauthorization: Bearer ${stolen}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`,
+  );
+  const [first] = await once(socket, 'data');
+  expect(String(first)).toContain('100 Continue'); // let in, so far
+  await server.post(`/tokens/${stolen.slice(4, 20)}/revoke`, {});
+  socket.write(body);
+  const [answer] = await once(socket, 'data');
+  expect(String(answer)).toMatch(/^HTTP\/1.1 401 /);
+  expect(server.coordinator.store.invitations().map(({ tenant }) => tenant)).not.toContain('evil');
 });
 
 describe('a tenant’s signature', () => {
