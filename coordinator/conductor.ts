@@ -88,6 +88,8 @@ export class Conductor {
     this.bytesUp = bytesIn(facts);
     this.#progress = this.#takeUp(facts);
     this.#entry = proposalIn(facts, this.id).entry;
+    if (this.#entry >= world.ledger.head.size)
+      throw new StoreDamaged(`the ledger ends before the plan of task ${this.id}`); // half of a copy: it would be begun anew
   }
 
   get state(): TaskState {
@@ -138,13 +140,15 @@ export class Conductor {
     tenant: TenantId,
     message: Extract<FromClient, { type: 'accept' | 'decline' | 'part' | 'say' | 'cannot' }>,
   ): Promise<void> {
+    const connection = this.#telling.connectionOf(tenant); // of now: when its turn comes it may be another
     return this.#enqueue(async () => {
       if (message.type === 'part') return this.#takePart(tenant, message);
-      if (message.type === 'accept' && this.#state.phase === 'finished') return this.#catchUp(tenant, message.round);
+      if (message.type === 'accept' && this.#state.phase === 'finished')
+        return this.#catchUp(tenant, connection, message.round);
       if (message.type === 'say') this.#hear(tenant, message);
       else if (message.type === 'accept') this.#accept(tenant, message);
       else this.#apply(tenant, message.type, decide(this.#state, { ...message, tenant }, this.#rules));
-      if (message.type === 'accept') this.#catchUp(tenant, message.round);
+      if (message.type === 'accept') this.#catchUp(tenant, connection, message.round);
       if (message.type === 'decline') this.#telling.forget(tenant);
       await this.#proceed();
     });
@@ -552,13 +556,12 @@ export class Conductor {
   }
 
   /** A tenant that was away takes in what was opened meanwhile. Accepting says how far it is. */
-  #catchUp(tenant: TenantId, round: number): void {
+  #catchUp(tenant: TenantId, connection: symbol | undefined, round: number): void {
     if (!('accepted' in this.#state) || !this.#state.accepted.includes(tenant)) return;
-    const connection = this.#telling.beginsToCatchUp(tenant);
-    if (connection !== undefined) this.#tellMissed(tenant, connection, round);
+    if (this.#telling.beginsToCatchUp(tenant, connection)) this.#tellMissed(tenant, connection, round);
   }
 
-  #tellMissed(tenant: TenantId, connection: symbol, round: number): void {
+  #tellMissed(tenant: TenantId, connection: symbol | undefined, round: number): void {
     if (this.#state.phase === 'stopped' || !this.#telling.isCatchingUp(tenant, connection)) return;
     const next = (told: number): void => void this.#enqueue(async () => this.#tellMissed(tenant, connection, told));
     if (this.#telling.openedAfter(tenant, round, next)) return;

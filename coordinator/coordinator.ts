@@ -233,7 +233,8 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   }
 
   function connect(link: Link): void {
-    if (isSettling || strangers.size >= STRANGERS.most) return link.close();
+    // who was shown out at the door is still here for a moment
+    if (isSettling || strangers.size >= 2 * STRANGERS.most) return link.close();
     const start = { tenant: undefined, ledger: 0, stated: new Set<string>(), isOver: false };
     const session: Session = {
       ...{ link, channel: new Channel('coordinator'), since: clock(), nonce: randomBytes(32) },
@@ -342,6 +343,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     const isItsOwn = session.channel.takes(frame, key);
     if (message.protocol !== PROTOCOL)
       throw new WireRefused(`protocol ${message.protocol} is spoken there, ${PROTOCOL} here; install the same version`);
+    if (key === undefined || !isItsOwn || message.ledger > ledger.head.size) requireStore();
     // One answer for "unknown" and "wrong key": whoever guesses names learns nothing.
     if (key === undefined || !isItsOwn) throw new WireRefused('not an enrolled tenant, or not its key');
     if (!returns.take(message.tenant)) {
@@ -371,6 +373,14 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     for (const task of message.open)
       if (!conductors.has(task)) send(session, { type: 'over', task, outcome: 'stopped', reason: 'restored' });
     askAgain();
+  }
+
+  /**
+   * What is refused here is refused for good. A coordinator that another has taken over from does not know who was enrolled since,
+   * and what was written; it may not have noticed yet.
+   */
+  function requireStore(): void {
+    store.ledger(ledger.head.size, 1);
   }
 
   function checkAnswer(tenant: TenantId, message: Extract<FromClient, { type: 'accept' | 'decline' }>): void {

@@ -22,8 +22,10 @@ export class Telling {
   readonly #uploads: Uploads;
   readonly #world: World;
   readonly #caughtUp = new Set<TenantId>();
-  /** those that are on the way there, each with the connection it began on */
-  readonly #catchingUp = new Map<TenantId, symbol>();
+  /** those that are on the way there */
+  readonly #catchingUp = new Set<TenantId>();
+  /** what stands for the connection that each has now */
+  readonly #connections = new Map<TenantId, symbol>();
 
   constructor(plan: Plan, rules: TaskRules, hearing: Hearing, uploads: Uploads, world: World) {
     this.#plan = plan;
@@ -44,16 +46,23 @@ export class Telling {
     return new Set([...this.#world.present()].filter((tenant) => this.#caughtUp.has(tenant)));
   }
 
-  /** @returns the connection over which it begins to catch up; undefined when it has begun before */
-  beginsToCatchUp(tenant: TenantId): symbol | undefined {
-    if (this.#caughtUp.has(tenant) || this.#catchingUp.has(tenant)) return undefined;
-    const connection = Symbol(tenant);
-    this.#catchingUp.set(tenant, connection);
-    return connection;
+  connectionOf(tenant: TenantId): symbol | undefined {
+    return this.#connections.get(tenant);
   }
 
-  isCatchingUp(tenant: TenantId, connection: symbol): boolean {
-    return this.#catchingUp.get(tenant) === connection;
+  /**
+   * @param connection - over which it has said what it has taken in; over another there may be another process that has not
+   * @returns false when it has begun before
+   */
+  beginsToCatchUp(tenant: TenantId, connection: symbol | undefined): boolean {
+    if (this.#caughtUp.has(tenant) || this.#catchingUp.has(tenant)) return false;
+    if (this.connectionOf(tenant) !== connection) return false;
+    this.#catchingUp.add(tenant);
+    return true;
+  }
+
+  isCatchingUp(tenant: TenantId, connection: symbol | undefined): boolean {
+    return this.#catchingUp.has(tenant) && this.connectionOf(tenant) === connection;
   }
 
   hasCaughtUp(tenant: TenantId): void {
@@ -63,6 +72,7 @@ export class Telling {
 
   /** It has another connection, or takes no further part. */
   forget(tenant: TenantId): void {
+    this.#connections.set(tenant, Symbol(tenant));
     this.#caughtUp.delete(tenant);
     this.#catchingUp.delete(tenant);
   }

@@ -37,7 +37,8 @@ export class ScriptedTenant {
   #link: Link | undefined;
   #channel = new Channel('client');
   #coordinatorKey: Uint8Array | undefined;
-  #ledger = 0;
+  /** entries of the ledger that it says it has */
+  ledger = 0;
 
   constructor(name: TenantId) {
     this.name = name;
@@ -101,10 +102,10 @@ export class ScriptedTenant {
   }
 
   #hear(message: FromCoordinator): void {
-    if ('ledger' in message) this.#ledger += message.ledger.entries.length;
+    if ('ledger' in message) this.ledger += message.ledger.entries.length;
     switch (message.type) {
       case 'hello': {
-        const who = { protocol: PROTOCOL, version: 'test', tenant: this.name, ledger: this.#ledger, open: [] };
+        const who = { protocol: PROTOCOL, version: 'test', tenant: this.name, ledger: this.ledger, open: [] };
         return this.send({ type: 'identify', ...who, nonce: randomBytes(32) });
       }
       case 'plan': {
@@ -114,7 +115,7 @@ export class ScriptedTenant {
       }
       case 'witness': {
         const line = cosigned(message.ledger.note, this.name, this.identity, Date.now());
-        return this.send({ type: 'cosign', size: this.#ledger, line });
+        return this.send({ type: 'cosign', size: this.ledger, line });
       }
       case 'refused':
         return void this.refusals.push(message.reason);

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { keysIn } from '../../../aggregation/folder-keys.ts';
 import type { Identity } from '../../../aggregation/identity.ts';
 import { exportOf } from '../../../client/own-ledger-command.ts';
-import { type CoordinatorEvent, federationOf } from '../../../coordinator/coordinator.ts';
+import { type CoordinatorEvent, federationOf, openCoordinator } from '../../../coordinator/coordinator.ts';
 import type { EventStore } from '../../../coordinator/event-store.ts';
 import { type Manifest, writeBackup } from '../../../coordinator/keeping/backup.ts';
 import { checkStore } from '../../../coordinator/keeping/check.ts';
@@ -291,6 +291,20 @@ test('copying a store takes what was said in the round under way with it: such a
 });
 /** Where masking's tenants contribute to their second round. */
 const vectors = { epoch: 1, round: 2, stage: 'contribute', attempt: 1 };
+
+test('nobody leads on a copy that was cut off before its ledger', async () => {
+  const from = openSqliteStore(join(place('backup'), 'events.db'), { readOnly: true });
+  const half = openSqliteStore(place('half.db'));
+  const addLedgerEntry = (): never => {
+    throw new Error('killed');
+  };
+  expect(() => copyStore(from, { ...half, addLedgerEntry }, federation)).toThrow('killed');
+  from.close();
+  expect([half.tasks().length, half.ledger(0).length]).toEqual([2, 0]);
+  const begun = openCoordinator({ store: half, identity, clock: Date.now, version: 'test' });
+  await expect(begun).rejects.toThrow('the ledger ends before the plan of task');
+  half.close();
+});
 
 test('copying a store leaves nothing out but what nobody needs any more', () => {
   const at = backupWithEverything();

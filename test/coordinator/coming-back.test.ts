@@ -1,0 +1,102 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { CommandError, EXIT } from '../../aggregation/exit.ts';
+import { createIdentity } from '../../aggregation/identity.ts';
+import type { Frame, Link } from '../../aggregation/link.ts';
+import { openCoordinator } from '../../coordinator/coordinator.ts';
+import type { EventStore } from '../../coordinator/event-store.ts';
+import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { startBackend } from '../../models/backend.ts';
+import { memoryLinks } from '../../simulation/memory-link.ts';
+import { enrol, startLife, tenantsFor } from '../support/federation-on-disk.ts';
+import { temporaryFolder } from '../support/folder.ts';
+import { ScriptedTenant } from '../support/scripted-tenant.ts';
+import { FIVE, smallTask } from '../support/small-task.ts';
+
+/** A connection whose frames to the coordinator wait until they are let through, one by one. */
+function heldLinks() {
+  const [here, there] = memoryLinks();
+  const waiting: Frame[] = [];
+  let hear: (frame: Frame) => void = () => {};
+  const held: Link = {
+    ...there,
+    onFrame: (handler) => {
+      hear = handler;
+      there.onFrame((frame) => waiting.push(frame));
+    },
+  };
+  return { links: [here, held] as const, waiting, pass: () => hear(waiting.shift()!) };
+}
+
+test('what a tenant said before its connection was lost does not say what its next process knows', async () => {
+  const identity = createIdentity();
+  const [name, ...others] = FIVE;
+  const amber = new ScriptedTenant(name!);
+  const tenants = tenantsFor(identity.publicKey, await startBackend('cpu'), others);
+  const life = await startLife(`${temporaryFolder()}/events.db`, identity);
+  onTestFinished(() => {
+    life.crash();
+    tenants.forget();
+  });
+  enrol(life.coordinator.enrolment, amber.name, amber.identity);
+  for (const [each, own] of tenants.identities) enrol(life.coordinator.enrolment, each, own);
+  life.connect(tenants);
+  const timing = { stragglerMs: 100, stageTimeoutMs: 60_000 };
+  const conductor = life.coordinator.propose(smallTask('plain', { rounds: 500, timing }));
+  await life.until(() => conductor.progress.steps > 1);
+
+  const [first, second] = [heldLinks(), heldLinks()];
+  amber.connect(life.coordinator, first.links);
+  await life.until(() => first.waiting.length === 1);
+  first.pass(); // who it is
+  await life.until(() => first.waiting.length === 1);
+  amber.connect(life.coordinator, second.links);
+  await life.until(() => second.waiting.length === 1);
+  first.pass(); // that it accepts, and which sums it has taken in; before the task looks at that, its next process is there
+  second.pass();
+  await life.until(() => second.waiting.length === 1);
+  const seen = conductor.progress.steps;
+  await life.until(() => conductor.progress.steps > seen + 1);
+  expect(amber.opened).toEqual([]);
+  second.pass();
+  await life.until(() => amber.opened.length > 1);
+  expect(amber.opened.slice(0, 2)).toEqual([1, 2]);
+});
+
+test('a coordinator that has lost its store sends nobody away for good', async () => {
+  const own = openSqliteStore(':memory:');
+  let isLost = false;
+  const store: EventStore = {
+    ...own,
+    ledger(...args) {
+      if (isLost) throw new CommandError(EXIT.storage, 'another one leads');
+      return own.ledger(...args);
+    },
+  };
+  const identity = createIdentity();
+  const refused: string[] = [];
+  const coordinator = await openCoordinator({
+    ...{ store, identity, clock: Date.now, version: 'test' },
+    onEvent: (event) => {
+      if (event.type === 'refused-connection') refused.push(event.reason);
+    },
+  });
+  onTestFinished(() => coordinator.close());
+  const [ahead, unknown] = [new ScriptedTenant('ahead'), new ScriptedTenant('unknown')];
+  enrol(coordinator.enrolment, ahead.name, ahead.identity);
+  ahead.ledger = 5; // what another coordinator has written since
+  const comes = async (tenant: ScriptedTenant): Promise<() => void> => {
+    const { links, waiting, pass } = heldLinks();
+    tenant.connect(coordinator, links);
+    await expect.poll(() => waiting.length).toBe(1);
+    return pass;
+  };
+  isLost = true;
+  for (const tenant of [ahead, unknown]) expect(await comes(tenant)).toThrow('another one leads');
+  expect(refused).toEqual([]);
+  isLost = false;
+  for (const tenant of [ahead, unknown]) (await comes(tenant))();
+  expect(refused).toEqual([
+    expect.stringMatching(/^ahead has seen 5 entries .* this coordinator has 1:/),
+    'not an enrolled tenant, or not its key',
+  ]);
+});
