@@ -3,13 +3,17 @@ import { RateLimit } from './rate-limit.ts';
 
 /**
  * Who may come in, by address: so many sockets, so many connections to the federation in a while, so many strangers at one
- * time. Counts and nothing else; asked before anything is done for a connection.
+ * time. Asked before anything is done for a connection.
+ *
+ * When strangers of many addresses have taken all places, the one that has said nothing for longest makes room: a tenant says who it
+ * is at once, and who only sits there keeps nobody out.
  */
 export class Door {
   readonly #open = new Map<string, number>();
   readonly #strangers = new Map<string, number>();
+  /** of strangers, the longest there first; called, one shows its stranger out */
+  readonly #places = new Set<() => void>();
   readonly #knocks: RateLimit;
-  #allStrangers = 0;
   readonly #turnedAway: (reason: TurnedAway) => void;
 
   /** @param clock - Unix milliseconds @param turnedAway - told of each that may not come in */
@@ -27,17 +31,31 @@ export class Door {
     return counted(this.#open, address);
   }
 
-  /** A connection to the federation. @returns what to call once when it is no stranger's any more; or why it is turned away */
-  knocked(address: string): (() => void) | 'too-often' | 'full' {
+  /**
+   * A connection to the federation.
+   * @param showOut - ends it
+   * @returns what to call when it is no stranger's any more; or why it is turned away
+   */
+  knocked(address: string, showOut: () => void): (() => void) | 'too-often' | 'full' {
     if (!this.#knocks.take(address)) return this.#away('too-often');
-    if (this.#allStrangers >= STRANGERS.most || (this.#strangers.get(address) ?? 0) >= ADDRESS.strangers)
-      return this.#away('full');
-    this.#allStrangers += 1;
-    const leave = counted(this.#strangers, address);
-    return () => {
-      this.#allStrangers -= 1;
-      leave();
+    if ((this.#strangers.get(address) ?? 0) >= ADDRESS.strangers) return this.#away('full');
+    if (this.#places.size >= STRANGERS.most) this.#makeRoom();
+    const uncount = counted(this.#strangers, address);
+    const leave = (): void => {
+      if (this.#places.delete(place)) uncount();
     };
+    const place = (): void => {
+      leave();
+      showOut();
+    };
+    this.#places.add(place);
+    return leave;
+  }
+
+  #makeRoom(): void {
+    const [longest] = this.#places;
+    longest!();
+    this.#turnedAway('full');
   }
 
   #away<R extends TurnedAway>(reason: R): R {

@@ -22,7 +22,7 @@ export const ADDRESS = {
 /** Sockets of all addresses: below what an operating system lets a process have. */
 export const MOST_SOCKETS = 8_192;
 
-/** Peers that have not said who they are. */
+/** Peers that have not said who they are. Of the most, the one longest there makes room for the next (`door.ts`). */
 export const STRANGERS = {
   most: 512,
   /** bytes of a greeting */

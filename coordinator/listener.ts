@@ -109,21 +109,20 @@ export function acceptClients(
   const sockets = new WebSocketServer(options);
   let isShut = false;
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    socket.on('error', () => socket.destroy()); // whoever asked is gone already
+    socket.on('error', () => {}); // whoever asked is gone already
     if (request.url?.split('?')[0] !== '/federation') return turnAway(socket, '404 Not Found');
     // who was reset meanwhile has no address any more
     if (request.socket.remoteAddress === undefined) return socket.destroy();
     if (isShut) return turnAway(socket, '503 Service Unavailable');
-    const settled = door.knocked(normalizeIP(proxyAddress(request, trust)));
+    const settled = door.knocked(normalizeIP(proxyAddress(request, trust)), () => socket.destroy());
     if (settled === 'too-often') return turnAway(socket, '429 Too Many Requests');
     if (settled === 'full') return turnAway(socket, '503 Service Unavailable');
-    const once = onlyOnce(settled);
-    socket.once('close', once);
+    socket.once('close', settled);
     return sockets.handleUpgrade(request, socket, head, (client) => {
       const unlimited = limitGreeting(request.socket);
       const identified = (): void => {
         unlimited();
-        once();
+        settled();
       };
       // one that asks and does not read would fill the memory with answers; what waits for it already is an answer too
       client.on('ping', (data) => {
@@ -161,7 +160,7 @@ const sayGoodbye = (socket: WebSocket): Promise<void> =>
 
 function turnAway(socket: Duplex, status: string): void {
   const answer = `HTTP/1.1 ${status}\r\nretry-after: 10\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;
-  socket.end(answer, () => socket.destroy()); // or it would be kept for as long as the other side likes
+  socket.end(answer, () => {}); // or it would be kept for as long as the other side likes
 }
 
 /**
@@ -176,12 +175,4 @@ function limitGreeting(socket: Socket): () => void {
   };
   socket.on('data', count);
   return () => socket.off('data', count);
-}
-
-function onlyOnce(run: () => void): () => void {
-  let isDone = false;
-  return () => {
-    if (!isDone) run();
-    isDone = true;
-  };
 }

@@ -84,10 +84,27 @@ describe('from one address', () => {
 
   test('tenants are no strangers: they leave its places to others', async () => {
     const server = await withAmber();
-    await comeIn(server);
+    const tapped = await comeIn(server);
     expect((await knock(server, '127.0.0.1', ADDRESS.strangers)).in).toBe(ADDRESS.strangers);
     expect((await knock(server, '127.0.0.1', 1)).in).toBe(0);
+    tapped.close(); // a tenant has no place to give back
+    await until(() => server.coordinator.present().size === 0, 'the end of the connection');
+    expect((await knock(server, '127.0.0.1', 1)).in).toBe(0);
   });
+});
+
+test('strangers of many addresses take all places, and keep no tenant out', async () => {
+  const server = await withAmber();
+  const first = new WebSocket(`ws://127.0.0.1:${portOf(server)}/federation`, { localAddress: '127.0.1.0' });
+  onTestFinished(() => first.terminate());
+  const shownOut = once(first, 'close');
+  await once(first, 'message');
+  const full = STRANGERS.most / ADDRESS.strangers;
+  for (let i = 1; i < full; i++) await knock(server, `127.0.1.${i}`, ADDRESS.strangers);
+  expect((await knock(server, `127.0.1.${full}`, ADDRESS.strangers)).in).toBe(ADDRESS.strangers);
+  const tapped = await comeIn(server);
+  expect(tapped.received.at(-1)).toMatchObject({ type: 'welcome' });
+  expect((await shownOut)[0]).toBe(1006); // at once, not when its time was over
 });
 
 test('strangers behind a trusted proxy are of the addresses it names, and of nobody else’s', async () => {
@@ -114,10 +131,14 @@ describe('a stranger', () => {
       'GET /federation HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
     );
     await once(socket, 'data');
+    // whoever answers no ping is cut off too, and much later: here none has come yet (0x89, RFC 6455 §5.5.2)
+    const pings: Buffer[] = [];
+    socket.on('data', (data) => data[0] === 0x89 && pings.push(data));
     // binary, masked with zeros, four megabytes to come (RFC 6455 §5.2)
     socket.write(Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0x3f, 0xff, 0xff, 0, 0, 0, 0]));
     socket.write(Buffer.alloc(STRANGERS.bytes));
     await closed;
+    expect(pings).toEqual([]);
     expect(silent.closed).toBeUndefined(); // that came before, and has its time
   });
   test('may send as much once it has said who it is', async () => {
