@@ -65,7 +65,7 @@ export class Fate {
     if (moment === undefined) return undefined;
     const isMeant = ({ who, at, nth = 1, when }: Kill): boolean =>
       who === moment.who &&
-      (at === moment.what || (at === moment.kind && nth === moment.nth)) &&
+      (at === moment.kind ? nth === moment.nth : at === moment.what) &&
       (when === 'before') === (side === 'before');
     const index = this.#kills.findIndex(isMeant);
     if (index < 0) return undefined;
