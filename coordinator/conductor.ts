@@ -501,7 +501,8 @@ export class Conductor {
     for (const [i, tenant] of tenants.entries()) {
       // what two hundred are shown of each other takes seconds to write: meanwhile pings are answered, and others heard
       if (i % AT_ONCE === AT_ONCE - 1) await setImmediate();
-      this.#telling.ask(tenant, state, { stage, attempt, openers });
+      // who has come back meanwhile is asked when it has caught up: before, it knows neither model nor keys of this round
+      if (this.#telling.caughtUp.has(tenant)) this.#telling.ask(tenant, state, { stage, attempt, openers });
     }
   }
 

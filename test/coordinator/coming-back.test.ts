@@ -2,12 +2,13 @@ import { expect, onTestFinished, test } from 'vitest';
 import { CommandError, EXIT } from '../../aggregation/exit.ts';
 import { createIdentity } from '../../aggregation/identity.ts';
 import type { Frame, Link } from '../../aggregation/link.ts';
+import type { Settings } from '../../aggregation/plan.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
 import type { EventStore } from '../../coordinator/event-store.ts';
 import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
 import { startBackend } from '../../models/backend.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
-import { enrol, startLife, tenantsFor } from '../support/federation-on-disk.ts';
+import { enrol, type Life, startLife, type Tenants, tenantsFor } from '../support/federation-on-disk.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import { ScriptedTenant } from '../support/scripted-tenant.ts';
 import { FIVE, smallTask } from '../support/small-task.ts';
@@ -27,16 +28,19 @@ function heldLinks() {
   return { links: [here, held] as const, waiting, pass: () => hear(waiting.shift()!) };
 }
 
+async function end(life: Life, tenants: Tenants): Promise<void> {
+  life.crash();
+  for (const participant of tenants.participants.values()) await participant.idle();
+  tenants.forget();
+}
+
 test('what a tenant said before its connection was lost does not say what its next process knows', async () => {
   const identity = createIdentity();
   const [name, ...others] = FIVE;
   const amber = new ScriptedTenant(name!);
   const tenants = tenantsFor(identity.publicKey, await startBackend('cpu'), others);
   const life = await startLife(`${temporaryFolder()}/events.db`, identity);
-  onTestFinished(() => {
-    life.crash();
-    tenants.forget();
-  });
+  onTestFinished(() => end(life, tenants));
   enrol(life.coordinator.enrolment, amber.name, amber.identity);
   for (const [each, own] of tenants.identities) enrol(life.coordinator.enrolment, each, own);
   life.connect(tenants);
@@ -60,6 +64,45 @@ test('what a tenant said before its connection was lost does not say what its ne
   second.pass();
   await life.until(() => amber.opened.length > 1);
   expect(amber.opened.slice(0, 2)).toEqual([1, 2]);
+});
+
+test('who comes back while the others are asked is asked when it has caught up, not before', async () => {
+  const identity = createIdentity();
+  const others = Array.from({ length: 8 }, (_, i) => `unit-${i}`);
+  const zinc = new ScriptedTenant('zinc'); // the last to be asked
+  const tenants = tenantsFor(identity.publicKey, await startBackend('cpu'), others);
+  const [first, second] = [heldLinks(), heldLinks()];
+  let seen = -1;
+  const life = await startLife(`${temporaryFolder()}/events.db`, identity, (event) => {
+    const asked =
+      event.type === 'task-changed' && event.facts.some((f) => f.type === 'in-round' && f.fact.type === 'asked');
+    if (!asked || second.waiting.length === 0 || seen >= 0) return;
+    seen = zinc.asks.length;
+    setImmediate(second.pass); // in the first pause
+  });
+  onTestFinished(() => end(life, tenants));
+  enrol(life.coordinator.enrolment, zinc.name, zinc.identity);
+  for (const [each, own] of tenants.identities) enrol(life.coordinator.enrolment, each, own);
+  life.connect(tenants);
+  const timing = { stragglerMs: 100, stageTimeoutMs: 60_000 };
+  const settings = {
+    ...smallTask('plain', { rounds: 500, timing }),
+    secureSum: { protocol: 'plain', minCohort: 6, colluders: 1 },
+  };
+  const conductor = life.coordinator.propose(settings as Settings);
+  zinc.connect(life.coordinator, first.links);
+  for (let frames = 0; frames < 2; frames++) {
+    await life.until(() => first.waiting.length > 0);
+    first.pass();
+  }
+  await life.until(() => zinc.asks.length > 1);
+  zinc.connect(life.coordinator, second.links);
+  await life.until(() => seen >= 0 && second.waiting.length === 1);
+  const { steps } = conductor.progress;
+  await life.until(() => conductor.progress.steps > steps + 1);
+  expect(zinc.asks).toHaveLength(seen);
+  second.pass();
+  await life.until(() => zinc.asks.length > seen);
 });
 
 test('a coordinator that has lost its store sends nobody away for good', async () => {

@@ -267,8 +267,9 @@ test('copying a store takes what was said in the round under way with it: such a
     isCopied = last.type === 'in-round' && last.fact.type === 'said' && store.bodies(event.task, vectors).size === 3;
     if (isCopied) copyStore(store, copy, federationOf(key.publicKey));
   });
-  onTestFinished(() => {
+  onTestFinished(async () => {
     life.crash();
+    for (const participant of others.participants.values()) await participant.idle();
     others.forget();
     copy.close();
   });
