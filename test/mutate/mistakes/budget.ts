@@ -17,7 +17,7 @@ export const budget: readonly Mutation[] = [
   {
     name: 'budget-not-synced',
     why: 'a machine that loses power has forgotten what it spent',
-    file: 'client/client-store.ts',
+    file: 'aggregation/sqlite-file.ts',
     find: 'pragma synchronous = full;',
     replace: 'pragma synchronous = normal;',
     caughtBy: [inTests('test/client/client-store.test.ts')],
