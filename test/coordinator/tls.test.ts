@@ -67,6 +67,7 @@ describe('a coordinator with a certificate', () => {
     expect(await handshake(server, { maxVersion: 'TLSv1.2' })).toBe('TLSv1.2 CN=first');
     // level 0: what this side would not offer by itself any more
     const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
+    expect(credentials(first)).toMatchObject({ minVersion: 'TLSv1.2' }); // though Node were run with --tls-min-v1.0
     expect(await handshake(server, old)).toMatch(/PROTOCOL_VERSION|NO_PROTOCOLS|ECONNRESET/);
     expect(await handshake(server, { ca: theirs })).toMatch(/SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(GET|VERIFY)/);
     expect(await handshake(server, { host: '127.0.0.2' })).toBe('ERR_TLS_CERT_ALTNAME_INVALID');
