@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { CommandError, EXIT, type ExitCode, isStorageError } from './aggregation/exit.ts';
+import { plainText } from './aggregation/plain-text.ts';
 import packageJson from './package.json' with { type: 'json' };
 
 /**
@@ -552,7 +553,10 @@ function report(error: unknown, asJson: boolean): ExitCode {
   const code = error instanceof CommandError ? error.code : codeOf(error);
   const message = error instanceof Error ? error.message : String(error);
   if (asJson) console.error(JSON.stringify({ error: message, exitCode: code }));
-  else console.error(code === EXIT.failed && error instanceof Error ? (error.stack ?? message) : `parley: ${message}`);
+  else {
+    const text = code === EXIT.failed && error instanceof Error ? (error.stack ?? message) : `parley: ${message}`;
+    console.error(plainText(text)); // it may be a coordinator's words, and without TLS anybody's
+  }
   return code;
 }
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { answerFrom } from '../aggregation/address.ts';
 import { CommandError, EXIT, exitOf } from '../aggregation/exit.ts';
 import { givenToken, type TokenOptions } from '../aggregation/given-token.ts';
+import { plainText } from '../aggregation/plain-text.ts';
 import { operatorTokenFile } from './access/first-token.ts';
 
 /** What a command that speaks with a coordinator is told. */
@@ -43,8 +44,17 @@ async function request(path: string, options: OperatorOptions, init: RequestInit
   const token = tokenOf(options);
   const headers = { ...init.headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
   const response = await answerFrom(url, { ...init, headers });
-  const answer = (await response.json().catch(() => ({}))) as { detail?: string };
+  const answer = readAnswer(await response.text().catch(() => '')) as { detail?: string };
   if (!response.ok)
     throw new CommandError(exitOf(response.status), answer.detail ?? `${url} answered ${response.status}`);
   return answer;
+}
+
+/** A tenant's reason, or another operator's name for something, ends on this one's terminal: in one line, and as text. */
+function readAnswer(json: string): unknown {
+  try {
+    return JSON.parse(json, (_, value) => (typeof value === 'string' ? plainText(value).replaceAll('\n', ' ') : value));
+  } catch {
+    return {};
+  }
 }

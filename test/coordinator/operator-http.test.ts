@@ -37,3 +37,27 @@ test('to this machine it does', async () => {
   await get('/tasks', { coordinator: `http://127.0.0.1:${port}`, tokenFile: tokenFile() });
   expect(shown).toEqual([`Bearer ${TOKEN}`]);
 });
+
+test('nothing follows a redirection: it could lead from TLS to plaintext, or to somebody else', async () => {
+  const asked: string[] = [];
+  const server = createServer(({ url }, response) => {
+    asked.push(url!);
+    response.writeHead(307, { location: '/elsewhere' }).end();
+  });
+  onTestFinished(() => void server.close());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const options = { coordinator: `http://127.0.0.1:${port}`, tokenFile: tokenFile() };
+  await expect(post('/tasks', {}, options)).rejects.toMatchObject({ code: EXIT.network });
+  expect(asked).toEqual(['/tasks']);
+});
+
+test('what others wrote is shown as text, and not obeyed by the terminal', async () => {
+  const evil = 'no\u001b[2K\u001b[1Ayes\r\nsouth declined';
+  const server = createServer((_, response) => response.end(JSON.stringify([{ reason: evil }])));
+  onTestFinished(() => void server.close());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const [task] = (await get('/tasks', { coordinator: `http://127.0.0.1:${port}` })) as { reason: string }[];
+  expect(task!.reason).toBe('no\\u{1b}[2K\\u{1b}[1Ayes\\u{d} south declined');
+});
