@@ -3,6 +3,8 @@ import { accounting } from './mistakes/accounting.ts';
 import { audit } from './mistakes/audit.ts';
 import { bounding } from './mistakes/bounding.ts';
 import { budget } from './mistakes/budget.ts';
+import { connection } from './mistakes/connection.ts';
+import { keeping } from './mistakes/keeping.ts';
 import { latticeMask } from './mistakes/lattice-mask.ts';
 import { ledger } from './mistakes/ledger.ts';
 import { masking } from './mistakes/masking.ts';
@@ -11,6 +13,7 @@ import { noise } from './mistakes/noise.ts';
 import { plan } from './mistakes/plan.ts';
 import { round } from './mistakes/round.ts';
 import { secrets } from './mistakes/secrets.ts';
+import { survival } from './mistakes/survival.ts';
 import { thresholdHe } from './mistakes/threshold-he.ts';
 import { thresholdHeGuards } from './mistakes/threshold-he-guards.ts';
 import { uploads } from './mistakes/uploads.ts';
@@ -39,4 +42,7 @@ export const mutations: readonly Mutation[] = [
   ...secrets,
   ...audit,
   ...access,
+  ...connection,
+  ...survival,
+  ...keeping,
 ];

@@ -172,3 +172,13 @@ test('a store whose facts have charged less than its ledger, or have not ended w
   expect(problems.join('\n')).toContain('its facts charge 0 openings, the ledger 1');
   expect(problems.join('\n')).toContain('it is proposed, the ledger has ended it');
 });
+
+test('a store whose plan is not signed, or that lies beside another key, does not pass the check', () => {
+  const at = changed((at) => sql(at, 'update task set signature = zeroblob(64)'));
+  const found = (key: Identity) =>
+    withStore(at, (store) =>
+      checkStore(store, key).flatMap(({ what, problems }) => problems.map((one) => [what, one])),
+    );
+  expect(found(identity)).toEqual([['tasks', expect.stringContaining('the signature on its plan does not verify')]]);
+  expect(found(createIdentity())).toContainEqual(['key', expect.stringContaining('is not the key of this federation')]);
+});

@@ -1,0 +1,226 @@
+import { inTests, type Mutation } from '../mutation.ts';
+
+const CHANNEL = 'aggregation/channel.ts';
+const DOOR = 'coordinator/door.ts';
+const LISTENER = 'coordinator/listener.ts';
+const TLS = 'coordinator/tls.ts';
+const ADDRESS = 'aggregation/address.ts';
+const inChannel = inTests('test/aggregation/channel.test.ts');
+const inDoor = inTests('test/coordinator/door.test.ts');
+const inRate = inTests('test/coordinator/rate-limit.test.ts');
+const inFrames = (named: string) => inTests('test/attacks/frames.test.ts', named);
+const inFloods = (named: string) => inTests('test/attacks/floods.test.ts', named);
+const inTls = (named: string) => inTests('test/coordinator/tls.test.ts', named);
+const inAddress = inTests('test/aggregation/address.test.ts');
+
+/** Who is believed on a connection, and who may have one. */
+export const connection: readonly Mutation[] = [
+  {
+    name: 'connection-frame-of-another',
+    why: 'what a tenant said on one connection is said again on the next',
+    file: CHANNEL,
+    find: 'from, this.#connection, String(place), hash',
+    replace: 'from, String(place), hash',
+    caughtBy: [inChannel],
+  },
+  {
+    name: 'connection-frame-without-its-place',
+    why: 'one frame twice, or two in another order: a sum counts what was said once two times',
+    file: CHANNEL,
+    find: 'from, this.#connection, String(place), hash',
+    replace: 'from, this.#connection, hash',
+    caughtBy: [inChannel],
+  },
+  {
+    name: 'connection-known-by-its-nonces',
+    why: 'who changes a bit of a greeting makes a refusal of it that the client believes',
+    file: CHANNEL,
+    find: 'this.#connection, signature, hash);',
+    replace: 'this.#connection, hash);',
+    caughtBy: [inChannel],
+  },
+  {
+    name: 'connection-frames-not-verified',
+    why: 'whoever sits on the wire speaks for the coordinator',
+    file: 'client/connection.ts',
+    find: '    if (!this.#channel.takes(frame, this.#hello.key))\n',
+    replace: '    if (!this.#channel.takes(frame, this.#hello.key) && frame.body.length === 0)\n',
+    caughtBy: [inFrames('changes a bit of a question')],
+  },
+  {
+    name: 'connection-greeting-not-verified',
+    why: 'a greeting with the pinned key needs nobody who has that key',
+    file: 'client/connection.ts',
+    find: '    if (!this.#channel.takes(frame, hello.key))\n',
+    replace: '    if (!this.#channel.takes(frame, hello.key) && frame.body.length === 0)\n',
+    caughtBy: [inTests('test/attacks/lying-plans.test.ts', 'greet')],
+  },
+  {
+    name: 'connection-to-any-coordinator',
+    why: 'the key that the policy pins is the only one that asks for contributions',
+    file: 'client/greeting.ts',
+    find: '  if (print !== coordinator.fingerprint)\n',
+    replace: "  if (print === '')\n",
+    caughtBy: [inTests('test/attacks/lying-plans.test.ts', 'another key is told nothing')],
+  },
+  {
+    name: 'connection-any-number-of-sockets',
+    why: 'one address takes the sockets that the process may have',
+    file: DOOR,
+    find: 'if ((this.#open.get(address) ?? 0) >= ADDRESS.open) {',
+    replace: 'if ((this.#open.get(address) ?? 0) < 0) {',
+    caughtBy: [inDoor],
+  },
+  {
+    name: 'connection-one-address-takes-all-places',
+    why: 'no tenant gets in while one stranger stays',
+    file: DOOR,
+    find: '(this.#strangers.get(address) ?? 0) >= ADDRESS.strangers',
+    replace: 'false',
+    caughtBy: [inDoor],
+  },
+  {
+    name: 'connection-any-number-of-strangers',
+    why: 'each costs a signature and a place in memory, from as many addresses as somebody has',
+    file: DOOR,
+    find: '    if (this.#places.size >= STRANGERS.most) this.#makeRoom();\n',
+    replace: '',
+    caughtBy: [inDoor],
+  },
+  {
+    name: 'connection-place-given-back-twice',
+    why: 'each tenant that comes and goes leaves room for one stranger more',
+    file: DOOR,
+    find: 'if (this.#places.delete(place)) uncount();',
+    replace: 'this.#places.delete(place);\n      uncount();',
+    caughtBy: [inDoor],
+  },
+  {
+    name: 'connection-knocks-not-counted',
+    why: 'each one costs a signature before anybody has said who he is',
+    file: DOOR,
+    find: "    if (!this.#knocks.take(address)) return this.#away('too-often');\n",
+    replace: '',
+    caughtBy: [inDoor],
+  },
+  {
+    name: 'connection-addresses-remembered-for-ever',
+    why: 'who may choose keys chooses how much memory is used',
+    file: 'coordinator/rate-limit.ts',
+    find: 'if (this.#buckets.size > this.#keys) ',
+    replace: 'if (this.#buckets.size < 0) ',
+    caughtBy: [inRate],
+  },
+  {
+    name: 'connection-rate-after-the-clock-was-put-back',
+    why: 'nobody is let in until the clock has caught up',
+    file: 'coordinator/rate-limit.ts',
+    find: 'Math.max(0, now - at)',
+    replace: '(now - at)',
+    caughtBy: [inRate],
+  },
+  {
+    name: 'connection-address-that-anybody-names',
+    why: 'each connection is of an address of its own, and none is ever one too many',
+    file: LISTENER,
+    find: 'normalizeIP(proxyAddress(request, trust))',
+    replace: 'normalizeIP(proxyAddress(request, () => true))',
+    caughtBy: [inFloods('behind a trusted proxy')],
+  },
+  {
+    name: 'connection-long-greeting',
+    why: 'strangers fill the memory with messages that never end',
+    file: LISTENER,
+    find: 'if (arrived > STRANGERS.bytes) socket.destroy();',
+    replace: '',
+    caughtBy: [inFloods('announces much')],
+  },
+  {
+    name: 'connection-answers-nobody-reads',
+    why: 'who asks and does not read fills the memory with answers',
+    file: LISTENER,
+    find: 'if (client.bufferedAmount === 0) client.pong(data);',
+    replace: 'client.pong(data);',
+    caughtBy: [inFloods('reads no answer')],
+  },
+  {
+    name: 'connection-decompresses',
+    why: 'a thousand bytes become a gigabyte before anybody looks at them',
+    file: LISTENER,
+    find: 'perMessageDeflate: false',
+    replace: 'perMessageDeflate: true',
+    caughtBy: [inTests('test/coordinator/websocket.test.ts', 'granted no compression')],
+  },
+  {
+    name: 'connection-while-it-ends',
+    why: 'who is let in is forgotten a moment later, in the middle of what was begun',
+    file: LISTENER,
+    find: "    if (isShut) return turnAway(socket, '503 Service Unavailable');\n",
+    replace: '',
+    caughtBy: [inTests('test/coordinator/ending.test.ts', 'be let in')],
+  },
+  {
+    name: 'connection-listens-in-plaintext',
+    why: 'tokens and codes are read on the way',
+    file: LISTENER,
+    find: '  if (isLoopback(host)) return;\n',
+    replace: "  if (host !== '') return;\n",
+    caughtBy: [inTls('in plaintext where others')],
+  },
+  {
+    name: 'connection-old-tls',
+    why: 'TLS 1.0 and 1.1 are broken (RFC 8996)',
+    file: TLS,
+    find: "minVersion: 'TLSv1.2'",
+    replace: "minVersion: 'TLSv1'",
+    caughtBy: [inTls('nothing older')],
+  },
+  {
+    name: 'connection-key-that-others-read',
+    why: 'whoever has an account on the machine is the coordinator',
+    file: TLS,
+    find: '  refuseReadable(files.key);\n',
+    replace: '',
+    caughtBy: [inTls('a key that others can read')],
+  },
+  {
+    name: 'connection-certificate-not-renewed',
+    why: 'the federation stops on the day on which the first certificate ends',
+    file: TLS,
+    find: '      server.setSecureContext(now);\n',
+    replace: '',
+    caughtBy: [inTls('without a restart')],
+  },
+  {
+    name: 'connection-name-taken-for-this-machine',
+    why: 'a token goes in plaintext to whoever owns 127.example.org',
+    file: ADDRESS,
+    find: "(isIP(host) === 4 && host.startsWith('127.'))",
+    replace: "host.startsWith('127.')",
+    caughtBy: [inAddress],
+  },
+  {
+    name: 'connection-token-in-plaintext',
+    why: 'whoever reads it on the way is the operator',
+    file: ADDRESS,
+    find: ' refusePlaintext(url);\n',
+    replace: ' void url;\n',
+    caughtBy: [inAddress, inTests('test/coordinator/operator-http.test.ts')],
+  },
+  {
+    name: 'connection-token-follows-a-redirection',
+    why: 'an answer sends the next request, and what it holds, somewhere else',
+    file: ADDRESS,
+    find: "fetch(url, { ...init, redirect: 'error' })",
+    replace: 'fetch(url, init)',
+    caughtBy: [inTests('test/coordinator/operator-http.test.ts')],
+  },
+  {
+    name: 'connection-database-in-plaintext',
+    why: 'the password, and every fact, are read on the way',
+    file: 'coordinator/postgres-connection.ts',
+    find: '  refuseUnencrypted(options.url);\n',
+    replace: '',
+    caughtBy: [inTests('test/coordinator/postgres-event-store.test.ts', 'plaintext')],
+  },
+];
