@@ -1,5 +1,5 @@
-import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import type { Secret } from '../../aggregation/at-rest.ts';
 import { CommandError, EXIT } from '../../aggregation/exit.ts';
 import { keysIn } from '../../aggregation/folder-keys.ts';
@@ -97,6 +97,15 @@ async function requireEmpty(folder: string): Promise<void> {
   });
   if (found.length > 0)
     throw new CommandError(EXIT.refused, `${folder} is not empty: a backup is restored into a new folder`);
+  const [at, beside] = await Promise.all(
+    [folder, dirname(resolve(folder))].map((path) => stat(path).catch(() => null)),
+  );
+  // nothing can take its place, and that would be found when all is done
+  if (at != null && at.dev !== beside?.dev)
+    throw new CommandError(
+      EXIT.refused,
+      `${folder} is a disk of its own: restore into a new folder on it, or beside it`,
+    );
 }
 
 function requireWhole(where: string, checked: readonly Checked[]): void {
