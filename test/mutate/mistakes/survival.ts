@@ -214,7 +214,7 @@ export const survival: readonly Mutation[] = [
     file: THREAD,
     find: '    if (rows[0].held) return;\n',
     replace: '    return void rows;\n',
-    caughtBy: [inPostgres('lets one lead')],
+    caughtBy: [inTests('test/coordinator/lead.test.ts', 'leads on it')],
   },
   {
     name: 'survival-lost-lock-not-noticed',
@@ -222,7 +222,7 @@ export const survival: readonly Mutation[] = [
     file: 'coordinator/postgres-connection.ts',
     find: '    if (leads) options.onLost(broken);\n',
     replace: '',
-    caughtBy: [inPostgres('goes with the connection')],
+    caughtBy: [inPostgres('in the middle of a commit')],
   },
   {
     name: 'survival-half-a-batch',
