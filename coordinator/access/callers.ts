@@ -10,7 +10,7 @@ import type { Tokens } from './tokens.ts';
 /** Says who makes a request, from what it shows. */
 export interface Callers {
   /** @throws IssuerUnavailable when it is a person's token, and the issuer cannot be asked */
-  callerOf(request: Shown): Promise<Caller | Worthless>;
+  callerOf(request: Shown): Promise<Caller | Unproven>;
 }
 
 export interface Shown {
@@ -22,7 +22,7 @@ export interface Shown {
 }
 
 /** Something was shown, and it is not enough. */
-export interface Worthless {
+export interface Unproven {
   readonly role: undefined;
   /** 403 where we know who it is */
   readonly status: 401 | 403;
@@ -40,7 +40,7 @@ export interface CallersWorld {
 }
 
 /** One answer for everything that is unknown, wrong, expired or revoked: whoever tries learns nothing. */
-const UNKNOWN: Worthless = {
+const UNKNOWN: Unproven = {
   role: undefined,
   status: 401,
   detail:
@@ -51,7 +51,7 @@ export function openCallers({ tokens, members, identity, people, clock }: Caller
   const coordinator = fingerprint(identity.publicKey);
 
   /** Signed with a key of the roster, for this very path, just now. */
-  function tenantOf({ authorization, method, path }: Shown): Caller | Worthless {
+  function tenantOf({ authorization, method, path }: Shown): Caller | Unproven {
     const read = parseSignedRead(authorization!);
     // for reading only: a change could be made again by whoever saw the signature
     if (read === undefined || (method !== 'GET' && method !== 'HEAD')) return UNKNOWN;
@@ -63,7 +63,7 @@ export function openCallers({ tokens, members, identity, people, clock }: Caller
     return { role: undefined, status: 401, detail };
   }
 
-  async function personOf(jwt: string): Promise<Caller | Worthless> {
+  async function personOf(jwt: string): Promise<Caller | Unproven> {
     const person = await people?.bearerOf(jwt);
     if (person === undefined) return UNKNOWN;
     if (person === 'no-role')

@@ -51,6 +51,8 @@ export async function openHttp(world: HttpWorld): Promise<FastifyInstance> {
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: HTTP.bodyBytes,
+    // what is not what the schema says is refused, and not made to fit
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false } },
     trustProxy: world.trust,
     frameworkErrors: routerProblem,
     clientErrorHandler: notHttp,

@@ -157,6 +157,15 @@ describe('only the operator', () => {
 });
 
 describe('a tenant joins with its code,', () => {
+  test.each([{ tenant: ['amber'] }, { tenant: 7 }, { tenant: 'amber', role: 'operator' }])(
+    'is not understood to mean something else: %o',
+    async (body) => {
+      const server = await startServer();
+      await expectProblem(await server.post('/invitations', body), 400, 'body');
+      expect(server.coordinator.store.invitations()).toEqual([]);
+    },
+  );
+
   test('once', async () => {
     const server = await startServer();
     const { response, body } = await enrolOverHttp(server, 'amber');
