@@ -26,7 +26,6 @@ export function noticeRoutes(app: FastifyInstance, coordinator: Coordinator): vo
         body: json(signedNoticeSchema),
         response: { 200: json(z.object({ receipt })), 403: json(problem), 409: json(problem) },
       },
-      validatorCompiler: () => strictly,
       // verifying is cheap, the ledger is for ever
       config: { access: 'anyone', rateLimit: { max: 20, timeWindow: '1 minute' } },
     },
@@ -45,12 +44,4 @@ export function noticeRoutes(app: FastifyInstance, coordinator: Coordinator): vo
       }
     },
   );
-}
-
-/** Fastify's own validator drops fields it does not expect, of a union even some it does: then signatures would not fit. */
-function strictly(body: unknown): { value: SignedNotice } | { error: Error } {
-  const { success, data, error } = signedNoticeSchema.safeParse(body);
-  if (success) return { value: data };
-  const issue = error.issues[0]!;
-  return { error: new Error(`body/${issue.path.join('/')}: ${issue.message}`) };
 }
