@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { identityIn, storeFile } from '../../client/folder.ts';
 import { readBooks, readFacts, readTenantBooks } from './books.ts';
 import { type Broken, broken } from './invariants.ts';
@@ -21,7 +22,7 @@ export async function realVerdict(federation: RealFederation, task: string): Pro
   const { units, coordinatorFolder, unitFolder, journal, left } = federation;
   const books = readBooks(join(coordinatorFolder, 'events.db'), task);
   const tenants = new Map(units.map((unit) => [unit, readTenantBooks(storeFile(unitFolder(unit)), task)]));
-  const statements = statementsOf(keptIn(journal).filter((one) => one.task === task));
+  const statements = statementsOf(await keptIn(journal, task));
   const found = await broken({ books, tenants, statements, before: left.map((file) => readFacts(file, task)) });
   const isFinished = books.facts.at(-1)?.type === 'finished';
   return {
@@ -43,11 +44,15 @@ export async function realVerdict(federation: RealFederation, task: string): Pro
   }
 }
 
-function keptIn(journal: string): Kept[] {
-  const lines = existsSync(journal) ? readFileSync(journal, 'utf8').split('\n') : [];
-  return lines.flatMap((line) => {
-    if (!line.endsWith('}')) return []; // a write that the kill has cut: nothing of it was committed
+/** Line by line: half an hour of statements is longer than any text may be. */
+async function keptIn(journal: string, task: string): Promise<Kept[]> {
+  if (!existsSync(journal)) return [];
+  const kept: Kept[] = [];
+  for await (const line of createInterface({ input: createReadStream(journal) })) {
+    // a write that the kill has cut: nothing of it was committed
+    if (!line.endsWith('}') || !line.includes(task)) continue;
     const one = JSON.parse(line) as Kept & { body: string };
-    return [{ ...one, body: Buffer.from(one.body, 'base64') }];
-  });
+    if (one.task === task) kept.push({ ...one, body: Buffer.from(one.body, 'base64') });
+  }
+  return kept;
 }
