@@ -73,9 +73,7 @@ export async function writeBackup(options: BackupOptions): Promise<Manifest> {
     const schema = SQLITE_SCHEMA.migrations.length;
     const manifest: Manifest = { format: 'parley-backup-v1', madeAt, version, schema, federation, ledger, files };
     await writeFile(join(partial, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
-    for (const name of [STORE, MANIFEST, ...names]) await settle(join(partial, name));
-    await rename(partial, to);
-    await sync(dirname(resolve(to)));
+    await putInPlace(partial, to);
     return manifest;
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
@@ -166,9 +164,15 @@ async function hashesOf(folder: string, names: readonly string[]): Promise<Recor
   return Object.fromEntries(hashes);
 }
 
-async function settle(file: string): Promise<void> {
-  await chmod(file, 0o600);
-  await sync(file);
+/** Gives a folder of files (0600 from then on) its name: a power cut leaves it whole, under the old name or the new one. */
+export async function putInPlace(partial: string, to: string): Promise<void> {
+  for (const name of await readdir(partial)) {
+    await chmod(join(partial, name), 0o600);
+    await sync(join(partial, name));
+  }
+  await sync(partial);
+  await rename(partial, to);
+  await sync(dirname(resolve(to)));
 }
 
 /** POSIX: what is in a folder is durable when the folder is. Windows has no such call. */

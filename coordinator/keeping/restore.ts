@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Secret } from '../../aggregation/at-rest.ts';
 import { CommandError, EXIT } from '../../aggregation/exit.ts';
@@ -8,7 +8,7 @@ import { federationOf } from '../coordinator.ts';
 import type { EventStore } from '../event-store.ts';
 import { openPostgresStore } from '../postgres-event-store.ts';
 import { openSqliteStore } from '../sqlite-event-store.ts';
-import { type Manifest, readManifest, STORE } from './backup.ts';
+import { type Manifest, putInPlace, readManifest, STORE } from './backup.ts';
 import { type Checked, checkStore } from './check.ts';
 import { copyStore } from './copy-store.ts';
 import { type LedgerCopy, laterEntries } from './later-entries.ts';
@@ -79,7 +79,7 @@ export async function restoreBackup({
       // a token that is revoked would only be in the way
       if (ledgers !== 'none-since') await rm(join(partial, 'operator.token'), { force: true });
       if (storeUrl !== undefined) await rm(join(partial, STORE));
-      await rename(partial, folder);
+      await putInPlace(partial, folder);
       return restored;
     } finally {
       closeOnce(store);
