@@ -7,6 +7,7 @@ const config: ViteUserConfig = defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: 'forks',
+    maxWorkers: '100%', // many files wait for processes of their own most of the time
   },
 });
 
