@@ -162,7 +162,7 @@ test('only commands print: whatever handles rows, batches, noise or vectors has 
 test('the command line loads a room when it is called, not before', () => {
   const text = readFileSync(join(root, 'cli.ts'), 'utf8');
   const atLoad = [...text.matchAll(/^import .*from '(\.\/[^']+)'/gm)].map(([, path]) => path);
-  for (const path of atLoad) expect(path).toMatch(/^\.\/(aggregation\/exit\.ts|package\.json)$/);
+  for (const path of atLoad) expect(path).toMatch(/^\.\/(aggregation\/(exit|plain-text)\.ts|package\.json)$/);
 });
 
 test('there is no room nobody knows, and no drawer for everything', () => {

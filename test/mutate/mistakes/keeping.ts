@@ -35,7 +35,7 @@ export const keeping: readonly Mutation[] = [
     name: 'keeping-backup-that-others-read',
     why: 'whoever has it is the coordinator',
     file: BACKUP,
-    find: '  await chmod(file, 0o600);\n',
+    find: '    await chmod(join(partial, name), 0o600);\n',
     replace: '',
     caughtBy: [inRestore('nobody else can read it')],
   },
