@@ -7,13 +7,18 @@ import { MAX_FRAME } from './wire.ts';
 const PING_EVERY_MS = 5_000;
 /** What may wait for a peer to read it: two of the longest messages, or many short ones. One that lets more wait fills the memory here. */
 const MOST_UNREAD = { bytes: 2 * MAX_FRAME.fromCoordinator, frames: 5_000 };
+/** Pings after which a peer must have read some of what waits for it; a slow line takes seconds for what the network holds. */
+const MOST_IDLE = 12;
 /** Bytes that a connection waits for when it is to end: a last word, and not whatever a peer has left unread. */
 const LAST_WORDS = 2 ** 16;
 
 /**
  * A WebSocket as a link. A frame is one binary message, its signature and then its body: two fragments, so that a body that
- * goes to many is not copied for each. How a message arrives in fragments is the network's affair. Half-open connections are found by pings; any byte that arrives is an answer too, for the pong may wait
- * behind a long message. Text frames are not part of the protocol and close it.
+ * goes to many is not copied for each. How a message arrives in fragments is the network's affair. Text frames are not part of the
+ * protocol and close it.
+ *
+ * Half-open connections are found by pings; any byte that arrives is an answer too, for the pong may wait behind a long message.
+ * Who answers and reads nothing for a minute, while there is something to be read, is given up as well: it would keep it here.
  *
  * @param transport - what a server's connection came over; a client's is known when it opens
  */
@@ -26,7 +31,14 @@ export function webSocketLink(socket: WebSocket, transport?: Pick<Socket, 'bytes
   let unanswered = 0;
   let unread = 0;
   let heard = 0;
+  let sent = 0;
+  let read = 0;
+  let idle = 0;
   const timer = setInterval(() => {
+    const { bufferedAmount } = socket;
+    idle = bufferedAmount > LAST_WORDS && sent - bufferedAmount <= read ? idle + 1 : 0;
+    read = sent - bufferedAmount;
+    if (idle >= MOST_IDLE) return socket.terminate();
     const { bytesRead } = tcp ?? { bytesRead: 0 };
     if (bytesRead > heard) unanswered = 0;
     heard = bytesRead;
@@ -43,6 +55,7 @@ export function webSocketLink(socket: WebSocket, transport?: Pick<Socket, 'bytes
       if (socket.readyState !== socket.OPEN) return;
       if (socket.bufferedAmount > MOST_UNREAD.bytes || unread >= MOST_UNREAD.frames) return socket.terminate();
       unread += 1;
+      sent += signature.length + body.length;
       socket.send(signature, { fin: false });
       socket.send(body, { fin: true }, (error) => {
         unread -= 1;

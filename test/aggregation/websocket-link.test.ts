@@ -64,6 +64,46 @@ test('a connection on which bytes arrive stays, though no question is answered; 
   await closed;
 });
 
+test.each([
+  ['and reads nothing is given up when a minute has passed', false],
+  ['and reads slowly is waited for', true],
+])('a peer that answers %s', async (_, reads) => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1', perMessageDeflate: false });
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const far = new WebSocket(`ws://127.0.0.1:${port}`, { maxPayload: 2 ** 30 });
+  const [near, { socket }] = (await once(server, 'connection')) as [WebSocket, { socket: Socket }];
+  if (far.readyState !== far.OPEN) await once(far, 'open');
+  onTestFinished(() => {
+    far.terminate();
+    server.close();
+  });
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const link = webSocketLink(near, socket);
+  let isClosed = false;
+  link.onClose(() => {
+    isClosed = true;
+  });
+  far.pause();
+  const leaveSomethingToRead = (): void => {
+    while (!isClosed && near.bufferedAmount < 2 ** 26) link.send(frame(Buffer.alloc(2 ** 22)));
+  };
+  for (let i = 0; i < 14; i++) {
+    leaveSomethingToRead();
+    const before = [socket.bytesRead, near.bufferedAmount] as const;
+    far.ping();
+    if (reads) far.resume();
+    await vi.waitUntil(() => isClosed || (socket.bytesRead > before[0] && (!reads || near.bufferedAmount < before[1])));
+    far.pause();
+    if (i === 11) expect(isClosed).toBe(false);
+    leaveSomethingToRead();
+    vi.advanceTimersByTime(5_000);
+  }
+  await vi.waitUntil(() => isClosed || reads);
+  expect(isClosed).toBe(!reads);
+});
+
 /** A connection whose far side reads nothing, and that nobody gives up because time passes, until the test is over. */
 async function unread(): Promise<{ link: Link; far: WebSocket }> {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] });
