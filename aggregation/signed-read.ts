@@ -1,4 +1,5 @@
 import { type Identity, isSignedBy } from './identity.ts';
+import { hex } from './plan.ts';
 import { digest } from './transcript.ts';
 
 /**
@@ -54,5 +55,3 @@ export const isSignedRead = (
 
 const readDigest = ({ coordinator, path, time }: Read): Uint8Array =>
   digest('parley/read/v1', coordinator, path, String(time));
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');

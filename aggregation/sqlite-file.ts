@@ -1,8 +1,10 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { CommandError, EXIT } from './exit.ts';
-import { timeName } from './time-name.ts';
+import { openOrSay } from './sqlite-error.ts';
+import { CLOSED, markClosed, OPEN } from './sqlite-mark.ts';
+import { copyBeside, type Migrated, type Migration, migrate, refuseLosses, versionOf } from './sqlite-migration.ts';
 
 /**
  * A database in one file, for one process: SQLite in WAL mode with synchronous=FULL, so that what was committed survives a power
@@ -25,26 +27,11 @@ export interface Schema {
   readonly migrate: string;
 }
 
-/** A step between two versions of a schema, both ways. SQL may use `crc32(value)`. */
-export interface Migration {
-  readonly up: string;
-  readonly down: string;
-  /** what the version before has no place for, and how many of it there are */
-  readonly loses?: readonly { readonly what: string; readonly count: string }[];
-}
-
 export interface CheckedColumn {
   readonly table: string;
   readonly column: string;
   /** SQL for what a row is known by */
   readonly row: string;
-}
-
-/** A file that was brought to a newer version, and the copy of what it was. */
-export interface Migrated {
-  readonly from: number;
-  readonly to: number;
-  readonly copy: string;
 }
 
 export interface OpenOptions {
@@ -113,29 +100,14 @@ export function migrateFile(path: string, schema: Schema, to: number, { inUse }:
       const from = requireKnown(db, path, schema);
       if (from === newest) requireIntact(db, path, schema);
       if (from === to) return undefined;
-      refuseLosses(db, path, schema, to);
+      refuseLosses(db, path, schema.migrations, to);
       const copy = copyBeside(db, path, from);
-      migrate(db, path, schema, to);
+      migrate(db, path, schema.migrations, to);
       return { from, to, copy };
     });
   } finally {
     db.abandon();
   }
-}
-
-export const versionOf = (db: DatabaseSync): number =>
-  db.prepare('pragma user_version').get()!['user_version'] as number;
-
-/**
- * Brings the schema to a version, up or down, each step in a transaction of its own.
- * @throws CommandError with "refused" when a step down would lose something that counts, which it names; nothing has changed then
- */
-export function migrate(db: DatabaseSync, path: string, schema: Schema, to: number): void {
-  const { migrations } = schema;
-  const from = versionOf(db);
-  refuseLosses(db, path, schema, to);
-  for (let version = from; version < to; version++) step(db, migrations[version]!.up, version + 1);
-  for (let version = from; version > to; version--) step(db, migrations[version - 1]!.down, version - 1);
 }
 
 /** Rows that are not what was written, each as a sentence. */
@@ -147,10 +119,6 @@ export function damagedRows(db: DatabaseSync, { checked }: Pick<Schema, 'checked
       .map((found) => `row ${found['row']} of table ${table} is not what was written`),
   );
 }
-
-/** In the header of a file that was closed, and of one that was not: "Parl", "Paro". */
-const CLOSED = 0x5061726c;
-const OPEN = 0x5061726f;
 
 function withChecksums(db: DatabaseSync): void {
   db.function('crc32', { deterministic: true }, (value) => crc32(value as string | Uint8Array));
@@ -218,19 +186,6 @@ class LockedFile extends DatabaseSync {
   }
 }
 
-/** Where SQLite's header has the application id (sqlite.org/fileformat, 1.3). */
-const APPLICATION_ID_AT = 68;
-
-/** Written in place, past SQLite: that works on a disk that is full, too. Nobody has the file open. */
-function markClosed(path: string): void {
-  const mark = Buffer.alloc(4);
-  mark.writeUInt32BE(CLOSED);
-  const file = openSync(path, 'r+');
-  writeSync(file, mark, 0, 4, APPLICATION_ID_AT);
-  fsyncSync(file);
-  closeSync(file);
-}
-
 class ReadFile extends DatabaseSync {
   /** what SQLite puts beside the file to read it, and was not there */
   readonly #beside: readonly string[];
@@ -279,91 +234,6 @@ function upgrade(db: DatabaseSync, path: string, schema: Schema, tell: OpenOptio
   const to = schema.migrations.length;
   if (from === to) return;
   const copy = from > 0 ? copyBeside(db, path, from) : undefined;
-  migrate(db, path, schema, to);
+  migrate(db, path, schema.migrations, to);
   if (copy !== undefined) tell({ from, to, copy });
-}
-
-/** What a file was before it is changed, whole. @returns the copy's path */
-export function copyBeside(db: DatabaseSync, path: string, version: number): string {
-  const copy = `${path}.v${version}-${timeName(Date.now())}`;
-  db.prepare('vacuum into ?').run(copy);
-  finishCopy(copy);
-  return copy;
-}
-
-/** Of what was copied from a file that is open: it stands for itself, without a log. */
-export function finishCopy(copy: string): void {
-  const db = new DatabaseSync(copy);
-  db.exec(`pragma journal_mode = delete; pragma application_id = ${CLOSED}`);
-  db.close();
-  chmodSync(copy, 0o600);
-}
-
-function step(db: DatabaseSync, sql: string, version: number): void {
-  db.exec('begin immediate');
-  try {
-    db.exec(sql);
-    db.exec(`pragma user_version = ${version}; commit`);
-  } catch (error) {
-    if (db.isTransaction) db.exec('rollback');
-    throw error;
-  }
-}
-
-function refuseLosses(db: DatabaseSync, path: string, { migrations }: Schema, to: number): void {
-  const lost = migrations
-    .slice(to, versionOf(db))
-    .flatMap(({ loses = [] }) => loses)
-    .map(({ what, count }) => ({ what, count: db.prepare(count).get()!['count'] as number }))
-    .filter(({ count }) => count > 0)
-    .map(({ what, count }) => `${count} ${what}`);
-  if (lost.length > 0)
-    throw new CommandError(EXIT.refused, `${path} stays as it is: schema ${to} has no place for ${lost.join(', ')}`);
-}
-
-/** Another process has the file open. */
-export class InUse extends CommandError {
-  constructor(message: string) {
-    super(EXIT.storage, message);
-  }
-}
-
-/** SQLite's primary result codes. */
-const [BUSY, READONLY, IOERR, CORRUPT, FULL, CANTOPEN, NOTADB] = [5, 8, 10, 11, 13, 14, 26];
-
-function openOrSay<T>(path: string, inUse: string, open: () => T): T {
-  try {
-    return open();
-  } catch (error) {
-    const { errcode, message } = error as { errcode?: number; message: string };
-    const said = sentence((errcode ?? 0) & 0xff, inUse);
-    if (said === undefined) throw error;
-    const text = `${path} ${said} (${message})`;
-    throw said === inUse ? new InUse(text) : new CommandError(EXIT.storage, text);
-  }
-}
-
-/** An error of a file that is open, with what it means, which file it is and the way out in its message. */
-export function namingFile(error: unknown, path: string): unknown {
-  const { errcode = 0, message } = (error ?? {}) as { errcode?: number; message?: string };
-  const said = errcode === 0 ? undefined : sentence(errcode & 0xff, 'is locked');
-  return said === undefined ? error : Object.assign(error as Error, { message: `${path} ${said} (${message})` });
-}
-
-function sentence(code: number, inUse: string): string | undefined {
-  switch (code) {
-    case BUSY:
-      return inUse;
-    case READONLY:
-    case CANTOPEN:
-      return 'cannot be written: let this user own its folder, on a disk that is mounted for writing';
-    case FULL:
-    case IOERR:
-      return 'cannot be written: the disk is full, or fails. Nothing that was acknowledged is lost; free some space, or replace it';
-    case CORRUPT:
-    case NOTADB:
-      return 'is damaged, or no database of Parley: put a backup in its place';
-    default:
-      return undefined;
-  }
 }

@@ -30,8 +30,8 @@ const POOLS: readonly PoolName[] = ['training', 'held-out'];
 
 /** @throws Error EADDRINUSE, EACCES: as any server that listens */
 export async function serveClientMetrics({ port, store, policy, clock }: ClientMetricsOptions): Promise<ClientMetrics> {
-  const registers = [new Registry()];
-  const [registry] = registers as [Registry];
+  const registry = new Registry();
+  const registers = [registry];
   collectDefaultMetrics({ register: registry });
   const gauge = (name: string, help: string, labelNames: string[] = []): Gauge =>
     new Gauge({ name: `parley_client_${name}`, help, labelNames, registers });

@@ -1,6 +1,8 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
-import { type Migrated, namingFile, openSqliteFile } from '../aggregation/sqlite-file.ts';
+import { transaction } from '../aggregation/sqlite-error.ts';
+import { openSqliteFile } from '../aggregation/sqlite-file.ts';
+import type { Migrated } from '../aggregation/sqlite-migration.ts';
 import { type Budget, readBudget } from '../privacy/budget.ts';
 import { EMPTY_LEDGER, entryText, type LedgerEntry, type LedgerHead } from '../privacy/ledger.ts';
 import { leafHash, rootOf, treeRoot } from '../privacy/transparency/merkle.ts';
@@ -153,18 +155,7 @@ export function openClientStore(path: string, storeKey?: KeyObject): ClientStore
     setRound: (id, number, answered) => void setRound.run(id, number, JSON.stringify(answered)),
     pinned: own.get,
     pin: own.set,
-    commit(work) {
-      if (db.isTransaction) return work();
-      db.exec('begin immediate');
-      try {
-        const result = work();
-        db.exec('commit');
-        return result;
-      } catch (error) {
-        if (db.isTransaction) db.exec('rollback'); // SQLite has rolled back by itself when the disk is full
-        throw namingFile(error, path);
-      }
-    },
+    commit: (work) => (db.isTransaction ? work() : transaction(db, path, work)),
     close: () => db.close(),
   };
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
-import type { Migrated } from '../aggregation/sqlite-file.ts';
+import type { Migrated } from '../aggregation/sqlite-migration.ts';
 import type { EventStore } from './event-store.ts';
 import { lead } from './lead.ts';
 import { withoutPassword } from './postgres-connection.ts';

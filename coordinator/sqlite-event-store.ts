@@ -1,7 +1,10 @@
 import { backup, type StatementSync } from 'node:sqlite';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
-import { finishCopy, type Migrated, namingFile, openSqliteFile, readSqliteFile } from '../aggregation/sqlite-file.ts';
+import { transaction } from '../aggregation/sqlite-error.ts';
+import { openSqliteFile, readSqliteFile } from '../aggregation/sqlite-file.ts';
+import { finishCopy } from '../aggregation/sqlite-mark.ts';
+import type { Migrated } from '../aggregation/sqlite-migration.ts';
 import type { EventStore, Invitation, StoredSum, StoredTask, StoredToken } from './event-store.ts';
 import { SQLITE_SCHEMA } from './sqlite-schema.ts';
 import type { TaskFact } from './task.ts';
@@ -83,17 +86,7 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Even
   const putParameters = sql('insert or ignore into parameters values (?1, ?2, crc32(?2))');
   const parameters = sql('select bytes from parameters where hash = ?');
 
-  const commit = <T>(work: () => T): T => {
-    db.exec('begin immediate');
-    try {
-      const result = work();
-      db.exec('commit');
-      return result;
-    } catch (error) {
-      if (db.isTransaction) db.exec('rollback'); // on a full disk SQLite has rolled back itself
-      throw namingFile(error, path);
-    }
-  };
+  const commit = <T>(work: () => T): T => transaction(db, path, work);
 
   return {
     claim(federation) {

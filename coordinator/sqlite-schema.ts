@@ -1,4 +1,5 @@
-import type { Migration, Schema } from '../aggregation/sqlite-file.ts';
+import type { Schema } from '../aggregation/sqlite-file.ts';
+import type { Migration } from '../aggregation/sqlite-migration.ts';
 
 /**
  * The tables of `sqlite-event-store.ts`, version by version. A version that was released is never changed: what is new goes into

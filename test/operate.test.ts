@@ -1,11 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { telcoCsv } from '../simulation/telco.ts';
+import { codeIn, fingerprintIn, pageCommands } from './support/page-commands.ts';
 
 /** The operator's page: its links lead somewhere, and its commands run, in their order, as they stand there. */
 const ROOT = join(import.meta.dirname, '..');
@@ -16,56 +16,12 @@ const commands = blocks('sh')
   .flatMap((block) => block.split('\n'))
   .map((line) => line.replace(/^npx parley /, ''));
 
-const folder = mkdtempSync(join(tmpdir(), 'parley-operate-'));
-const port = 20_000 + (process.pid % 20_000);
-const running = new Map<string, ChildProcess>();
+const { folder, port, run, background, close } = pageCommands('operate', /^(tenant|token|coordinator backup)/);
 
-beforeAll(async () => {
-  symlinkSync(join(ROOT, 'simulation'), join(folder, 'simulation'));
+beforeAll(() => {
   writeFileSync(join(folder, 'north.csv'), telcoCsv().split('\n').slice(0, 200).join('\n'));
 });
-afterAll(() => {
-  for (const child of running.values()) child.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
-});
-
-const start = (command: string): ChildProcess =>
-  spawn(
-    process.execPath,
-    [
-      join(ROOT, 'parley.js'),
-      ...command.split(' ').map((word) => word.replace('7400', String(port)).replace('7401', '0')),
-    ],
-    { cwd: folder },
-  );
-
-async function run(command: string): Promise<string> {
-  const asks = /^(tenant|token|coordinator backup)/.test(command) ? ` --coordinator http://127.0.0.1:${port}` : '';
-  const child = start(`${command}${asks}`);
-  let out = '';
-  for (const stream of [child.stdout!, child.stderr!])
-    stream.on('data', (data: Buffer) => {
-      out += data;
-    });
-  const [code] = (await once(child, 'close')) as [number];
-  expect(code, `${command}\n${out}`).toBe(0);
-  return out;
-}
-
-async function background(name: string, command: string, until: RegExp): Promise<void> {
-  const child = start(command);
-  running.set(name, child);
-  await new Promise<void>((resolve, reject) => {
-    let out = '';
-    const look = (data: Buffer): void => {
-      out += data;
-      if (until.test(out)) resolve();
-    };
-    child.stdout!.on('data', look);
-    child.stderr!.on('data', look);
-    child.on('exit', () => reject(new Error(`${command} ended:\n${out}`)));
-  });
-}
+afterAll(close);
 
 test('its links lead to files', () => {
   const links = [...page.matchAll(/\]\((?!http)([^)#]+)\)/g)].map(([, target]) => target!);
@@ -75,15 +31,14 @@ test('its links lead to files', () => {
 
 test('its commands run as they stand, and the token it makes for Prometheus reads the metrics', async () => {
   const said = new Map<string, string>();
+  let coordinator: ChildProcess | undefined;
   for (const command of commands) {
     const invited = said.get('tenant') ?? '';
-    const filled = command
-      .replace('FINGERPRINT', invited.match(/([0-9a-f]{4}-){9}[0-9a-f]{4}/)?.[0] ?? '')
-      .replace('CODE', invited.match(/\b([0-9a-f]{4}-){7}[0-9a-f]{4}\b/)?.[0] ?? '');
-    if (/^coordinator --/.test(filled)) await background('coordinator', filled, /"url"/);
-    else if (/^client --/.test(filled)) await background('client', filled, /"?connected"?/);
+    const filled = command.replace('FINGERPRINT', fingerprintIn(invited)).replace('CODE', codeIn(invited));
+    if (/^coordinator --/.test(filled)) coordinator = await background(filled, /"url"/);
+    else if (/^client --/.test(filled)) await background(filled, /"?connected"?/);
     else {
-      if (filled.startsWith('coordinator check')) await stopped('coordinator');
+      if (filled.startsWith('coordinator check')) await stopped(coordinator!);
       said.set(filled.split(' ')[0]!, await run(filled));
     }
     if (filled.startsWith('token create')) await readMetrics(said.get('token')!);
@@ -99,8 +54,7 @@ async function readMetrics(said: string): Promise<void> {
 }
 
 /** As the page says: told to end, it is done with 0. */
-async function stopped(name: string): Promise<void> {
-  const child = running.get(name)!;
+async function stopped(child: ChildProcess): Promise<void> {
   const gone = once(child, 'exit');
   child.kill('SIGTERM');
   expect((await gone)[0]).toBe(0);

@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { limits } from '../privacy/budget.ts';
 import { splitByUnit, telcoTable } from '../simulation/telco.ts';
+import { codeIn, fingerprintIn, pageCommands } from './support/page-commands.ts';
 
 /** The README is the product's face: its links lead somewhere, and its commands run, in their order, as they stand there. */
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -52,14 +50,14 @@ test('the picture in the README is what the command draws', async () => {
 
 // ---- the commands of "For real", run for five units
 
-const folder = mkdtempSync(join(tmpdir(), 'parley-readme-'));
-const port = 20_000 + (process.pid % 20_000);
+const { folder, run, background, close } = pageCommands(
+  'readme',
+  /^(tenant invite|task start|task status|ledger export|token)/,
+);
 const units = ['north', 'south', 'east', 'west', 'centre'];
-const running: ChildProcess[] = [];
 const said = new Map<string, string>();
 
 beforeAll(async () => {
-  symlinkSync(join(root, 'simulation'), join(folder, 'simulation'));
   const tables = [...splitByUnit(await telcoTable()).values()];
   for (const [i, unit] of units.entries()) {
     const { columns, rows } = tables[i]!;
@@ -68,53 +66,8 @@ beforeAll(async () => {
   }
 });
 
-afterAll(() => {
-  for (const child of running) child.kill('SIGKILL');
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(close);
 
-function start(command: string): ChildProcess {
-  // words in single quotes stay together, as in a shell
-  const words = [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!);
-  return spawn(
-    process.execPath,
-    [join(root, 'parley.js'), ...words.map((word) => word.replace('7400', String(port)))],
-    { cwd: folder },
-  );
-}
-
-async function run(command: string): Promise<string> {
-  const withPort = /^(tenant invite|task start|task status|ledger export|token)/.test(command)
-    ? `${command} --coordinator http://127.0.0.1:${port}`
-    : command;
-  const child = start(withPort);
-  let out = '';
-  for (const stream of [child.stdout!, child.stderr!])
-    stream.on('data', (data: Buffer) => {
-      out += data;
-    });
-  const [code] = (await once(child, 'close')) as [number];
-  expect(code, `${command}\n${out}`).toBe(0);
-  return out;
-}
-
-async function background(command: string, until: RegExp): Promise<void> {
-  const child = start(command);
-  running.push(child);
-  await new Promise<void>((resolve, reject) => {
-    let out = '';
-    const look = (data: Buffer): void => {
-      out += data;
-      if (until.test(out)) resolve();
-    };
-    child.stdout!.on('data', look);
-    child.stderr!.on('data', look);
-    child.on('exit', () => reject(new Error(`${command} ended:\n${out}`)));
-  });
-}
-
-const fingerprintIn = (text: string): string => text.match(/([0-9a-f]{4}-){9}[0-9a-f]{4}/)![0];
-const codeIn = (text: string): string => text.match(/\b([0-9a-f]{4}-){7}[0-9a-f]{4}\b/)![0];
 const forUnit = (command: string, unit: string): string => command.replaceAll('north', unit);
 
 test('the commands of "For real" run as they stand, from the first key to a verified ledger', {
@@ -123,7 +76,7 @@ test('the commands of "For real" run as they stand, from the first key to a veri
   const [coordinator, invite, init, print, client, ...rest] = commands;
   await background(coordinator!, /listening|url/);
   for (const unit of units) said.set(unit, await run(forUnit(invite!, unit)));
-  const hub = said.get('north')!.match(/([0-9a-f]{4}-){9}[0-9a-f]{4}/)![0];
+  const hub = fingerprintIn(said.get('north')!);
   for (const unit of units) await run(forUnit(init!, unit).replace('FINGERPRINT', hub));
   const prints = new Map<string, string>();
   for (const unit of units) prints.set(unit, fingerprintIn(await run(forUnit(print!, unit))));

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { CommandError, EXIT } from '../../aggregation/exit.ts';
 import { hex } from '../../aggregation/plan.ts';
-import { finishCopy } from '../../aggregation/sqlite-file.ts';
+import { finishCopy } from '../../aggregation/sqlite-mark.ts';
 import { sha256 } from '../../aggregation/transcript.ts';
 import { EMPTY_LEDGER } from '../../privacy/ledger.ts';
 import type { EventStore } from '../event-store.ts';

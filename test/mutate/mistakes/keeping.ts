@@ -245,7 +245,7 @@ export const keeping: readonly Mutation[] = [
   {
     name: 'keeping-loss-on-the-way-back',
     why: 'a rule that two must approve is lost with a schema that has no place for it',
-    file: FILE,
+    file: 'aggregation/sqlite-migration.ts',
     find: '  if (lost.length > 0)\n',
     replace: '  if (lost.length < 0)\n',
     caughtBy: [inSchema('where it would lose')],
