@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { isStorageError } from '../aggregation/exit.ts';
-import { chargedEvent, hex, type Plan, poolOf, roundsOf, shapeOf, taskId } from '../aggregation/plan.ts';
+import { chargedEvent, hex, type Plan, poolOf, shapeOf, taskId } from '../aggregation/plan.ts';
 import { begin, type Progress, progressHash, released, takeIn } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
 import {
@@ -15,7 +15,6 @@ import { epochOccasion, type Statement, transcriptOf } from '../aggregation/tran
 import { type FromClient, vectorBytes, vectorFrom } from '../aggregation/wire.ts';
 import { type LedgerBody, positionOf } from '../privacy/ledger.ts';
 import { type Counted, isSpent } from './counting.ts';
-import type { EventStore } from './event-store.ts';
 import { bodyOf, Hearing, placeOf, roundNumber, type Say, sorted, statementOf } from './hearing.ts';
 import { type Move, nextMove } from './next-move.ts';
 import { StoreDamaged } from './store-damaged.ts';
@@ -25,13 +24,13 @@ import {
   inRound,
   type Proposed,
   type Running,
-  replay,
   type StopReason,
   stagesOf,
   type TaskFact,
   type TaskRules,
   type TaskState,
 } from './task.ts';
+import { bytesIn, proposalIn, replayed, rulesOf } from './task-facts.ts';
 import { Telling } from './telling.ts';
 import { storedVector, Uploads } from './uploads.ts';
 import { type Waiting, waitingOf } from './waiting.ts';
@@ -622,38 +621,4 @@ export class Conductor {
     if (this.#state.phase !== 'running') throw new Error(`task ${this.id} is ${this.#state.phase}, not running`);
     return this.#state;
   }
-}
-
-function proposalIn([first]: readonly TaskFact[], task: string): Extract<TaskFact, { type: 'proposed' }> {
-  if (first?.type !== 'proposed') throw new StoreDamaged(`task ${task} was never proposed`);
-  return first;
-}
-
-function replayed(store: EventStore, rules: TaskRules, task: string): { facts: TaskFact[]; state: TaskState } {
-  try {
-    const facts = store.facts(task);
-    return { facts, state: replay(facts, rules) };
-  } catch (error) {
-    throw new StoreDamaged(`task ${task}: ${(error as Error).message}`);
-  }
-}
-
-const bytesIn = (facts: readonly TaskFact[]): number =>
-  facts.reduce((sum, each) => {
-    const said = each.type === 'in-round' && each.fact.type === 'said' ? (each.fact.bytes ?? 0) : 0;
-    return sum + said;
-  }, 0);
-
-export function rulesOf(plan: Plan, protocol: SecureSum): TaskRules {
-  const { secureSum, timing } = plan.settings;
-  return {
-    protocol,
-    roster: plan.roster.map(({ tenant }) => tenant),
-    minCohort: secureSum.minCohort,
-    threshold: plan.derived.threshold,
-    openings: plan.derived.openings,
-    openingsPerEpoch: protocol.openingsPerEpoch(shapeOf(plan)),
-    steps: roundsOf(plan),
-    ...timing,
-  };
 }

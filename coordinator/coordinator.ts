@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { type Body, Channel } from '../aggregation/channel.ts';
 import { type Identity, isSignedBy } from '../aggregation/identity.ts';
 import type { Frame, Link } from '../aggregation/link.ts';
 import { hex, makePlan, type Plan, PlanRefused, planSchema, type Settings, taskId } from '../aggregation/plan.ts';
@@ -9,9 +7,7 @@ import { digest } from '../aggregation/transcript.ts';
 import {
   answerDigest,
   decodeFromClient,
-  encode,
   type FromClient,
-  type FromCoordinator,
   PROTOCOL,
   type Stated,
   standingDigest,
@@ -20,6 +16,7 @@ import {
 import { WireRefused } from '../aggregation/wire-check.ts';
 import { NO_TASK } from '../privacy/ledger.ts';
 import { Conductor } from './conductor.ts';
+import type { CoordinatorEvent } from './coordinator-event.ts';
 import { type Counted, openCounting } from './counting.ts';
 import { type Enrolment, EnrolmentRefused, openEnrolment } from './enrolment.ts';
 import type { EventStore } from './event-store.ts';
@@ -27,12 +24,13 @@ import { type LedgerLog, openLedgerLog } from './ledger-log.ts';
 import { STRANGERS, TENANT } from './limits.ts';
 import { openMembers } from './members.ts';
 import { type Notices, openNotices } from './notices.ts';
+import { openOutgoing } from './outgoing.ts';
 import { recordProposal } from './proposal.ts';
 import { RateLimit } from './rate-limit.ts';
+import { openSession, type Session } from './session.ts';
 import { startingAt } from './steady-clock.ts';
-import type { TaskFact } from './task.ts';
 import { openWitnessing } from './witnessing.ts';
-import type { Unsent, World } from './world.ts';
+import type { World } from './world.ts';
 
 /**
  * The server of a federation: who is connected, which tasks run, what the ledger says.
@@ -97,42 +95,8 @@ export interface CoordinatorOptions {
   readonly onEvent?: (event: CoordinatorEvent) => void;
 }
 
-export type CoordinatorEvent =
-  /** what is stored of it now, and was not before */
-  | {
-      readonly type: 'task-changed';
-      readonly task: string;
-      /** of the round under way, or the last; 0 before the first */
-      readonly round: number;
-      readonly facts: readonly TaskFact[];
-    }
-  | { readonly type: 'tenant-connected' | 'tenant-left'; readonly tenant: TenantId }
-  | { readonly type: 'roster-changed'; readonly tenant: TenantId }
-  /** what a tenant counts of its budget is not what the ledger explains */
-  | ({ readonly type: 'budget-differs'; readonly tenant: TenantId } & Pick<Counted, 'pool' | 'counted' | 'stated'>)
-  | { readonly type: 'refused-connection'; readonly reason: string }
-  /** what a tenant said is of no use; its connection stays */
-  | { readonly type: 'refused-message'; readonly tenant: TenantId; readonly about: string; readonly reason: string }
-  /** this machine's clock is so far behind the ledger's last entry: time goes on from there */
-  | { readonly type: 'clock-behind'; readonly ms: number }
-  | { readonly type: 'task-failed'; readonly task: string; readonly error: unknown };
-
 /** The hash that names a federation, of its coordinator's key. */
 export const federationOf = (publicKey: Uint8Array): string => hex(digest('parley/federation/v1', publicKey));
-
-interface Session {
-  readonly link: Link;
-  readonly channel: Channel;
-  readonly since: number;
-  readonly nonce: Uint8Array;
-  tenant: TenantId | undefined;
-  /** ledger entries the client has */
-  ledger: number;
-  /** what it has stated of its budget over this connection: each thing once */
-  readonly stated: Set<string>;
-  /** it is being closed: what still arrives is not looked at */
-  isOver: boolean;
-}
 
 export async function openCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const { store, identity, version } = options;
@@ -179,45 +143,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     failed: (task, error) => tell({ type: 'task-failed', task, error }),
   };
 
-  type WithNews = Extract<FromCoordinator, { ledger: unknown }>;
-  type Newsless = WithNews extends infer M ? Omit<M, 'ledger'> & Unsent : never;
-
-  function withNews(session: Session, message: Newsless): Body {
-    const news = ledger.newsSince(session.ledger);
-    session.ledger = ledger.head.size;
-    return encode({ ...message, ledger: news } as WithNews);
-  }
-
-  /** An opened sum is as long as the model: who knows the ledger as far gets the very same bytes. */
-  const openedBodies = new WeakMap<Unsent, Map<string, Body>>();
-
-  function openedBody(session: Session, message: Extract<Unsent, { type: 'opened' }>): Body {
-    const bodies = openedBodies.get(message) ?? new Map<string, Body>();
-    openedBodies.set(message, bodies);
-    const news = `${session.ledger}-${ledger.head.size}`;
-    const body = bodies.get(news) ?? withNews(session, message);
-    session.ledger = ledger.head.size;
-    bodies.set(news, body);
-    return body;
-  }
-
-  function send(session: Session, message: Unsent, left?: () => void): void {
-    session.link.send(session.channel.seal(bodyFor(session, message), identity), left);
-  }
-
-  function bodyFor(session: Session, message: Unsent): Body {
-    switch (message.type) {
-      case 'opened':
-        return openedBody(session, message);
-      case 'ask':
-      case 'witness':
-      case 'witnessed':
-      case 'over':
-        return withNews(session, message);
-      default:
-        return encode(message);
-    }
-  }
+  const send = openOutgoing(ledger, identity);
 
   /** Who is there of a task's tenants cosigns the ledger as it is now, once for each size. Others' lines would only make notes long. */
   function askWitnesses({ roster }: Plan): void {
@@ -235,11 +161,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   function connect(link: Link): void {
     // who was shown out at the door is still here for a moment
     if (isSettling || strangers.size >= 2 * STRANGERS.most) return link.close();
-    const start = { tenant: undefined, ledger: 0, stated: new Set<string>(), isOver: false };
-    const session: Session = {
-      ...{ link, channel: new Channel('coordinator'), since: clock(), nonce: randomBytes(32) },
-      ...start,
-    };
+    const session = openSession(link, clock());
     strangers.add(session);
     link.onFrame((frame) => {
       try {

@@ -9,10 +9,10 @@ import { sha256 } from '../../aggregation/transcript.ts';
 import { PART_BYTES, vectorFrom } from '../../aggregation/wire.ts';
 import { parameterHash } from '../../models/model.ts';
 import type { LedgerEntry } from '../../privacy/ledger.ts';
-import { rulesOf } from '../conductor.ts';
 import type { BodyPlace, EventStore, StoredTask } from '../event-store.ts';
 import { placeOf, vectorIn } from '../hearing.ts';
 import { advance, replay, stagesOf, type TaskFact, type TaskRules, type TaskState } from '../task.ts';
+import { rulesOf } from '../task-facts.ts';
 import { storedVector } from '../uploads.ts';
 
 /** How many were looked at, and what does not hold: each a sentence that names the row. */

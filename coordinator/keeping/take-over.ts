@@ -2,11 +2,11 @@ import type { Identity } from '../../aggregation/identity.ts';
 import { planSchema } from '../../aggregation/plan.ts';
 import { protocolNamed } from '../../aggregation/protocols.ts';
 import type { LedgerEntry } from '../../privacy/ledger.ts';
-import { rulesOf } from '../conductor.ts';
 import { federationOf } from '../coordinator.ts';
 import type { EventStore, StoredTask } from '../event-store.ts';
 import { openLedgerLog } from '../ledger-log.ts';
 import { replay } from '../task.ts';
+import { rulesOf } from '../task-facts.ts';
 import { rosterIn } from './check.ts';
 import type { LaterEntries } from './later-entries.ts';
 

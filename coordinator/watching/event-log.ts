@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify';
-import type { CoordinatorEvent } from '../coordinator.ts';
+import type { CoordinatorEvent } from '../coordinator-event.ts';
 
 /**
  * What happens, for the log. A line about a task names it and its round, one about a tenant the tenant, under the same fields everywhere;

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
-import type { CoordinatorEvent } from '../coordinator.ts';
+import type { CoordinatorEvent } from '../coordinator-event.ts';
 import type { EventStore } from '../event-store.ts';
 import { type LabelledTask, roundMetrics } from './round-metrics.ts';
 import { stateMetrics, type Watched } from './state-metrics.ts';

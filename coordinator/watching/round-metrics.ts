@@ -1,6 +1,6 @@
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { Stage, TenantId } from '../../aggregation/secure-sum.ts';
-import type { CoordinatorEvent } from '../coordinator.ts';
+import type { CoordinatorEvent } from '../coordinator-event.ts';
 import type { RoundFact } from '../round.ts';
 import type { TaskFact } from '../task.ts';
 

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Policy } from '../../client/policy.ts';
-import type { CoordinatorEvent } from '../../coordinator/coordinator.ts';
+import type { CoordinatorEvent } from '../../coordinator/coordinator-event.ts';
 import { viewOf } from '../../coordinator/task-view.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import { openBudget } from '../../privacy/budget.ts';

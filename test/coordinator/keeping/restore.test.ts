@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { keysIn } from '../../../aggregation/folder-keys.ts';
 import type { Identity } from '../../../aggregation/identity.ts';
 import { exportOf } from '../../../client/own-ledger-command.ts';
-import { type CoordinatorEvent, federationOf, openCoordinator } from '../../../coordinator/coordinator.ts';
+import { federationOf, openCoordinator } from '../../../coordinator/coordinator.ts';
+import type { CoordinatorEvent } from '../../../coordinator/coordinator-event.ts';
 import type { EventStore } from '../../../coordinator/event-store.ts';
 import { type Manifest, writeBackup } from '../../../coordinator/keeping/backup.ts';
 import { checkStore } from '../../../coordinator/keeping/check.ts';
