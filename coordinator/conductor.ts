@@ -17,7 +17,7 @@ import { type LedgerBody, positionOf } from '../privacy/ledger.ts';
 import { type Counted, isSpent } from './counting.ts';
 import { bodyOf, Hearing, placeOf, roundNumber, type Say, sorted, statementOf } from './hearing.ts';
 import { type Move, nextMove } from './next-move.ts';
-import { StoreDamaged } from './store-damaged.ts';
+import { StoreDamaged } from './store/store-damaged.ts';
 import {
   advance,
   decide,

@@ -19,7 +19,6 @@ import { Conductor } from './conductor.ts';
 import type { CoordinatorEvent } from './coordinator-event.ts';
 import { type Counted, openCounting } from './counting.ts';
 import { type Enrolment, EnrolmentRefused, openEnrolment } from './enrolment.ts';
-import type { EventStore } from './event-store.ts';
 import { type LedgerLog, openLedgerLog } from './ledger-log.ts';
 import { STRANGERS, TENANT } from './limits.ts';
 import { openMembers } from './members.ts';
@@ -29,6 +28,7 @@ import { recordProposal } from './proposal.ts';
 import { RateLimit } from './rate-limit.ts';
 import { openSession, type Session } from './session.ts';
 import { startingAt } from './steady-clock.ts';
+import type { EventStore } from './store/event-store.ts';
 import { openWitnessing } from './witnessing.ts';
 import type { World } from './world.ts';
 

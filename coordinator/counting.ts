@@ -4,8 +4,8 @@ import { WireRefused } from '../aggregation/wire-check.ts';
 import { type Limit, openBudget, standing } from '../privacy/budget.ts';
 import { type LedgerEntry, NO_TASK } from '../privacy/ledger.ts';
 import { type AcceptedTask, budgetAfter, followSpending } from '../privacy/ledger-spending.ts';
-import type { EventStore } from './event-store.ts';
 import type { LedgerLog } from './ledger-log.ts';
+import type { EventStore } from './store/event-store.ts';
 
 /**
  * The coordinator's own count of every tenant's budget, beside what the tenant states.

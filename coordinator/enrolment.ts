@@ -2,8 +2,8 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { type EnrolmentRequest, enrolmentDigest, enrolmentProof, invitationHash } from '../aggregation/enrolment.ts';
 import { isSignedBy } from '../aggregation/identity.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
-import type { EventStore } from './event-store.ts';
 import type { Members } from './members.ts';
+import type { EventStore } from './store/event-store.ts';
 
 /**
  * How a tenant joins, or comes back under its name after it left or lost its key: the operator hands it a one-time code out of

@@ -13,8 +13,8 @@ import {
   transcriptOf,
 } from '../aggregation/transcript.ts';
 import type { FromClient } from '../aggregation/wire.ts';
-import type { BodyPlace, EventStore } from './event-store.ts';
 import type { RoundState } from './round.ts';
+import type { BodyPlace, EventStore } from './store/event-store.ts';
 import { type Running, stagesOf, type TaskRules } from './task.ts';
 import { storedVector } from './uploads.ts';
 

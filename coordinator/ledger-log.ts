@@ -11,8 +11,8 @@ import {
   type LedgerHead,
   verifyChain,
 } from '../privacy/ledger.ts';
-import type { EventStore } from './event-store.ts';
-import { StoreDamaged } from './store-damaged.ts';
+import type { EventStore } from './store/event-store.ts';
+import { StoreDamaged } from './store/store-damaged.ts';
 
 /**
  * The federation's ledger as the coordinator keeps it: entries in the event store, a signed note over

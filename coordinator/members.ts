@@ -1,8 +1,8 @@
 import type { Roster } from '../aggregation/plan.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
 import { type LedgerBody, type LedgerEntry, NO_TASK } from '../privacy/ledger.ts';
-import type { EventStore } from './event-store.ts';
 import type { LedgerLog } from './ledger-log.ts';
+import type { EventStore } from './store/event-store.ts';
 
 /**
  * Who is in the federation, and with which key. The ledger says how it came to be so:

@@ -2,9 +2,9 @@ import type { Identity } from '../aggregation/identity.ts';
 import { isSignedNotice, type Notice, noticeDigest, receiptDigest, type SignedNotice } from '../aggregation/notice.ts';
 import { hex } from '../aggregation/plan.ts';
 import { type LedgerEntry, NO_TASK } from '../privacy/ledger.ts';
-import type { EventStore } from './event-store.ts';
 import type { LedgerLog } from './ledger-log.ts';
 import type { Members } from './members.ts';
+import type { EventStore } from './store/event-store.ts';
 
 /**
  * Hears what tenants say about themselves (`aggregation/notice.ts`), each once.

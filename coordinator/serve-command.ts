@@ -6,8 +6,8 @@ import { openLog } from '../aggregation/log.ts';
 import { type SecretOptions, secretFor } from '../aggregation/secret.ts';
 import { endWithin, toldToEnd } from '../aggregation/told-to-end.ts';
 import { serve } from './serve.ts';
-import { SQLITE_SCHEMA } from './sqlite-schema.ts';
-import { StoreDamaged } from './store-damaged.ts';
+import { SQLITE_SCHEMA } from './store/sqlite-schema.ts';
+import { StoreDamaged } from './store/store-damaged.ts';
 import type { TlsFiles } from './tls.ts';
 
 /** `parley coordinator`: runs until SIGINT or SIGTERM, and then opens what can be opened and leaves the rest on disk. */

@@ -1,7 +1,7 @@
 import { type Plan, roundsOf, shapeOf } from '../aggregation/plan.ts';
 import type { SecureSum } from '../aggregation/secure-sum.ts';
-import type { EventStore } from './event-store.ts';
-import { StoreDamaged } from './store-damaged.ts';
+import type { EventStore } from './store/event-store.ts';
+import { StoreDamaged } from './store/store-damaged.ts';
 import { replay, type TaskFact, type TaskRules, type TaskState } from './task.ts';
 
 /** @throws StoreDamaged when the first fact is another */

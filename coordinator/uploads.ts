@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { StoredVector, TenantId } from '../aggregation/secure-sum.ts';
 import { PART_BYTES } from '../aggregation/wire.ts';
-import type { BodyPlace, EventStore } from './event-store.ts';
+import type { BodyPlace, EventStore } from './store/event-store.ts';
 
 /**
  * Vectors on their way in: part after part to disk, none of them held in memory.

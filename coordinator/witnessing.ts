@@ -6,7 +6,7 @@ import { TransparencyRefused } from '../privacy/transparency/canonical-text.ts';
 import { verifyCosigned } from '../privacy/transparency/cosignature.ts';
 import { withSignature } from '../privacy/transparency/signed-note.ts';
 import { verifyTrusted } from '../privacy/transparency/trusted-checkpoint.ts';
-import type { EventStore } from './event-store.ts';
+import type { EventStore } from './store/event-store.ts';
 
 /**
  * Collects cosignatures over the ledger.

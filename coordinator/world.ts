@@ -2,8 +2,8 @@ import type { Plan } from '../aggregation/plan.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
 import type { FromCoordinator } from '../aggregation/wire.ts';
 import type { Counted } from './counting.ts';
-import type { EventStore } from './event-store.ts';
 import type { LedgerLog } from './ledger-log.ts';
+import type { EventStore } from './store/event-store.ts';
 import type { TaskFact } from './task.ts';
 
 /** What a task has of the coordinator it runs in. */

@@ -9,7 +9,7 @@ import type { Policy } from '../client/policy.ts';
 import type { Conductor } from '../coordinator/conductor.ts';
 import { type Coordinator, openCoordinator } from '../coordinator/coordinator.ts';
 import type { CoordinatorEvent } from '../coordinator/coordinator-event.ts';
-import { openSqliteStore } from '../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../coordinator/store/sqlite.ts';
 import type { Backend } from '../models/backend.ts';
 import type { Table } from '../models/encode.ts';
 import type { FeatureSchema } from '../models/schema.ts';

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type Act, actHash } from '../../aggregation/act.ts';
 import { type LedgerEntry, NO_TASK } from '../../privacy/ledger.ts';
-import type { EventStore } from '../event-store.ts';
 import type { LedgerLog } from '../ledger-log.ts';
+import type { EventStore } from '../store/event-store.ts';
 import { AccessRefused } from './access-refused.ts';
 import type { Bearer } from './roles.ts';
 import { personOf, type Tokens } from './tokens.ts';

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Act } from '../../aggregation/act.ts';
-import type { EventStore, StoredToken } from '../event-store.ts';
+import type { EventStore, StoredToken } from '../store/event-store.ts';
 import { AccessRefused } from './access-refused.ts';
 import { tokenIn } from './new-token.ts';
 import type { Bearer } from './roles.ts';

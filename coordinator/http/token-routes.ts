@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { ROLES } from '../../aggregation/act.ts';
 import type { AccessControl } from '../access/access.ts';
-import type { StoredToken } from '../event-store.ts';
+import type { StoredToken } from '../store/event-store.ts';
 import { operatorOf } from './access-rule.ts';
 import { sendOutcome } from './outcome.ts';
 import { json } from './public-routes.ts';

@@ -9,9 +9,9 @@ import { hex } from '../../aggregation/plan.ts';
 import { finishCopy } from '../../aggregation/sqlite-mark.ts';
 import { sha256 } from '../../aggregation/transcript.ts';
 import { EMPTY_LEDGER } from '../../privacy/ledger.ts';
-import type { EventStore } from '../event-store.ts';
-import { openSqliteStore } from '../sqlite-event-store.ts';
-import { SQLITE_SCHEMA } from '../sqlite-schema.ts';
+import type { EventStore } from '../store/event-store.ts';
+import { openSqliteStore } from '../store/sqlite.ts';
+import { SQLITE_SCHEMA } from '../store/sqlite-schema.ts';
 import { copyStore } from './copy-store.ts';
 
 /**

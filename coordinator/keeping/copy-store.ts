@@ -1,8 +1,8 @@
 import { stretches } from '../../aggregation/stored-vector.ts';
 import { PART_BYTES } from '../../aggregation/wire.ts';
 import type { LedgerEntry } from '../../privacy/ledger.ts';
-import type { BodyPlace, EventStore } from '../event-store.ts';
 import { vectorIn } from '../hearing.ts';
+import type { BodyPlace, EventStore } from '../store/event-store.ts';
 import { placesNeeded } from './check-task.ts';
 
 /**

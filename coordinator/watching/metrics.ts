@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import type { CoordinatorEvent } from '../coordinator-event.ts';
-import type { EventStore } from '../event-store.ts';
+import type { EventStore } from '../store/event-store.ts';
 import { type LabelledTask, roundMetrics } from './round-metrics.ts';
 import { stateMetrics, type Watched } from './state-metrics.ts';
 import { timedStore } from './timed-store.ts';

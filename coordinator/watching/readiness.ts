@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import type { LedgerEntry } from '../../privacy/ledger.ts';
-import type { EventStore } from '../event-store.ts';
+import type { EventStore } from '../store/event-store.ts';
 
 /**
  * Can this coordinator do its work? Each check is made, not assumed: a fact is written, the disk asked, the clock compared with

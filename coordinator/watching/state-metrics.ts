@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Coordinator } from '../coordinator.ts';
 import type { Clients } from '../listener.ts';
-import { SQLITE_SCHEMA } from '../sqlite-schema.ts';
+import { SQLITE_SCHEMA } from '../store/sqlite-schema.ts';
 import { type Check, freeUnder } from './readiness.ts';
 
 /** What is looked at whenever somebody asks for the metrics. */

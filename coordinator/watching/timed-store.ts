@@ -1,4 +1,4 @@
-import type { EventStore } from '../event-store.ts';
+import type { EventStore } from '../store/event-store.ts';
 
 /** The same store. @param took - told how long each commit took, in seconds; those too that failed */
 export function timedStore(store: EventStore, took: (seconds: number) => void): EventStore {

@@ -10,7 +10,7 @@ import { PROTOCOL } from '../../aggregation/wire.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
 import { ADDRESS, HTTP, ROUTES, STRANGERS, TENANT } from '../../coordinator/limits.ts';
 import { listener } from '../../coordinator/listener.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { enrol } from '../support/federation-on-disk.ts';
 import { ScriptedTenant } from '../support/scripted-tenant.ts';
 import { type Server, startServer } from '../support/serving.ts';

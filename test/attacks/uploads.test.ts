@@ -7,7 +7,7 @@ import { type Settings, shapeOf } from '../../aggregation/plan.ts';
 import { PART_BYTES } from '../../aggregation/wire.ts';
 import type { Conductor } from '../../coordinator/conductor.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { doubleBytes, doublesFrom } from '../../models/doubles.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
 import { enrol } from '../support/federation-on-disk.ts';

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { type Settings, settingsSchema } from '../../aggregation/plan.ts';
 import { protocolNamed } from '../../aggregation/protocols.ts';
 import { SECURE_SUMS, type SecureSumName } from '../../aggregation/secure-sum.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { churnSettings } from '../../simulation/telco.ts';
 import { phasesOf, quantile } from './load/phases.ts';
 import type { SiteOrder, SiteReport } from './load/site.ts';

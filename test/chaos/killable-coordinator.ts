@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import type { Settings } from '../../aggregation/plan.ts';
 import type { TenantId } from '../../aggregation/secure-sum.ts';
 import { type Serving, serve } from '../../coordinator/serve.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { witnessed } from './witnessed-store.ts';
 import { coordinatorWrites, type Kept, overheard } from './writes.ts';
 

@@ -2,7 +2,7 @@ import type { Identity } from '../../aggregation/identity.ts';
 import type { Link } from '../../aggregation/link.ts';
 import { type Coordinator, openCoordinator } from '../../coordinator/coordinator.ts';
 import type { CoordinatorEvent } from '../../coordinator/coordinator-event.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { Dead, type Fate, type Moment } from './fate.ts';
 import type { Disk } from './files.ts';
 import { untilDeath } from './mortal-link.ts';

@@ -1,4 +1,4 @@
-import type { BodyPlace, EventStore } from '../../coordinator/event-store.ts';
+import type { BodyPlace, EventStore } from '../../coordinator/store/event-store.ts';
 import type { TaskFact } from '../../coordinator/task.ts';
 import type { Describe } from './witnessed-store.ts';
 

@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { stayConnected } from '../../client/connect.ts';
 import type { Participant } from '../../client/participant.ts';
-import { standBy } from '../../coordinator/standby.ts';
+import { standBy } from '../../coordinator/store/standby.ts';
 
 const log = { info: () => {}, error: () => {} };
 

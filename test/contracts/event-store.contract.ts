@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { EventStore } from '../../coordinator/event-store.ts';
+import type { EventStore } from '../../coordinator/store/event-store.ts';
 import type { TaskFact } from '../../coordinator/task.ts';
 
 /** A place that holds one store's content while no process has it open. */

@@ -2,7 +2,7 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { CommandError, EXIT } from '../../aggregation/exit.ts';
 import { createIdentity } from '../../aggregation/identity.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { enrol } from '../support/federation-on-disk.ts';
 import { ScriptedTenant } from '../support/scripted-tenant.ts';
 import { FIVE, smallTask } from '../support/small-task.ts';

@@ -6,7 +6,7 @@ import type { Stated } from '../../aggregation/wire.ts';
 import { statedOf } from '../../client/spending.ts';
 import { isSpent, openCounting } from '../../coordinator/counting.ts';
 import { openLedgerLog } from '../../coordinator/ledger-log.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { entryText, type LedgerEntry, NO_TASK } from '../../privacy/ledger.ts';
 import { anyLife, type History, live, ME, NOW, plans, policyWith, type Step } from '../support-client/spent-history.ts';
 

@@ -6,7 +6,7 @@ import { hex } from '../../aggregation/plan.ts';
 import { EnrolmentRefused, openEnrolment } from '../../coordinator/enrolment.ts';
 import { openLedgerLog } from '../../coordinator/ledger-log.ts';
 import { openMembers } from '../../coordinator/members.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { enrolmentRequest } from '../support/federation-on-disk.ts';
 import { temporaryFolder } from '../support/folder.ts';
 

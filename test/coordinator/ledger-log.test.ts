@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { createIdentity, fingerprint } from '../../aggregation/identity.ts';
 import { checkpointIn } from '../../aggregation/witness.ts';
 import { openLedgerLog } from '../../coordinator/ledger-log.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { EMPTY_LEDGER, type LedgerBody, NO_TASK, verifyChain } from '../../privacy/ledger.ts';
 import { rootOf } from '../../privacy/transparency/merkle.ts';
 import { temporaryFolder } from '../support/folder.ts';

@@ -4,11 +4,11 @@ import { createIdentity, type Identity, isSignedBy } from '../../aggregation/ide
 import { type Notice, receiptDigest, type SignedNotice, signNotice } from '../../aggregation/notice.ts';
 import { hex } from '../../aggregation/plan.ts';
 import { openEnrolment } from '../../coordinator/enrolment.ts';
-import type { EventStore } from '../../coordinator/event-store.ts';
 import { openLedgerLog } from '../../coordinator/ledger-log.ts';
 import { openMembers } from '../../coordinator/members.ts';
 import { NoticeRefused, openNotices } from '../../coordinator/notices.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import type { EventStore } from '../../coordinator/store/event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { enrol, enrolmentRequest } from '../support/federation-on-disk.ts';
 import { temporaryFolder } from '../support/folder.ts';
 

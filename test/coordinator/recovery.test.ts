@@ -225,7 +225,7 @@ test('an hour of downtime uses up nobody’s patience', async () => {
 test('a store whose facts do not follow each other is not taken up', async () => {
   const story = begin();
   const task = await runUntil(story, 'plain', 'charged', 1);
-  const { openSqliteStore } = await import('../../coordinator/sqlite-event-store.ts');
+  const { openSqliteStore } = await import('../../coordinator/store/sqlite.ts');
   const store = openSqliteStore(story.file);
   store.commit(() => store.addFact(task, inRound({ type: 'charged', sumHash: '0'.repeat(64) })));
   store.close();

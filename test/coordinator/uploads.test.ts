@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { sha256 } from '../../aggregation/transcript.ts';
 import { PART_BYTES } from '../../aggregation/wire.ts';
-import type { EventStore } from '../../coordinator/event-store.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import type { EventStore } from '../../coordinator/store/event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { storedVector, Uploads } from '../../coordinator/uploads.ts';
 
 const TASK = 'a'.repeat(64);

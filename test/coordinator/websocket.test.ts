@@ -12,7 +12,7 @@ import { answerDigest, type FromClient, MAX_FRAME, PROTOCOL } from '../../aggreg
 import type { Conductor } from '../../coordinator/conductor.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
 import { STRANGERS } from '../../coordinator/limits.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import { memoryLinks } from '../../simulation/memory-link.ts';
 import { enrol, type Tenants, tenantsFor } from '../support/federation-on-disk.ts';

@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
 import { hex, makePlan } from '../../aggregation/plan.ts';
 import { cosigned, signedHead, witnessedBy } from '../../aggregation/witness.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { openWitnessing } from '../../coordinator/witnessing.ts';
 import { appendEntry, EMPTY_LEDGER, type LedgerHead, NO_TASK } from '../../privacy/ledger.ts';
 import { FIVE, NOWHERE, smallTask } from '../support/small-task.ts';

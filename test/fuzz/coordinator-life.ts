@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TenantId } from '../../aggregation/secure-sum.ts';
 import { type Coordinator, openCoordinator } from '../../coordinator/coordinator.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { FUZZED, HOSTILE } from './names.ts';
 import type { Played, Scene } from './scenes.ts';
 import { Speaker } from './speaker.ts';

@@ -4,7 +4,7 @@ import { vectorFrom } from '../../aggregation/wire.ts';
 import { contribution } from '../../client/contribution.ts';
 import type { Conductor } from '../../coordinator/conductor.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { encode } from '../../models/encode.ts';
 import { trainingCustomers } from '../../models/encoded.ts';
 import { secureRandom } from '../../privacy/random.ts';

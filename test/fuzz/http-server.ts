@@ -4,8 +4,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { operatorTokenFile } from '../../coordinator/access/first-token.ts';
-import type { EventStore } from '../../coordinator/event-store.ts';
 import { type Serving, serve } from '../../coordinator/serve.ts';
+import type { EventStore } from '../../coordinator/store/event-store.ts';
 import { played } from './lives.ts';
 import type { JsonSchema } from './schema-values.ts';
 

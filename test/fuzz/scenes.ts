@@ -7,7 +7,7 @@ import { SECURE_SUMS, type TenantId } from '../../aggregation/secure-sum.ts';
 import { openClientStore } from '../../client/client-store.ts';
 import { createParticipant, type Participant } from '../../client/participant.ts';
 import { type Coordinator, openCoordinator } from '../../coordinator/coordinator.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import type { Table } from '../../models/encode.ts';
 import { roomForNoise, shareOf } from '../../privacy/noise.ts';

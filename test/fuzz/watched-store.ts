@@ -1,4 +1,4 @@
-import type { EventStore } from '../../coordinator/event-store.ts';
+import type { EventStore } from '../../coordinator/store/event-store.ts';
 
 /** An event store, and how often somebody wrote to it: what changes nothing has not been written. */
 export interface WatchedStore extends EventStore {

@@ -1,5 +1,5 @@
 // Started with a limit on the size of files: writes facts until the disk will take no more, and says how far it came.
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 
 const store = openSqliteStore(process.argv[2]!);
 let written = 0;

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { openPostgresStore } from '../../coordinator/postgres-event-store.ts';
+import { openPostgresStore } from '../../coordinator/store/postgres.ts';
 
 /** A coordinator's first start, in a thread of its own: opens the store, claims it, closes it; says how that went. */
 const { url, federation } = workerData as { url: string; federation: string };

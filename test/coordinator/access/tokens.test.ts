@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { firstToken, operatorTokenFile } from '../../../coordinator/access/first-token.ts';
 import { newToken, tokenIn } from '../../../coordinator/access/new-token.ts';
 import { openTokens } from '../../../coordinator/access/tokens.ts';
-import { openSqliteStore } from '../../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../../coordinator/store/sqlite.ts';
 import { temporaryFolder } from '../../support/folder.ts';
 
 const DAY = 86_400_000;

@@ -19,7 +19,7 @@ import { keysIn } from '../../../aggregation/folder-keys.ts';
 import type { Identity } from '../../../aggregation/identity.ts';
 import { openCoordinator } from '../../../coordinator/coordinator.ts';
 import { checkFolder } from '../../../coordinator/keeping/keeping-commands.ts';
-import { openSqliteStore } from '../../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../../coordinator/store/sqlite.ts';
 import type { TaskFact } from '../../../coordinator/task.ts';
 import { startBackend } from '../../../models/backend.ts';
 import { enrol, startLife, tenantsFor } from '../../support/federation-on-disk.ts';

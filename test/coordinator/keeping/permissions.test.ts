@@ -9,13 +9,13 @@ import { createIdentity, type Identity } from '../../../aggregation/identity.ts'
 import { chargedEvent, hex, planSchema } from '../../../aggregation/plan.ts';
 import { logKey } from '../../../aggregation/witness.ts';
 import { federationOf, openCoordinator } from '../../../coordinator/coordinator.ts';
-import type { EventStore, StoredTask } from '../../../coordinator/event-store.ts';
 import { type Manifest, writeBackup } from '../../../coordinator/keeping/backup.ts';
 import { checkStore } from '../../../coordinator/keeping/check.ts';
 import type { LedgerCopy } from '../../../coordinator/keeping/later-entries.ts';
 import { restoreBackup } from '../../../coordinator/keeping/restore.ts';
 import { openLedgerLog } from '../../../coordinator/ledger-log.ts';
-import { openSqliteStore } from '../../../coordinator/sqlite-event-store.ts';
+import type { EventStore, StoredTask } from '../../../coordinator/store/event-store.ts';
+import { openSqliteStore } from '../../../coordinator/store/sqlite.ts';
 import { NO_TASK } from '../../../privacy/ledger.ts';
 import { formatVerifierKey } from '../../../privacy/transparency/verifier-key.ts';
 import { enrol } from '../../support/federation-on-disk.ts';

@@ -6,8 +6,8 @@ import { expect, test } from 'vitest';
 import { migrateFile } from '../../../aggregation/sqlite-file.ts';
 import { CLIENT_SCHEMA } from '../../../client/client-schema.ts';
 import { openClientStore } from '../../../client/client-store.ts';
-import { openSqliteStore } from '../../../coordinator/sqlite-event-store.ts';
-import { SQLITE_SCHEMA } from '../../../coordinator/sqlite-schema.ts';
+import { openSqliteStore } from '../../../coordinator/store/sqlite.ts';
+import { SQLITE_SCHEMA } from '../../../coordinator/store/sqlite-schema.ts';
 import { temporaryFolder } from '../../support/folder.ts';
 
 /** What released versions wrote, word for word: never to be changed. */

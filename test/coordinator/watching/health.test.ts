@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Role } from '../../../aggregation/act.ts';
 import { newToken } from '../../../coordinator/access/new-token.ts';
-import { openSqliteStore } from '../../../coordinator/sqlite-event-store.ts';
+import { openSqliteStore } from '../../../coordinator/store/sqlite.ts';
 import { LEAST_FREE, openReadiness, type ReadinessWorld } from '../../../coordinator/watching/readiness.ts';
 import { temporaryFolder } from '../../support/folder.ts';
 import { bearer, enrolOverHttp, startServer } from '../../support/serving.ts';

@@ -218,9 +218,9 @@ export const connection: readonly Mutation[] = [
   {
     name: 'connection-database-in-plaintext',
     why: 'the password, and every fact, are read on the way',
-    file: 'coordinator/postgres-connection.ts',
+    file: 'coordinator/store/postgres-connection.ts',
     find: '  refuseUnencrypted(options.url);\n',
     replace: '',
-    caughtBy: [inTests('test/coordinator/postgres-event-store.test.ts', 'plaintext')],
+    caughtBy: [inTests('test/coordinator/store/postgres.test.ts', 'plaintext')],
   },
 ];

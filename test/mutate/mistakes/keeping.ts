@@ -10,7 +10,7 @@ const inRestore = (named: string) => inTests('test/coordinator/keeping/restore.t
 const inPermissions = (named: string) => inTests('test/coordinator/keeping/permissions.test.ts', named);
 const inDamage = (named: string) => inTests('test/coordinator/keeping/damage.test.ts', named);
 const inSchema = (named: string) => inTests('test/coordinator/keeping/schema.test.ts', named);
-const inStore = (named: string) => inTests('test/coordinator/sqlite-event-store.test.ts', named);
+const inStore = (named: string) => inTests('test/coordinator/store/sqlite.test.ts', named);
 const inClientStore = (named: string) => inTests('test/client/client-store.test.ts', named);
 
 /** What keeps a federation from being lost, or from coming back with less than it was. */

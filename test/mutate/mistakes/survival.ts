@@ -3,13 +3,13 @@ import { inTests, type Mutation } from '../mutation.ts';
 const CONDUCTOR = 'coordinator/conductor.ts';
 const ROUND = 'coordinator/round.ts';
 const UPLOADS = 'coordinator/uploads.ts';
-const THREAD = 'coordinator/postgres-thread.ts';
+const THREAD = 'coordinator/store/postgres-thread.ts';
 const CLOCK = 'coordinator/steady-clock.ts';
 const inRecovery = (named: string) => inTests('test/coordinator/recovery.test.ts', named);
 const inDeath = (named: string) => inTests('test/chaos/one-death.test.ts', named);
 const inRound = (named: string) => inTests('test/coordinator/round.test.ts', named);
 const inUploads = (named: string) => inTests('test/coordinator/uploads.test.ts', named);
-const inPostgres = (named: string) => inTests('test/coordinator/postgres-event-store.test.ts', named);
+const inPostgres = (named: string) => inTests('test/coordinator/store/postgres.test.ts', named);
 const inWrite = inTests('test/coordinator/broken-write.test.ts');
 const inClock = inTests('test/coordinator/steady-clock.test.ts');
 
@@ -214,12 +214,12 @@ export const survival: readonly Mutation[] = [
     file: THREAD,
     find: '    if (rows[0].held) return;\n',
     replace: '    return void rows;\n',
-    caughtBy: [inTests('test/coordinator/lead.test.ts', 'leads on it')],
+    caughtBy: [inTests('test/coordinator/store/lead.test.ts', 'leads on it')],
   },
   {
     name: 'survival-lost-lock-not-noticed',
     why: 'who does not lead any more goes on promising what it cannot store',
-    file: 'coordinator/postgres-connection.ts',
+    file: 'coordinator/store/postgres-connection.ts',
     find: '    if (leads) options.onLost(broken);\n',
     replace: '',
     caughtBy: [inPostgres('in the middle of a commit')],
@@ -243,10 +243,10 @@ export const survival: readonly Mutation[] = [
   {
     name: 'survival-standby-that-nobody-can-ask',
     why: 'it takes over on a port that somebody else has, and nobody finds it',
-    file: 'coordinator/lead.ts',
+    file: 'coordinator/store/lead.ts',
     find: '      failed.abort(error); // a standby nobody can ask is none\n',
     replace: '',
-    caughtBy: [inTests('test/coordinator/lead.test.ts')],
+    caughtBy: [inTests('test/coordinator/store/lead.test.ts')],
   },
   {
     name: 'survival-clock-runs-back',

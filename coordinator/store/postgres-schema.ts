@@ -1,5 +1,5 @@
 /**
- * The tables of `postgres-event-store.ts`, in a schema of their own. Texts are compared byte by byte, as everywhere in Parley,
+ * The tables of `postgres.ts`, in a schema of their own. Texts are compared byte by byte, as everywhere in Parley,
  * whatever the database's language. Bytes are kept as they are (`external`): what was sealed does not compress.
  */
 export const SCHEMA: readonly string[] = [

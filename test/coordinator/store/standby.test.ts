@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { type Standby, standBy } from '../../coordinator/standby.ts';
+import { type Standby, standBy } from '../../../coordinator/store/standby.ts';
 
 const log = { info: () => {}, error: () => {} };
 let standby: Standby;

@@ -1,13 +1,13 @@
-import type { Role } from '../aggregation/act.ts';
-import type { TenantId } from '../aggregation/secure-sum.ts';
-import type { TaskFact } from './task.ts';
+import type { Role } from '../../aggregation/act.ts';
+import type { TenantId } from '../../aggregation/secure-sum.ts';
+import type { TaskFact } from '../task.ts';
 
 /**
  * What the coordinator knows, on disk before it says so: facts, what tenants said, the ledger, the roster.
  *
  * When `commit` returns, its content survives a power cut. Facts and ledger entries are appended, never changed; bodies are erased
  * once a round is over (their hashes stay in the facts, so a replay of an old body is still recognised). In one file:
- * `sqlite-event-store.ts`; in a database that two coordinators share: `postgres-event-store.ts`.
+ * `sqlite.ts`; in a database that two coordinators share: `postgres.ts`.
  */
 export interface EventStore {
   /**

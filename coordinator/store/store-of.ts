@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
-import { CommandError, EXIT } from '../aggregation/exit.ts';
-import type { Migrated } from '../aggregation/sqlite-migration.ts';
+import { CommandError, EXIT } from '../../aggregation/exit.ts';
+import type { Migrated } from '../../aggregation/sqlite-migration.ts';
+import type { TlsFiles } from '../tls.ts';
 import type { EventStore } from './event-store.ts';
 import { lead } from './lead.ts';
 import { withoutPassword } from './postgres-connection.ts';
-import { openSqliteStore } from './sqlite-event-store.ts';
-import type { TlsFiles } from './tls.ts';
+import { openSqliteStore } from './sqlite.ts';
 
 /** Where a coordinator keeps what it must not forget, and where it stands by for it. */
 export interface StoreOptions {

@@ -1,8 +1,8 @@
-import type { Schema } from '../aggregation/sqlite-file.ts';
-import type { Migration } from '../aggregation/sqlite-migration.ts';
+import type { Schema } from '../../aggregation/sqlite-file.ts';
+import type { Migration } from '../../aggregation/sqlite-migration.ts';
 
 /**
- * The tables of `sqlite-event-store.ts`, version by version. A version that was released is never changed: what is new goes into
+ * The tables of `sqlite.ts`, version by version. A version that was released is never changed: what is new goes into
  * another one behind it, with the way back.
  */
 const FIRST: Migration = {

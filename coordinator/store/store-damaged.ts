@@ -1,4 +1,4 @@
-import { CommandError, EXIT } from '../aggregation/exit.ts';
+import { CommandError, EXIT } from '../../aggregation/exit.ts';
 
 /** What is stored does not hold together. Nothing is built on it: the process ends with the code for storage. */
 export class StoreDamaged extends CommandError {

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { lead } from '../../coordinator/lead.ts';
-import { startPostgres } from '../support/postgres.ts';
+import { lead } from '../../../coordinator/store/lead.ts';
+import { startPostgres } from '../../support/postgres.ts';
 
 const server = await startPostgres();
 

@@ -1,13 +1,13 @@
 import { backup, type StatementSync } from 'node:sqlite';
-import { CommandError, EXIT } from '../aggregation/exit.ts';
-import type { TenantId } from '../aggregation/secure-sum.ts';
-import { transaction } from '../aggregation/sqlite-error.ts';
-import { openSqliteFile, readSqliteFile } from '../aggregation/sqlite-file.ts';
-import { finishCopy } from '../aggregation/sqlite-mark.ts';
-import type { Migrated } from '../aggregation/sqlite-migration.ts';
+import { CommandError, EXIT } from '../../aggregation/exit.ts';
+import type { TenantId } from '../../aggregation/secure-sum.ts';
+import { transaction } from '../../aggregation/sqlite-error.ts';
+import { openSqliteFile, readSqliteFile } from '../../aggregation/sqlite-file.ts';
+import { finishCopy } from '../../aggregation/sqlite-mark.ts';
+import type { Migrated } from '../../aggregation/sqlite-migration.ts';
+import type { TaskFact } from '../task.ts';
 import type { EventStore, Invitation, StoredSum, StoredTask, StoredToken } from './event-store.ts';
 import { SQLITE_SCHEMA } from './sqlite-schema.ts';
-import type { TaskFact } from './task.ts';
 
 /**
  * An event store in one file, for one coordinator (`aggregation/sqlite-file.ts`): what `commit` returned from survives a power cut.

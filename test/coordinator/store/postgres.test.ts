@@ -2,15 +2,19 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type CommandError, EXIT, isStorageError } from '../../aggregation/exit.ts';
-import type { EventStore } from '../../coordinator/event-store.ts';
-import { connectPostgres, type PostgresOptions, withoutPassword } from '../../coordinator/postgres-connection.ts';
-import { openPostgresStore } from '../../coordinator/postgres-event-store.ts';
-import { SCHEMA_LOCK, SCHEMA_VERSION } from '../../coordinator/postgres-schema.ts';
-import { transactionsOn } from '../../coordinator/postgres-transaction.ts';
-import type { TaskFact } from '../../coordinator/task.ts';
-import { eventStoreContract } from '../contracts/event-store.contract.ts';
-import { startPostgres } from '../support/postgres.ts';
+import { type CommandError, EXIT, isStorageError } from '../../../aggregation/exit.ts';
+import type { EventStore } from '../../../coordinator/store/event-store.ts';
+import { openPostgresStore } from '../../../coordinator/store/postgres.ts';
+import {
+  connectPostgres,
+  type PostgresOptions,
+  withoutPassword,
+} from '../../../coordinator/store/postgres-connection.ts';
+import { SCHEMA_LOCK, SCHEMA_VERSION } from '../../../coordinator/store/postgres-schema.ts';
+import { transactionsOn } from '../../../coordinator/store/postgres-transaction.ts';
+import type { TaskFact } from '../../../coordinator/task.ts';
+import { eventStoreContract } from '../../contracts/event-store.contract.ts';
+import { startPostgres } from '../../support/postgres.ts';
 
 const server = await startPostgres();
 if (typeof server === 'string') console.warn(`PostgreSQL is not tested: ${server}`);
@@ -212,7 +216,7 @@ describe.skipIf(typeof server === 'string')('in PostgreSQL', () => {
       const url = await postgres.newDatabase();
       // all are held where the tables are made, and let go together
       await postgres.query(url, 'select pg_advisory_lock($1)', [SCHEMA_LOCK]);
-      const program = new URL('../support/postgres-opener.ts', import.meta.url);
+      const program = new URL('../../support/postgres-opener.ts', import.meta.url);
       const outcomes = ['01', '02', '03'].map(async (byte) => {
         const thread = new Worker(program, { workerData: { url, federation: byte.repeat(32) } });
         const [[outcome]] = await Promise.all([once(thread, 'message'), once(thread, 'exit')]);

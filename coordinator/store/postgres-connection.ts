@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import { isLoopback } from '../aggregation/address.ts';
-import { CommandError, EXIT } from '../aggregation/exit.ts';
+import { isLoopback } from '../../aggregation/address.ts';
+import { CommandError, EXIT } from '../../aggregation/exit.ts';
 import type { Answer, Failure, News, Statement, ThreadData } from './postgres-thread.ts';
 
 /**

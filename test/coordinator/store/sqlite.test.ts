@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { EventStore } from '../../coordinator/event-store.ts';
-import { openSqliteStore } from '../../coordinator/sqlite-event-store.ts';
-import type { TaskFact } from '../../coordinator/task.ts';
-import { eventStoreContract } from '../contracts/event-store.contract.ts';
-import { temporaryFolder } from '../support/folder.ts';
+import type { EventStore } from '../../../coordinator/store/event-store.ts';
+import { openSqliteStore } from '../../../coordinator/store/sqlite.ts';
+import type { TaskFact } from '../../../coordinator/task.ts';
+import { eventStoreContract } from '../../contracts/event-store.contract.ts';
+import { temporaryFolder } from '../../support/folder.ts';
 
 const newFile = (): string => join(temporaryFolder(), 'events.db');
 
@@ -63,7 +63,7 @@ test.skipIf(process.platform === 'win32')(
   'a full disk is an error with the code of one, and nothing is half-written',
   () => {
     const file = newFile();
-    const script = fileURLToPath(new URL('../support/full-disk.ts', import.meta.url));
+    const script = fileURLToPath(new URL('../../support/full-disk.ts', import.meta.url));
     // a limit on the size of files, in KiB, stands in for the disk; the signal that comes with it is ignored
     const command = `trap '' XFSZ; ulimit -f 2000; exec "${process.execPath}" "${script}" "${file}"`;
     const { written, errcode, message } = JSON.parse(execFileSync('bash', ['-c', command], { encoding: 'utf8' })) as {
@@ -91,7 +91,7 @@ test('a second coordinator on the same folder ends with the code for storage', (
   const folder = temporaryFolder();
   const file = join(folder, 'events.db');
   open(file);
-  const parley = fileURLToPath(new URL('../../parley.js', import.meta.url));
+  const parley = fileURLToPath(new URL('../../../parley.js', import.meta.url));
   const { status, stderr } = spawnSync(process.execPath, [parley, 'coordinator', '--folder', folder, '--port', '0'], {
     encoding: 'utf8',
   });

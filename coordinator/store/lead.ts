@@ -1,6 +1,6 @@
 import type { EventStore } from './event-store.ts';
+import { openPostgresStore } from './postgres.ts';
 import type { PostgresOptions } from './postgres-connection.ts';
-import { openPostgresStore } from './postgres-event-store.ts';
 import { type Standby, type StandbyOptions, standBy } from './standby.ts';
 
 /**

@@ -1,8 +1,8 @@
 import type { Server } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { listener } from './listener.ts';
-import { type CertificateLog, credentials, followCertificate, type TlsFiles } from './tls.ts';
+import { listener } from '../listener.ts';
+import { type CertificateLog, credentials, followCertificate, type TlsFiles } from '../tls.ts';
 
 /**
  * What a coordinator answers while another one leads: that it is alive, not ready, and when to ask again. It takes in no connection

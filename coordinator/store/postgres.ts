@@ -1,10 +1,10 @@
-import { CommandError, EXIT } from '../aggregation/exit.ts';
-import type { TenantId } from '../aggregation/secure-sum.ts';
+import { CommandError, EXIT } from '../../aggregation/exit.ts';
+import type { TenantId } from '../../aggregation/secure-sum.ts';
+import type { TaskFact } from '../task.ts';
 import type { BodyPlace, EventStore, Invitation, StoredSum, StoredTask, StoredToken } from './event-store.ts';
 import { connectPostgres, type PostgresOptions, withoutPassword } from './postgres-connection.ts';
 import { SCHEMA, SCHEMA_LOCK, SCHEMA_VERSION } from './postgres-schema.ts';
 import { type Transactions, transactionsOn } from './postgres-transaction.ts';
-import type { TaskFact } from './task.ts';
 
 /**
  * An event store in a PostgreSQL database (14 or newer), schema `parley`, for one federation and several coordinators with its key:
