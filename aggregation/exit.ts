@@ -30,6 +30,16 @@ export function isStorageError(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EROFS' || code === 'EDQUOT' || STORAGE_ERRCODES.includes((errcode ?? 0) & 0xff);
 }
 
+/** What an error comes to: what it says itself, or, of the world outside, what a person can do about it. */
+export function exitOfError(error: unknown): ExitCode {
+  if (error instanceof CommandError) return error.code;
+  if (isStorageError(error)) return EXIT.storage;
+  const { code } = (error ?? {}) as { code?: string };
+  if (code === 'EADDRINUSE' || code === 'ECONNREFUSED' || code === 'EACCES') return EXIT.network;
+  if (code === 'ENOENT') return EXIT.input;
+  return EXIT.failed;
+}
+
 /** What an HTTP status of the coordinator means to a script. */
 export const exitOf = (status: number): ExitCode =>
   status === 507 ? EXIT.storage : status >= 500 ? EXIT.failed : EXIT.refused;
