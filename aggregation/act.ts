@@ -1,7 +1,8 @@
 import canonicalize from 'canonicalize';
 import type { SensitiveAct } from '../privacy/ledger.ts';
-import { hex, type Settings } from './plan.ts';
+import { hex } from './plan.ts';
 import type { TenantId } from './secure-sum.ts';
+import type { Settings } from './settings.ts';
 import { digest } from './transcript.ts';
 
 /**

@@ -1,5 +1,6 @@
 import type { PlanEntry } from '../privacy/ledger.ts';
-import { type Plan, plannedEvent, poolOf, roundsOf, taskId, unitOf } from './plan.ts';
+import { type Plan, plannedEvent, poolOf, roundsOf, taskId } from './plan.ts';
+import { unitOf } from './settings.ts';
 
 /**
  * What the ledger says of a plan: everything an auditor needs to compute its ε again, and nothing about anyone's data.

@@ -3,8 +3,9 @@ import { dirname, resolve } from 'node:path';
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
 import { fingerprint } from '../aggregation/identity.ts';
-import { coalitionShares, type Plan, poolOf } from '../aggregation/plan.ts';
+import { type Plan, poolOf } from '../aggregation/plan.ts';
 import { KEY_AGREEMENTS, SECURE_SUMS, type TenantId } from '../aggregation/secure-sum.ts';
+import { coalitionShares } from '../aggregation/settings.ts';
 import { type FeatureSchema, featureSchema } from '../models/schema.ts';
 import { limits } from '../privacy/budget.ts';
 

@@ -1,5 +1,5 @@
-import { unitOf } from '../aggregation/plan.ts';
 import { released } from '../aggregation/progress.ts';
+import { unitOf } from '../aggregation/settings.ts';
 import type { Model } from '../models/artifact.ts';
 import type { Conductor } from './conductor.ts';
 

@@ -1,8 +1,10 @@
 import { type Identity, isSignedBy } from '../aggregation/identity.ts';
 import type { Frame, Link } from '../aggregation/link.ts';
-import { hex, makePlan, type Plan, PlanRefused, planSchema, type Settings, taskId } from '../aggregation/plan.ts';
+import { hex, makePlan, type Plan, planSchema, taskId } from '../aggregation/plan.ts';
+import { PlanRefused } from '../aggregation/plan-refused.ts';
 import { startParameters } from '../aggregation/progress.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
+import type { Settings } from '../aggregation/settings.ts';
 import { digest } from '../aggregation/transcript.ts';
 import {
   answerDigest,

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
-import { makePlan, type Plan, PlanRefused, type Roster, type Settings, shapeOf, unitOf } from '../aggregation/plan.ts';
+import { makePlan, type Plan, type Roster, shapeOf } from '../aggregation/plan.ts';
+import { PlanRefused } from '../aggregation/plan-refused.ts';
 import { sumNoise } from '../aggregation/progress.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
+import { type Settings, unitOf } from '../aggregation/settings.ts';
 import { whoOpens } from '../aggregation/who-opens.ts';
 import type { PendingView } from './http/outcome.ts';
 import { get, type OperatorOptions, post } from './operator-http.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
-import { type Settings, settingsSchema } from '../aggregation/plan.ts';
+import { type Settings, settingsSchema } from '../aggregation/settings.ts';
 
 /** Task settings from a JSON file. @throws CommandError naming file and field */
 export function readSettings(file: string): Settings {

@@ -1,6 +1,7 @@
-import { type Plan, roundsOf, unitOf } from '../aggregation/plan.ts';
+import { type Plan, roundsOf } from '../aggregation/plan.ts';
 import { clusterShape, sumNoise } from '../aggregation/progress.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
+import { unitOf } from '../aggregation/settings.ts';
 import { type Metrics, metricsFromHistogram } from '../models/evaluation.ts';
 import { profile, type Segment } from '../models/profile.ts';
 import { ACCOUNTED_DELTA_FRACTION, type Guarantees, guarantees, planEvent } from '../privacy/guarantee.ts';

@@ -4,7 +4,7 @@ import { type Proposed, type Running, roundRules, stagesOf, type TaskRules, type
 
 /**
  * What a task waits for, whom, and until when at the latest: everything that can end a wait is in the task's settings
- * (`timing` in `aggregation/plan.ts`).
+ * (`timing` in `aggregation/settings.ts`).
  */
 export interface Waiting {
   /** plan: answers to it, or enough cosignatures under it; tenants: enough that are there; stage: what they say; end: that it is cosigned */

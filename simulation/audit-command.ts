@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { LedgerExport } from '../aggregation/ledger-export.ts';
-import { PlanRefused } from '../aggregation/plan.ts';
+import { PlanRefused } from '../aggregation/plan-refused.ts';
 import type { SecureSumName } from '../aggregation/secure-sum.ts';
 import { readExport } from '../client/ledger-commands.ts';
 import { readSettings } from '../coordinator/settings-file.ts';

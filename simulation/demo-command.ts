@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
-import type { Settings } from '../aggregation/plan.ts';
 import { PROTECTING_SUMS, type SecureSumName } from '../aggregation/secure-sum.ts';
+import type { Settings } from '../aggregation/settings.ts';
 import { inThree, type TaskResult, type TaskView, THREE } from '../coordinator/task-view.ts';
 import { startBackend } from '../models/backend.ts';
 import { type Processes, startProcesses } from './demo-processes.ts';

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { enrolmentDigest, enrolmentProof, invitationHash } from '../aggregation/enrolment.ts';
 import { createIdentity, fingerprint, type Identity } from '../aggregation/identity.ts';
-import { hex, type Settings } from '../aggregation/plan.ts';
+import { hex } from '../aggregation/plan.ts';
 import { PROTECTING_SUMS, type SecureSumName, type TenantId } from '../aggregation/secure-sum.ts';
+import type { Settings } from '../aggregation/settings.ts';
 import { openClientStore } from '../client/client-store.ts';
 import { type ClientEvent, type ClientWorld, createParticipant, type Participant } from '../client/participant.ts';
 import type { Policy } from '../client/policy.ts';

@@ -1,5 +1,5 @@
-import type { Settings } from '../aggregation/plan.ts';
 import type { SecureSumName } from '../aggregation/secure-sum.ts';
+import type { Settings } from '../aggregation/settings.ts';
 import type { SumCost } from '../aggregation/sum-cost.ts';
 import type { ForEach } from '../privacy/adversary.ts';
 import type { Guarantees } from '../privacy/guarantee.ts';

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { CommandError, EXIT, isStorageError } from '../aggregation/exit.ts';
-import { PlanRefused, type Settings, settingsSchema } from '../aggregation/plan.ts';
+import { PlanRefused } from '../aggregation/plan-refused.ts';
 import { lineCharts } from '../aggregation/plot.ts';
+import { type Settings, settingsSchema } from '../aggregation/settings.ts';
 import { readSettings } from '../coordinator/settings-file.ts';
 import type { Priced } from './adversaries.ts';
 import { attackChart, epsilonChart, whoIs } from './plan-charts.ts';

@@ -1,18 +1,9 @@
 import { createHash } from 'node:crypto';
-import {
-  coalitionShares,
-  makePlan,
-  type Plan,
-  PlanRefused,
-  poolOf,
-  type Roster,
-  roundsOf,
-  type Settings,
-  shapeOf,
-  unitOf,
-} from '../aggregation/plan.ts';
+import { makePlan, type Plan, poolOf, type Roster, roundsOf, shapeOf } from '../aggregation/plan.ts';
+import { PlanRefused } from '../aggregation/plan-refused.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
 import type { SumShape } from '../aggregation/secure-sum.ts';
+import { coalitionShares, type Settings, unitOf } from '../aggregation/settings.ts';
 import { sumCosts } from '../aggregation/sum-cost.ts';
 import { whoOpens } from '../aggregation/who-opens.ts';
 import { forEach } from '../privacy/adversary.ts';

@@ -1,4 +1,4 @@
-import type { Settings } from '../aggregation/plan.ts';
+import type { Settings } from '../aggregation/settings.ts';
 import type { Backend } from '../models/backend.ts';
 import { encode, type Table } from '../models/encode.ts';
 import { heldOutCustomers, pool, subset, trainingCustomers } from '../models/encoded.ts';

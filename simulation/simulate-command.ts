@@ -1,6 +1,8 @@
 import { CommandError, EXIT } from '../aggregation/exit.ts';
-import { PlanRefused, roundsOf, type Settings, unitOf } from '../aggregation/plan.ts';
+import { roundsOf } from '../aggregation/plan.ts';
+import { PlanRefused } from '../aggregation/plan-refused.ts';
 import { released } from '../aggregation/progress.ts';
+import { type Settings, unitOf } from '../aggregation/settings.ts';
 import { RowsUnreadable, readSnapshot } from '../client/rows.ts';
 import type { Conductor } from '../coordinator/conductor.ts';
 import { readSettings } from '../coordinator/settings-file.ts';

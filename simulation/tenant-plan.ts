@@ -1,4 +1,6 @@
-import { makePlan, PlanRefused, type Settings } from '../aggregation/plan.ts';
+import { makePlan } from '../aggregation/plan.ts';
+import { PlanRefused } from '../aggregation/plan-refused.ts';
+import type { Settings } from '../aggregation/settings.ts';
 import { calibrateNoiseMultiplier } from '../privacy/calibrate.ts';
 import { guarantees, noiseShare, planEvent } from '../privacy/guarantee.ts';
 import { EVERYBODY } from '../privacy/poisson.ts';

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { settingsSchema } from '../../aggregation/plan.ts';
+import { settingsSchema } from '../../aggregation/settings.ts';
 import type { Approvals } from '../access/approvals.ts';
 import type { Coordinator } from '../coordinator.ts';
 import { viewOf } from '../task-view.ts';

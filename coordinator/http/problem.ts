@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isStorageError } from '../../aggregation/exit.ts';
-import { PlanRefused } from '../../aggregation/plan.ts';
+import { PlanRefused } from '../../aggregation/plan-refused.ts';
 import { AccessRefused } from '../access/access-refused.ts';
 import { EnrolmentRefused } from '../enrolment.ts';
 

@@ -1,5 +1,5 @@
-import { type Settings, settingsSchema } from '../../aggregation/plan.ts';
 import type { SecureSumName, TenantId } from '../../aggregation/secure-sum.ts';
+import { type Settings, settingsSchema } from '../../aggregation/settings.ts';
 import type { Table } from '../../models/encode.ts';
 import type { FeatureSchema } from '../../models/schema.ts';
 import type { RandomSource } from '../../privacy/random.ts';

@@ -1,13 +1,7 @@
 import { createHash } from 'node:crypto';
-import {
-  makePlan,
-  type Plan,
-  PlanRefused,
-  type Roster,
-  type Settings,
-  taskId,
-  unitOf,
-} from '../../aggregation/plan.ts';
+import { makePlan, type Plan, type Roster, taskId } from '../../aggregation/plan.ts';
+import { PlanRefused } from '../../aggregation/plan-refused.ts';
+import { type Settings, unitOf } from '../../aggregation/settings.ts';
 import type { PrivacyEvent } from '../../privacy/event.ts';
 import { type Guarantees, planEvent } from '../../privacy/guarantee.ts';
 import type { PlanEntry } from '../../privacy/ledger.ts';

@@ -3,10 +3,8 @@ import { describe, expect, test } from 'vitest';
 import {
   chargedEvent,
   checkPlan,
-  coalitionShares,
   makePlan,
   type Plan,
-  PlanRefused,
   plannedEvent,
   planSchema,
   planText,
@@ -14,11 +12,11 @@ import {
   type Roster,
   rosterHash,
   roundsOf,
-  type Settings,
-  settingsSchema,
   shapeOf,
   taskId,
 } from '../../aggregation/plan.ts';
+import { PlanRefused } from '../../aggregation/plan-refused.ts';
+import { coalitionShares, type Settings, settingsSchema } from '../../aggregation/settings.ts';
 import { decodeFromCoordinator, encode, MOST_VALUES } from '../../aggregation/wire.ts';
 import { ACCOUNTED_DELTA_FRACTION } from '../../privacy/guarantee.ts';
 import { epsilonAtMost } from '../../privacy/pld-accountant.ts';

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { rosterHash, type Settings } from '../../aggregation/plan.ts';
+import { rosterHash } from '../../aggregation/plan.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import { inMemory } from '../../aggregation/stored-vector.ts';
 import { heardHash, type Relayed, relayTo, sha256, signStatement, transcriptOf } from '../../aggregation/transcript.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';

@@ -1,8 +1,9 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { enrolmentDigest, enrolmentProof, invitationHash } from '../../aggregation/enrolment.ts';
 import { createIdentity, fingerprint, type Identity } from '../../aggregation/identity.ts';
-import { hex, type Settings } from '../../aggregation/plan.ts';
+import { hex } from '../../aggregation/plan.ts';
 import type { TenantId } from '../../aggregation/secure-sum.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import type { FromClient } from '../../aggregation/wire.ts';
 import type { ClientEvent } from '../../client/participant.ts';
 import type { Coordinator } from '../../coordinator/coordinator.ts';

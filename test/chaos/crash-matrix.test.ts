@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Settings } from '../../aggregation/plan.ts';
 import { SECURE_SUMS, type SecureSumName } from '../../aggregation/secure-sum.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import { toySettings } from '../support-client/toy-task.ts';
 import { type Course, runCourse, TENANTS } from './course.ts';

@@ -3,8 +3,8 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import type { Settings } from '../../aggregation/plan.ts';
 import type { TenantId } from '../../aggregation/secure-sum.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import { type Serving, serve } from '../../coordinator/serve.ts';
 import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
 import { witnessed } from './witnessed-store.ts';

@@ -4,8 +4,8 @@ import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync }
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fingerprint } from '../../aggregation/identity.ts';
-import type { Settings } from '../../aggregation/plan.ts';
 import { SECURE_SUMS, type TenantId } from '../../aggregation/secure-sum.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import { identityIn, policyFile } from '../../client/folder.ts';
 import { type FaultyProxy, startFaultyProxy } from '../support/faulty-proxy.ts';
 import { csvOf, type PolicyFile } from '../support-client/processes.ts';

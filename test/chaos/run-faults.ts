@@ -1,4 +1,4 @@
-import type { Settings } from '../../aggregation/plan.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import type { Fault } from './faults/fault.ts';
 import type { Status } from './killable-coordinator.ts';
 import { type RealFederation, startRealFederation } from './real-federation.ts';

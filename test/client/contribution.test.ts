@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { chargedEvent, makePlan, type Plan, type Settings } from '../../aggregation/plan.ts';
+import { chargedEvent, makePlan, type Plan } from '../../aggregation/plan.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import { type FromClient, vectorFrom } from '../../aggregation/wire.ts';
 import { type Customers, contribution } from '../../client/contribution.ts';
 import type { Policy } from '../../client/policy.ts';

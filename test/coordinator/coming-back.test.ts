@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { CommandError, EXIT } from '../../aggregation/exit.ts';
 import { createIdentity } from '../../aggregation/identity.ts';
 import type { Frame, Link } from '../../aggregation/link.ts';
-import type { Settings } from '../../aggregation/plan.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
 import type { EventStore } from '../../coordinator/store/event-store.ts';
 import { openSqliteStore } from '../../coordinator/store/sqlite.ts';

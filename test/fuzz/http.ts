@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { signedNoticeSchema } from '../../aggregation/notice.ts';
-import { settingsSchema } from '../../aggregation/plan.ts';
+import { settingsSchema } from '../../aggregation/settings.ts';
 import { havoc } from './havoc.ts';
 import { type Answer, type Asked, type FuzzedServer, type Route, routesOf, startFuzzed } from './http-server.ts';
 import { played } from './lives.ts';

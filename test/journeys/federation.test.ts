@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Settings } from '../../aggregation/plan.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import { openClientStore } from '../../client/client-store.ts';
 import { storeFile } from '../../client/folder.ts';
 import type { TaskView } from '../../coordinator/task-view.ts';

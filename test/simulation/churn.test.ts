@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Settings } from '../../aggregation/plan.ts';
 import { released } from '../../aggregation/progress.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import { startBackend } from '../../models/backend.ts';
 import { createFederation } from '../../simulation/federation.ts';
 import { judgeOf } from '../../simulation/reference.ts';

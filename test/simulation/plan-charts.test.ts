@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Settings } from '../../aggregation/plan.ts';
 import { lineCharts } from '../../aggregation/plot.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import { ADVERSARIES } from '../../privacy/adversary.ts';
 import { normalQuantile, normalTail } from '../../privacy/normal.ts';
 import { attackChart, epsilonChart } from '../../simulation/plan-charts.ts';

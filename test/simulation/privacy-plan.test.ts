@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { makePlan, PlanRefused, type Settings, shapeOf } from '../../aggregation/plan.ts';
+import { makePlan, shapeOf } from '../../aggregation/plan.ts';
+import { PlanRefused } from '../../aggregation/plan-refused.ts';
 import { protocolNamed } from '../../aggregation/protocols.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import { sumCosts } from '../../aggregation/sum-cost.ts';
 import { ACCOUNTED_DELTA_FRACTION, truncationDelta } from '../../privacy/guarantee.ts';
 import { noiseToSignal } from '../../simulation/noise-to-signal.ts';

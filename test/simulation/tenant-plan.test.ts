@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { PlanRefused, type Settings } from '../../aggregation/plan.ts';
+import { PlanRefused } from '../../aggregation/plan-refused.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import { gaussianEpsilon } from '../../privacy/normal.ts';
 import { churnSettings, segmentSettings } from '../../simulation/telco.ts';
 import { type TenantTask, tenantPlan, tenantPrice } from '../../simulation/tenant-plan.ts';

@@ -3,8 +3,9 @@ import { Channel } from '../../aggregation/channel.ts';
 import { enrolmentDigest, enrolmentProof, invitationHash } from '../../aggregation/enrolment.ts';
 import { createIdentity, fingerprint, type Identity } from '../../aggregation/identity.ts';
 import type { Frame } from '../../aggregation/link.ts';
-import { hex, type Settings } from '../../aggregation/plan.ts';
+import { hex } from '../../aggregation/plan.ts';
 import { SECURE_SUMS, type TenantId } from '../../aggregation/secure-sum.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import {
   decodeFromClient,
   decodeFromCoordinator,

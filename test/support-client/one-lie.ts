@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import type { Settings } from '../../aggregation/plan.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import type { FromClient, FromCoordinator } from '../../aggregation/wire.ts';
 import type { ClientEvent } from '../../client/participant.ts';
 import type { Conductor } from '../../coordinator/conductor.ts';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Roster, Settings } from '../../aggregation/plan.ts';
+import type { Roster } from '../../aggregation/plan.ts';
 import type { SecureSumName, TenantId } from '../../aggregation/secure-sum.ts';
+import type { Settings } from '../../aggregation/settings.ts';
 import type { Table } from '../../models/encode.ts';
 import { churnSettings } from '../../simulation/telco.ts';
 

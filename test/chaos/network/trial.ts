@@ -1,6 +1,6 @@
 import { fingerprint } from '../../../aggregation/identity.ts';
 import type { LedgerExport } from '../../../aggregation/ledger-export.ts';
-import type { Settings } from '../../../aggregation/plan.ts';
+import type { Settings } from '../../../aggregation/settings.ts';
 import { type LedgerVerdict, verifyLedgerExport } from '../../../aggregation/verify-ledger.ts';
 import type { TaskFact } from '../../../coordinator/task.ts';
 import { parameterHash } from '../../../models/model.ts';

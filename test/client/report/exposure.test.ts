@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { chargedEvent, type Plan, type Settings } from '../../../aggregation/plan.ts';
+import { chargedEvent, type Plan } from '../../../aggregation/plan.ts';
 import { planEntry } from '../../../aggregation/plan-entry.ts';
+import type { Settings } from '../../../aggregation/settings.ts';
 import {
   attackGain,
   epsilonOf,

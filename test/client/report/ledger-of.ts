@@ -1,15 +1,8 @@
 import { createIdentity, fingerprint, type Identity } from '../../../aggregation/identity.ts';
 import type { LedgerExport } from '../../../aggregation/ledger-export.ts';
-import {
-  chargedEvent,
-  hex,
-  makePlan,
-  type Plan,
-  type Roster,
-  type Settings,
-  taskId,
-} from '../../../aggregation/plan.ts';
+import { chargedEvent, hex, makePlan, type Plan, type Roster, taskId } from '../../../aggregation/plan.ts';
 import { planEntry } from '../../../aggregation/plan-entry.ts';
+import type { Settings } from '../../../aggregation/settings.ts';
 import { type Known, type LedgerVerdict, verifyLedgerExport } from '../../../aggregation/verify-ledger.ts';
 import { answerDigest } from '../../../aggregation/wire.ts';
 import { cosigned, logKey, signedHead } from '../../../aggregation/witness.ts';

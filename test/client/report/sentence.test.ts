@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Plan, Settings } from '../../../aggregation/plan.ts';
+import type { Plan } from '../../../aggregation/plan.ts';
+import type { Settings } from '../../../aggregation/settings.ts';
 import { figuresOf } from '../../../client/report/figures.ts';
 import { periodNamed } from '../../../client/report/period.ts';
 import { plainWords } from '../../../client/report/sentence.ts';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Act } from '../../../aggregation/act.ts';
 import { createIdentity } from '../../../aggregation/identity.ts';
-import { PlanRefused } from '../../../aggregation/plan.ts';
+import { PlanRefused } from '../../../aggregation/plan-refused.ts';
 import { approvalProblems } from '../../../aggregation/verify-approvals.ts';
 import { openAccess } from '../../../coordinator/access/access.ts';
 import type { Outcome } from '../../../coordinator/access/approvals.ts';

@@ -1,6 +1,6 @@
 import { inTests, type Mutation } from '../mutation.ts';
 
-const PLAN = 'aggregation/plan.ts';
+const DERIVED = 'aggregation/derive-plan.ts';
 const inPlan = inTests('test/aggregation/plan.test.ts');
 const inGuarantee = inTests('test/privacy/guarantee.test.ts');
 
@@ -9,7 +9,7 @@ export const plan: readonly Mutation[] = [
   {
     name: 'noise-from-the-clip-norm',
     why: 'large models move the integer sum further than the clip norm says: rounding belongs to the sensitivity',
-    file: PLAN,
+    file: DERIVED,
     find: 'noiseShare({ noiseMultiplier, sensitivity: bound,',
     replace: 'noiseShare({ noiseMultiplier, sensitivity: privacy.gridSteps,',
     caughtBy: [inTests('test/aggregation/plan.test.ts', 'of a large model')],
@@ -26,7 +26,7 @@ export const plan: readonly Mutation[] = [
   {
     name: 'no-inflation-for-colluders',
     why: 'c tenants know their own noise: only n_min − c shares hide anything from them',
-    file: PLAN,
+    file: 'aggregation/settings.ts',
     find: "privacy.mode === 'record-local' ? 1 : secureSum.minCohort - secureSum.colluders;",
     replace: "privacy.mode === 'record-local' ? 1 : secureSum.minCohort;",
     caughtBy: [inPlan, inTests('test/client/contribution.test.ts', 'three shares, what no coalition')],
@@ -42,7 +42,7 @@ export const plan: readonly Mutation[] = [
   {
     name: 'truncation-not-charged',
     why: 'a batch that is cut is no Poisson sample; δ must pay for it',
-    file: PLAN,
+    file: DERIVED,
     find: '  checkTruncation(privacy, rate, openings);\n',
     replace: '',
     caughtBy: [inPlan],
@@ -82,7 +82,7 @@ export const plan: readonly Mutation[] = [
   {
     name: 'too-little-noise-accepted',
     why: 'a plan that is consistent, with less noise than its ε takes',
-    file: PLAN,
+    file: 'aggregation/plan.ts',
     find: 'if (!(derived.epsilon.coalition <= settings.privacy.epsilon))',
     replace: 'if (Number.isNaN(derived.epsilon.coalition))',
     caughtBy: [inPlan, inTests('test/attacks/lying-plans.test.ts', 'another noise multiplier')],
@@ -114,7 +114,7 @@ export const plan: readonly Mutation[] = [
   {
     name: 'openers-off-by-one',
     why: 'with one opener less two sets need not share an honest tenant, and one round opens twice',
-    file: PLAN,
+    file: DERIVED,
     find: 'const threshold = Math.floor((tenants + colluders) / 2) + 1;',
     replace: 'const threshold = Math.floor((tenants + colluders) / 2);',
     caughtBy: [inPlan],

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { makePlan, type Plan, type Settings } from '../../../aggregation/plan.ts';
+import { makePlan, type Plan } from '../../../aggregation/plan.ts';
+import type { Settings } from '../../../aggregation/settings.ts';
 import { asReleased, type Contribute } from '../../../simulation/audit/contribute.ts';
 import { replayNeighbours } from '../../../simulation/audit/replay.ts';
 import { replayed } from '../../../simulation/audit/replay-random.ts';

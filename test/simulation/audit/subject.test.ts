@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { makePlan, type Settings } from '../../../aggregation/plan.ts';
+import { makePlan } from '../../../aggregation/plan.ts';
 import { planEntry } from '../../../aggregation/plan-entry.ts';
+import type { Settings } from '../../../aggregation/settings.ts';
 import type { PlanEntry } from '../../../privacy/ledger.ts';
 import { canaryTask } from '../../../simulation/audit/canaries.ts';
 import { subjectInLedger, subjectOf } from '../../../simulation/audit/subject.ts';
