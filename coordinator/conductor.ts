@@ -547,7 +547,7 @@ export class Conductor {
     this.#progress = progress;
     this.lastContributions = contributions.size;
     // who has not caught up since it connected gets this one with the others it missed
-    this.#telling.opened(this.#running().accepted, opened);
+    this.#telling.opened(this.#running().accepted, opened, this.#tellNext);
   }
 
   #prepared(state: Running): Map<TenantId, Statement>[] {
@@ -563,12 +563,14 @@ export class Conductor {
 
   #tellMissed(tenant: TenantId, connection: symbol | undefined, round: number): void {
     if (this.#state.phase === 'stopped' || !this.#telling.isCatchingUp(tenant, connection)) return;
-    const next = (told: number): void => void this.#enqueue(async () => this.#tellMissed(tenant, connection, told));
-    if (this.#telling.openedAfter(tenant, round, next)) return;
+    if (this.#telling.openedAfter(tenant, round, this.#tellNext)) return;
     this.#telling.hasCaughtUp(tenant);
     this.#awaited.delete(tenant);
     this.#tellNow(tenant);
   }
+
+  readonly #tellNext = (tenant: TenantId, connection: symbol | undefined, told: number): void =>
+    void this.#enqueue(async () => this.#tellMissed(tenant, connection, told));
 
   /** Where the task stands, for who knows every sum: how it ended, or what it is asked and may have missed. */
   #tellNow(tenant: TenantId): void {

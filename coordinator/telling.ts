@@ -6,13 +6,14 @@ import { type Hearing, placeOf, roundNumber } from './hearing.ts';
 import type { BodyPlace, StoredSum } from './store/event-store.ts';
 import { type Running, stagesOf, type TaskRules } from './task.ts';
 import type { Uploads } from './uploads.ts';
-import type { World } from './world.ts';
+import type { Unsent, World } from './world.ts';
 
 /**
  * What tenants are told of one task, message by message. Everything it promises is on disk by then (`conductor.ts`).
  *
  * A tenant that connects has first to catch up: it accepts, saying what it has taken in, and is sent what it missed, one sum
- * after the other as they leave: all at once would be as many models in memory. Until then it is asked nothing.
+ * after the other as they leave: all at once would be as many models in memory. Until then it is asked nothing. So it is for
+ * who has not read the last sum when the next is opened: it has fallen behind, and what it missed waits on disk.
  */
 export class Telling {
   readonly #plan: Plan;
@@ -24,6 +25,8 @@ export class Telling {
   readonly #caughtUp = new Set<TenantId>();
   /** those that are on the way there */
   readonly #catchingUp = new Set<TenantId>();
+  /** those that have not read the last sum they were sent */
+  readonly #reading = new Set<TenantId>();
   /** what stands for the connection that each has now */
   readonly #connections = new Map<TenantId, symbol>();
 
@@ -75,6 +78,7 @@ export class Telling {
     this.#connections.set(tenant, Symbol(tenant));
     this.#caughtUp.delete(tenant);
     this.#catchingUp.delete(tenant);
+    this.#reading.delete(tenant);
   }
 
   plan(tenant: TenantId, signature: Uint8Array): void {
@@ -125,23 +129,45 @@ export class Telling {
     this.#world.send(tenant, { type: 'keyed', task: this.#task, epoch: state.epoch, heard });
   }
 
-  /** To all that have caught up; the others get it with what else they missed. One message: it is as long as the model. */
-  opened(tenants: readonly TenantId[], sum: StoredSum): void {
+  /**
+   * To all that have caught up; the others get it with what else they missed. One message: it is as long as the model.
+   *
+   * @param next - told of each that it has left, and to whom
+   */
+  opened(tenants: readonly TenantId[], sum: StoredSum, next: Next): void {
     const message = { type: 'opened', task: this.#task, ...sum } as const;
-    for (const tenant of tenants) if (this.#caughtUp.has(tenant)) this.#world.send(tenant, message);
+    for (const tenant of tenants) {
+      if (!this.#caughtUp.has(tenant)) continue;
+      if (this.#reading.has(tenant)) this.#fallBehind(tenant);
+      else this.#opened(tenant, message, next);
+    }
   }
 
   /**
    * The first sum opened after `round`.
    *
-   * @param left - called with its round when it has left
+   * @param next - told when it has left
    * @returns whether there was one
    */
-  openedAfter(tenant: TenantId, round: number, left: (round: number) => void): boolean {
+  openedAfter(tenant: TenantId, round: number, next: Next): boolean {
     const [sum] = this.#world.store.sums(this.#task, round);
     if (sum === undefined) return false;
-    this.#world.send(tenant, { type: 'opened', task: this.#task, ...sum }, () => left(sum.round));
+    this.#opened(tenant, { type: 'opened', task: this.#task, ...sum }, next);
     return true;
+  }
+
+  #opened(tenant: TenantId, message: Extract<Unsent, { type: 'opened' }>, next: Next): void {
+    const connection = this.connectionOf(tenant);
+    this.#reading.add(tenant);
+    this.#world.send(tenant, message, () => {
+      if (this.connectionOf(tenant) === connection) this.#reading.delete(tenant);
+      next(tenant, connection, message.round);
+    });
+  }
+
+  #fallBehind(tenant: TenantId): void {
+    this.#caughtUp.delete(tenant);
+    this.#catchingUp.add(tenant);
   }
 
   witnessed(tenant: TenantId, note: string): void {
@@ -156,3 +182,6 @@ export class Telling {
     for (const tenant of tenants) this.#world.send(tenant, { type: 'over', task: this.#task, outcome, reason });
   }
 }
+
+/** A sum has left, over a connection that may be gone by now. */
+type Next = (tenant: TenantId, connection: symbol | undefined, round: number) => void;

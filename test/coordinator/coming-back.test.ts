@@ -28,6 +28,28 @@ function heldLinks() {
   return { links: [here, held] as const, waiting, pass: () => hear(waiting.shift()!) };
 }
 
+/** A connection whose frames to the tenant wait, from when it stops reading until it reads again. */
+function unreadLinks() {
+  const [here, there] = memoryLinks();
+  const unread: (() => void)[] = [];
+  let reads = true;
+  const slow: Link = {
+    ...there,
+    send(frame, left) {
+      if (reads) there.send(frame, left);
+      else unread.push(() => there.send(frame, left));
+    },
+  };
+  const stop = (): void => {
+    reads = false;
+  };
+  const read = (): void => {
+    reads = true;
+    for (const arrive of unread.splice(0)) arrive();
+  };
+  return { links: [here, slow] as const, unread, stop, read };
+}
+
 async function end(life: Life, tenants: Tenants): Promise<void> {
   life.crash();
   for (const participant of tenants.participants.values()) await participant.idle();
@@ -103,6 +125,38 @@ test('who comes back while the others are asked is asked when it has caught up, 
   expect(zinc.asks).toHaveLength(seen);
   second.pass();
   await life.until(() => zinc.asks.length > seen);
+});
+
+test('who has not read one sum when the next is opened is sent no more, and gets all of them when it reads', async () => {
+  const identity = createIdentity();
+  const [name, ...others] = FIVE;
+  const amber = new ScriptedTenant(name!);
+  const tenants = tenantsFor(identity.publicKey, await startBackend('cpu'), others);
+  const life = await startLife(`${temporaryFolder()}/events.db`, identity);
+  onTestFinished(() => end(life, tenants));
+  enrol(life.coordinator.enrolment, amber.name, amber.identity);
+  for (const [each, own] of tenants.identities) enrol(life.coordinator.enrolment, each, own);
+  life.connect(tenants);
+  const { links, unread, stop, read } = unreadLinks();
+  amber.connect(life.coordinator, links);
+  const timing = { stragglerMs: 100, stageTimeoutMs: 60_000 };
+  const conductor = life.coordinator.propose(smallTask('plain', { rounds: 500, timing }));
+  const rounds = (more: number): Promise<void> => {
+    const { steps } = conductor.progress;
+    return life.until(() => conductor.progress.steps >= steps + more);
+  };
+  await life.until(() => amber.opened.length > 0);
+  stop();
+  await rounds(2);
+  const left = unread.length;
+  const asked = amber.asks.length;
+  expect(left).toBeGreaterThan(0);
+  await rounds(4);
+  expect(unread).toHaveLength(left);
+  read();
+  await life.until(() => amber.asks.length > asked + 1); // the first of these was for a round that is over
+  expect(amber.opened.length).toBeGreaterThan(6);
+  expect(amber.opened).toEqual(amber.opened.map((_, i) => i + 1));
 });
 
 test('a coordinator that has lost its store sends nobody away for good', async () => {
