@@ -14,11 +14,11 @@ export interface Link {
   onClose(handler: () => void): void;
 }
 
-/** One message and the sender's signature over it and its place (`channel.ts`). Two arrays: a body may go to many, and is long. */
+/** One message and the sender's seal over it and its place (`channel.ts`). Two arrays: a body may go to many, and is long. */
 export interface Frame {
-  /** 64 bytes, or it is no signature */
-  readonly signature: Uint8Array;
+  /** a signature or a tag: 64 bytes, or it is none */
+  readonly seal: Uint8Array;
   readonly body: Uint8Array;
 }
 
-export const SIGNATURE_BYTES = 64;
+export const SEAL_BYTES = 64;

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
-import { type Frame, type Link, SIGNATURE_BYTES } from './link.ts';
+import { type Frame, type Link, SEAL_BYTES } from './link.ts';
 import { MAX_FRAME } from './wire.ts';
 
 /** How often each side asks the other whether it is still there; two unanswered questions close the connection. */
@@ -13,7 +13,7 @@ const MOST_IDLE = 12;
 const LAST_WORDS = 2 ** 16;
 
 /**
- * A WebSocket as a link. A frame is one binary message, its signature and then its body: two fragments, so that a body that
+ * A WebSocket as a link. A frame is one binary message, its seal and then its body: two fragments, so that a body that
  * goes to many is not copied for each. How a message arrives in fragments is the network's affair. Text frames are not part of the
  * protocol and close it.
  *
@@ -51,12 +51,12 @@ export function webSocketLink(socket: WebSocket, transport?: Pick<Socket, 'bytes
   socket.on('error', () => socket.terminate()); // oversized frame, broken handshake: the connection is over, the process is not
 
   return {
-    send: ({ signature, body }, left) => {
+    send: ({ seal, body }, left) => {
       if (socket.readyState !== socket.OPEN) return;
       if (socket.bufferedAmount > MOST_UNREAD.bytes || unread >= MOST_UNREAD.frames) return socket.terminate();
       unread += 1;
-      sent += signature.length + body.length;
-      socket.send(signature, { fin: false });
+      sent += seal.length + body.length;
+      socket.send(seal, { fin: false });
       socket.send(body, { fin: true }, (error) => {
         unread -= 1;
         if (error == null) left?.();
@@ -75,10 +75,10 @@ export function webSocketLink(socket: WebSocket, transport?: Pick<Socket, 'bytes
   };
 }
 
-/** What is too short for a signature holds none, and verifies nowhere. */
+/** What is too short for a seal holds none, and verifies nowhere. */
 function frameOf(fragments: readonly Buffer[]): Frame {
-  const [signature, body] = fragments;
-  if (fragments.length === 2 && signature!.length === SIGNATURE_BYTES) return { signature: signature!, body: body! };
+  const [seal, body] = fragments;
+  if (fragments.length === 2 && seal!.length === SEAL_BYTES) return { seal: seal!, body: body! };
   const bytes = fragments.length === 1 ? fragments[0]! : Buffer.concat(fragments);
-  return { signature: bytes.subarray(0, SIGNATURE_BYTES), body: bytes.subarray(SIGNATURE_BYTES) };
+  return { seal: bytes.subarray(0, SEAL_BYTES), body: bytes.subarray(SEAL_BYTES) };
 }

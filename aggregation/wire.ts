@@ -10,8 +10,8 @@ import { checkMsgpack, WireRefused } from './wire-check.ts';
  * What is said between a client and the coordinator, byte by byte.
  *
  *   client                                   coordinator
- *     │ ◀───────────────────────────── hello │  who I am, a nonce, the protocol
- *     │ identify ─────────────────────────▶  │  who I am, a nonce
+ *     │ ◀───────────────────────────── hello │  who I am, a fresh key, the protocol
+ *     │ identify ─────────────────────────▶  │  who I am, a fresh key
  *     │ ◀─────────────────────────── welcome │
  *     │ standing ─────────────────────────▶  │  where each pool's budget stands
  *     │ ◀────────────────────────────── plan │  a task, signed
@@ -72,6 +72,9 @@ const ledgerNews = z.strictObject({
 });
 export type LedgerNews = z.infer<typeof ledgerNews>;
 
+/** a key of this connection alone (`channel.ts`): fresh, so that it is a nonce too */
+const exchange = bytes(32);
+
 /** Where in a task's conversations. */
 const place = { task: hash, epoch: natural, round: natural, stage: stageName, attempt: natural };
 
@@ -81,7 +84,7 @@ export const fromCoordinator = z.discriminatedUnion('type', [
     protocol: natural,
     federation: hash,
     key: bytes(32),
-    nonce: bytes(32),
+    exchange,
   }),
   /** `version`: what is installed there */
   z.strictObject({ type: z.literal('welcome'), tenant, version: z.string().max(32) }),
@@ -145,7 +148,7 @@ export const fromClient = z.discriminatedUnion('type', [
     ledger: natural,
     /** tasks it has accepted and not heard the end of, the newest */
     open: z.array(hash).max(50),
-    nonce: bytes(32),
+    exchange,
   }),
   /** `round`: the last whose sum this client has taken in; what was opened since is sent again */
   z.strictObject({
@@ -235,12 +238,12 @@ export function answerDigest(name: string, answer: Unsigned<Answer>): Uint8Array
 
 /**
  * What a client signs to say where a pool stands. A signature of its own: that on the acceptance goes to the ledger, where it
- * must verify from the entry alone. @param nonce - of the coordinator's greeting: an older standing cannot be shown again
+ * must verify from the entry alone. @param exchange - of the coordinator's greeting: an older standing cannot be shown again
  */
-export function standingDigest(name: string, nonce: Uint8Array, stated: Unsigned<Stated>): Uint8Array {
+export function standingDigest(name: string, exchange: Uint8Array, stated: Unsigned<Stated>): Uint8Array {
   const { task, pool, ledger, epsilon, limit, delta, order } = stated;
   const numbers = [ledger, epsilon, limit, delta, order].map(String); // ECMAScript writes each double in one way
-  return digest('parley/standing/v1', nonce, name, task, pool, ...numbers);
+  return digest('parley/standing/v1', exchange, name, task, pool, ...numbers);
 }
 
 type Unsigned<M> = M extends { signature: unknown } ? Omit<M, 'signature'> : never;

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { WebSocket } from 'ws';
-import { SIGNATURE_BYTES } from '../aggregation/link.ts';
+import { SEAL_BYTES } from '../aggregation/link.ts';
 import { webSocketLink } from '../aggregation/websocket-link.ts';
 import { MAX_FRAME } from '../aggregation/wire.ts';
 import type { Participant } from './participant.ts';
@@ -35,7 +35,7 @@ export async function stayConnected(
     const socket = new WebSocket(federationUrl(addresses[(tried - 1) % addresses.length]!), {
       handshakeTimeout: HANDSHAKE_MS,
       perMessageDeflate: false,
-      maxPayload: MAX_FRAME.fromCoordinator + SIGNATURE_BYTES,
+      maxPayload: MAX_FRAME.fromCoordinator + SEAL_BYTES,
     });
     let why = 'the connection ended';
     socket.on('error', ({ message }) => {

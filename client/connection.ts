@@ -1,4 +1,5 @@
 import { Channel, Unverified } from '../aggregation/channel.ts';
+import type { AgreementKey } from '../aggregation/key-agreement.ts';
 import type { Frame, Link } from '../aggregation/link.ts';
 import { decodeFromCoordinator, encode, type FromClient, type FromCoordinator } from '../aggregation/wire.ts';
 import { type Hello, identification } from './greeting.ts';
@@ -6,18 +7,20 @@ import type { ClientWorld } from './participant.ts';
 
 /**
  * One connection to the coordinator, as this tenant has it: whatever is heard was said by the coordinator that the policy
- * pins, on this connection and in this place; whatever is spoken is signed so.
+ * pins, on this connection and in this place; whatever is spoken is sealed so.
  */
 export class Connection {
   readonly #world: ClientWorld;
   readonly #link: Link;
-  readonly #channel = new Channel('client');
+  readonly #channel: Channel;
   #hello: Hello | undefined;
   /** what the coordinator's program calls its version; undefined before its welcome */
   welcomed: string | undefined;
 
-  constructor(world: ClientWorld, link: Link) {
+  /** @param agreement - of this connection alone */
+  constructor(world: ClientWorld, link: Link, agreement?: AgreementKey) {
     this.#world = world;
+    this.#channel = new Channel('client', agreement);
     this.#link = link;
   }
 
@@ -26,9 +29,9 @@ export class Connection {
     return this.#greeted().key;
   }
 
-  /** The coordinator's, of the greeting. @throws Unverified before it */
-  get nonce(): Uint8Array {
-    return this.#greeted().nonce;
+  /** The coordinator's key of this connection alone. @throws Unverified before it */
+  get exchange(): Uint8Array {
+    return this.#greeted().exchange;
   }
 
   /** The protocol that the greeting names, which nobody confirms before a later frame verifies. */
@@ -46,7 +49,7 @@ export class Connection {
     if (this.#hello === undefined) return this.#greet(frame);
     if (!this.#channel.takes(frame, this.#hello.key))
       throw new Unverified(
-        'the signature does not verify: not a frame of the coordinator, or of another connection, or not the next of this one',
+        'the seal does not verify: not a frame of the coordinator, or of another connection, or not the next of this one',
       );
     return decodeFromCoordinator(frame.body);
   }
@@ -59,10 +62,11 @@ export class Connection {
     const hello = greetingIn(frame);
     if (!this.#channel.takes(frame, hello.key))
       throw new Unverified("the coordinator's greeting is not signed by its key");
-    const answer = identification(this.#world, hello);
+    const answer = identification(this.#world, hello, this.#channel.exchange);
     // kept for as long as the connection, and the frame it came in need not be
-    this.#hello = { ...hello, key: Uint8Array.from(hello.key), nonce: Uint8Array.from(hello.nonce) };
+    this.#hello = { ...hello, key: Uint8Array.from(hello.key), exchange: Uint8Array.from(hello.exchange) };
     this.speak(answer);
+    this.#channel.agree(this.#hello.exchange);
     return this.#hello;
   }
 

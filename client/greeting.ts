@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { Unverified } from '../aggregation/channel.ts';
 import { fingerprint } from '../aggregation/identity.ts';
 import { hex } from '../aggregation/plan.ts';
@@ -16,10 +15,11 @@ import type { ClientWorld } from './participant.ts';
  * Whether it speaks this protocol is not asked here. A greeting may be an old one that somebody shows again, and whoever leaves
  * for good must have heard so just now: the coordinator refuses, or its welcome is looked at (`participant.ts`).
  *
+ * @param exchange - this side's key of the connection
  * @returns who this tenant is, how much of the ledger it has, and the tasks it may have missed something of
  * @throws Unverified: nothing is said to another coordinator
  */
-export function identification(world: ClientWorld, hello: Hello): Extract<FromClient, { type: 'identify' }> {
+export function identification(world: ClientWorld, hello: Hello, exchange: Uint8Array): Identification {
   const { policy, store, identity, version } = world;
   checkGreeting(policy, hello);
   noteKey(store, hex(identity.publicKey));
@@ -30,9 +30,11 @@ export function identification(world: ClientWorld, hello: Hello): Extract<FromCl
     tenant: policy.tenant,
     ledger: store.ledgerHead().size,
     open: openTasks(store),
-    nonce: randomBytes(32),
+    exchange,
   };
 }
+
+type Identification = Extract<FromClient, { type: 'identify' }>;
 
 export type Hello = Extract<FromCoordinator, { type: 'hello' }>;
 

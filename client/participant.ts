@@ -1,5 +1,6 @@
 import { Unverified } from '../aggregation/channel.ts';
 import type { Identity } from '../aggregation/identity.ts';
+import type { AgreementKey } from '../aggregation/key-agreement.ts';
 import type { Link } from '../aggregation/link.ts';
 import { hex, type Plan, planSchema } from '../aggregation/plan.ts';
 import { type FromCoordinator, type LedgerNews, PROTOCOL, standingDigest } from '../aggregation/wire.ts';
@@ -81,7 +82,7 @@ export interface Participant {
    *   cause; undefined when it may be
    * @throws what broke on this side: storage, above all
    */
-  take(link: Link, welcomed?: () => void): Promise<string | undefined>;
+  take(link: Link, welcomed?: () => void, agreement?: AgreementKey): Promise<string | undefined>;
   /** When everything received so far has been dealt with. */
   idle(): Promise<void>;
   forget(): void;
@@ -152,12 +153,12 @@ export function createParticipant(world: ClientWorld): Participant {
   }
 
   /** Where a pool's budget stands, by this tenant's own count: the one that counts. It depends on plans, never on data. */
-  function state({ speak, nonce }: Connection, task: string, pool: PoolName): void {
+  function state({ speak, exchange }: Connection, task: string, pool: PoolName): void {
     const stated = statedOf(store, policy, pool, world.clock());
     if (!Number.isFinite(stated.epsilon)) return; // no number; whatever asks for more is declined
     noteLimit(store, pool, { epsilon: stated.limit, delta: stated.delta });
     const message = { type: 'standing', task, ledger: store.ledgerHead().size, ...stated } as const;
-    const signature = world.identity.sign(standingDigest(policy.tenant, nonce, message));
+    const signature = world.identity.sign(standingDigest(policy.tenant, exchange, message));
     speak({ ...message, signature });
   }
 
@@ -184,9 +185,9 @@ export function createParticipant(world: ClientWorld): Participant {
   }
 
   return {
-    take: (link, welcomed = () => {}) =>
+    take: (link, welcomed = () => {}, agreement) =>
       new Promise((resolve, reject) => {
-        const connection = new Connection(world, link);
+        const connection = new Connection(world, link, agreement);
         let left = false;
         const leave = (error: unknown): void => {
           left = true;

@@ -1,4 +1,5 @@
 import { type Identity, isSignedBy } from '../aggregation/identity.ts';
+import type { AgreementKey } from '../aggregation/key-agreement.ts';
 import type { Frame, Link } from '../aggregation/link.ts';
 import { hex, makePlan, type Plan, planSchema, taskId } from '../aggregation/plan.ts';
 import { PlanRefused } from '../aggregation/plan-refused.ts';
@@ -52,8 +53,8 @@ export interface Coordinator {
   readonly store: EventStore;
   /** Unix ms; never runs back, and is never before the ledger's last entry */
   readonly clock: () => number;
-  /** Takes in a connection. */
-  connect(link: Link): void;
+  /** Takes in a connection. @param agreement - of this connection alone */
+  connect(link: Link, agreement?: AgreementKey): void;
   present(): ReadonlySet<TenantId>;
   /**
    * Takes a tenant's key away: nothing signed with it is heard any more.
@@ -160,10 +161,10 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     for (const { needsWitness, plan } of conductors.values()) if (needsWitness) askWitnesses(plan);
   }
 
-  function connect(link: Link): void {
+  function connect(link: Link, agreement?: AgreementKey): void {
     // who was shown out at the door is still here for a moment
     if (isSettling || strangers.size >= 2 * STRANGERS.most) return link.close();
-    const session = openSession(link, clock());
+    const session = openSession(link, clock(), agreement);
     strangers.add(session);
     link.onFrame((frame) => {
       try {
@@ -174,7 +175,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     });
     link.onClose(() => leave(session));
     const hello = { type: 'hello', protocol: PROTOCOL, federation, key: identity.publicKey } as const;
-    send(session, { ...hello, nonce: session.nonce });
+    send(session, { ...hello, exchange: session.channel.exchange });
   }
 
   /** Hostile bytes cost the sender its connection; a bug is reported as one. */
@@ -200,9 +201,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     if (!messages.take(tenant) || !volume.take(tenant, frame.body.length))
       throw new WireRefused('more messages, or bytes, than a tenant needs');
     if (!channel.takes(frame, enrolment.keyOf(tenant)))
-      throw new WireRefused(
-        'the signature does not verify: a frame of another connection, or not the next of this one',
-      );
+      throw new WireRefused('the seal does not verify: a frame of another connection, or not the next of this one');
     const message = decodeFromClient(frame.body);
     if (message.type === 'identify') throw new WireRefused('already identified');
     if (message.type === 'cosign') takeInCosignature(tenant, message);
@@ -219,7 +218,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   function takeInStanding(session: Session, tenant: TenantId, message: Stated): void {
     const { signature, ...stated } = message;
     const key = enrolment.keyOf(tenant);
-    if (key === undefined || !isSignedBy(key, standingDigest(tenant, session.nonce, stated), signature))
+    if (key === undefined || !isSignedBy(key, standingDigest(tenant, session.channel.exchange, stated), signature))
       throw new WireRefused('the signature on "standing" does not verify');
     if (stated.task !== NO_TASK && !conductors.has(stated.task)) throw new WireRefused('"standing" of no task here');
     const about = `${stated.task}/${stated.pool}`;
@@ -279,6 +278,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
       throw new WireRefused(
         `${message.tenant} has seen ${message.ledger} entries of the ledger, this coordinator has ${size}: its store is an old copy. Stop it, and restore with that ledger: parley coordinator restore`,
       );
+    session.channel.agree(message.exchange);
     sessions.get(message.tenant)?.link.close(); // the newer connection is the living one
     session.tenant = message.tenant;
     strangers.delete(session);

@@ -8,7 +8,7 @@ import { normalizeIP } from '@fastify/rate-limit';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { isLoopback } from '../aggregation/address.ts';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
-import { type Link, SIGNATURE_BYTES } from '../aggregation/link.ts';
+import { type Link, SEAL_BYTES } from '../aggregation/link.ts';
 import { webSocketLink } from '../aggregation/websocket-link.ts';
 import { MAX_FRAME } from '../aggregation/wire.ts';
 import type { Door } from './door.ts';
@@ -100,7 +100,7 @@ export function acceptClients(
   const options = {
     noServer: true,
     perMessageDeflate: false,
-    maxPayload: MAX_FRAME.fromClient + SIGNATURE_BYTES,
+    maxPayload: MAX_FRAME.fromClient + SEAL_BYTES,
     maxFragments: FRAGMENTS.most,
     maxBufferedChunks: FRAGMENTS.chunks,
     closeTimeout: HTTP.closeMs, // @types/ws does not know it yet

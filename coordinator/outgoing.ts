@@ -5,7 +5,7 @@ import type { LedgerLog } from './ledger-log.ts';
 import type { Session } from './session.ts';
 import type { Unsent } from './world.ts';
 
-/** Sends a message, signed for its connection and its place. @param left - as `Link.send` calls it */
+/** Sends a message, sealed for its connection and its place. @param left - as `Link.send` calls it */
 export type Send = (session: Session, message: Unsent, left?: () => void) => void;
 
 /** Who hears of the ledger is sent the entries it has not seen. */

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { Channel } from '../aggregation/channel.ts';
+import type { AgreementKey } from '../aggregation/key-agreement.ts';
 import type { Link } from '../aggregation/link.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
 
@@ -8,7 +8,6 @@ export interface Session {
   readonly link: Link;
   readonly channel: Channel;
   readonly since: number;
-  readonly nonce: Uint8Array;
   tenant: TenantId | undefined;
   /** ledger entries the client has */
   ledger: number;
@@ -18,8 +17,8 @@ export interface Session {
   isOver: boolean;
 }
 
-/** @param since - Unix milliseconds */
-export const openSession = (link: Link, since: number): Session => ({
-  ...{ link, channel: new Channel('coordinator'), since, nonce: randomBytes(32) },
+/** @param since - Unix milliseconds @param agreement - of this connection alone */
+export const openSession = (link: Link, since: number, agreement?: AgreementKey): Session => ({
+  ...{ link, channel: new Channel('coordinator', agreement), since },
   ...{ tenant: undefined, ledger: 0, stated: new Set<string>(), isOver: false },
 });

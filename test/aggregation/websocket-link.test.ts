@@ -5,11 +5,11 @@ import { createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { type Frame, type Link, SIGNATURE_BYTES } from '../../aggregation/link.ts';
+import { type Frame, type Link, SEAL_BYTES } from '../../aggregation/link.ts';
 import { webSocketLink } from '../../aggregation/websocket-link.ts';
 import { MAX_FRAME } from '../../aggregation/wire.ts';
 
-const frame = (body: Uint8Array): Frame => ({ signature: Buffer.alloc(SIGNATURE_BYTES, 9), body });
+const frame = (body: Uint8Array): Frame => ({ seal: Buffer.alloc(SEAL_BYTES, 9), body });
 
 test('a connection that never opens is given up after three questions, and ends nothing else', async () => {
   const silent = createServer(() => {}); // takes the connection and never answers the handshake
@@ -187,14 +187,14 @@ test('a connection that ends waits for a last word, and not for what its peer ha
   expect((await end)[0]).toBe(1005); // RFC 6455 §7.4.1: closed, and no reason given; 1006 would be cut off
 });
 
-test('a frame arrives as it was sent, however the network cuts it, and what is too short has no signature', async () => {
+test('a frame arrives as it was sent, however the network cuts it, and what is too short has no seal', async () => {
   const { link, far } = await unread();
   const heard: Frame[] = [];
   const two = Promise.withResolvers<void>();
   const other = webSocketLink(far);
   other.onFrame((one) => {
     heard.push(one);
-    if (heard.length === 1) link.send({ signature: Buffer.alloc(3, 1), body: Buffer.alloc(0) });
+    if (heard.length === 1) link.send({ seal: Buffer.alloc(3, 1), body: Buffer.alloc(0) });
     else two.resolve();
   });
   const near: Frame[] = [];
@@ -204,12 +204,12 @@ test('a frame arrives as it was sent, however the network cuts it, and what is t
   link.send(frame(body));
   far.resume();
   await two.promise;
-  expect(heard[0]).toEqual({ signature: Buffer.alloc(SIGNATURE_BYTES, 9), body });
-  expect(heard[1]).toEqual({ signature: Buffer.alloc(3, 1), body: Buffer.alloc(0) });
-  const bytes = Buffer.concat([Buffer.alloc(SIGNATURE_BYTES, 9), body]);
+  expect(heard[0]).toEqual({ seal: Buffer.alloc(SEAL_BYTES, 9), body });
+  expect(heard[1]).toEqual({ seal: Buffer.alloc(3, 1), body: Buffer.alloc(0) });
+  const bytes = Buffer.concat([Buffer.alloc(SEAL_BYTES, 9), body]);
   for (const cuts of [[], [10], [10, 70]])
     for (const [i, at] of [0, ...cuts].entries())
       far.send(bytes.subarray(at, cuts[i]), { binary: true, fin: i === cuts.length });
   await all.promise;
-  expect(near).toEqual(Array(3).fill({ signature: Buffer.alloc(SIGNATURE_BYTES, 9), body }));
+  expect(near).toEqual(Array(3).fill({ seal: Buffer.alloc(SEAL_BYTES, 9), body }));
 });

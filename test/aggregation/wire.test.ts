@@ -40,7 +40,7 @@ const coordinatorSays: Record<FromCoordinator['type'], FromCoordinator> = {
     protocol: 2,
     federation: hash,
     key: Buffer.from(identity.publicKey),
-    nonce: bytes(32),
+    exchange: bytes(32),
   },
   welcome: { type: 'welcome', tenant: 'amber', version: '0.1.0' },
   plan: { type: 'plan', plan: '{"v":1}', signature, parameters: bytes(16) },
@@ -70,7 +70,7 @@ const coordinatorSays: Record<FromCoordinator['type'], FromCoordinator> = {
 const clientSays: Record<FromClient['type'], FromClient> = {
   identify: {
     ...{ type: 'identify', protocol: 2, version: '0.1.0', tenant: 'amber', ledger: 300, open: [hash] },
-    nonce: bytes(32),
+    exchange: bytes(32),
   },
   accept: { type: 'accept', task: hash, round: 0, dataset: hash, signature },
   standing: {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
@@ -39,7 +38,7 @@ async function comeIn(server: Server): Promise<TappedTenant> {
   await until(() => tapped.received.length > 0 || tapped.closed !== undefined, 'a greeting');
   tapped.say({
     ...{ type: 'identify', protocol: PROTOCOL, version: 'test', tenant: 'amber', ledger: 0, open: [] },
-    nonce: randomBytes(32),
+    exchange: tapped.exchange,
   });
   await until(() => tapped.received.length > 1 || tapped.closed !== undefined, 'an answer');
   return tapped;

@@ -63,7 +63,7 @@ const heard = (type: string) => tenants.events.filter((event) => event.tenant ==
 type Type = FromClient['type'] | FromCoordinator['type'];
 const is = (seen: Seen, type: Type): boolean => seen.message.type === type;
 const unsigned = (message: FromClient | FromCoordinator): Uint8Array =>
-  bytesOf({ signature: new Uint8Array(64), body: encode(message).bytes });
+  bytesOf({ seal: new Uint8Array(64), body: encode(message).bytes });
 const flipped = (bytes: Uint8Array, bit: number): Uint8Array => {
   const damaged = Uint8Array.from(bytes);
   damaged[bit >> 3]! ^= 1 << (bit & 7);

@@ -50,7 +50,7 @@ async function killed(protocol: SecureSumName) {
     const tapped = new TappedTenant(server.url, server.coordinator.publicKey, name, tenants.identities.get(name)!);
     onTestFinished(() => tapped.close());
     tapped.onSay = ({ stage }) => name !== 'dun' || stage !== last; // the round waits for it
-    void tenants.participants.get(name)!.take(tapped.link);
+    void tenants.participants.get(name)!.take(tapped.link, undefined, tapped.agreement);
   }
 
   writeFileSync(join(folder, 'identity.pem'), tenants.identities.get(VICTIM)!.exportPem(), { mode: 0o600 });

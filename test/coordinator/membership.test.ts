@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Channel } from '../../aggregation/channel.ts';
@@ -42,7 +41,7 @@ async function connect(server: Server, identity: Identity, tenant = 'amber'): Pr
   onTestFinished(() => tapped.close());
   await until(() => tapped.received.length === 1, 'a greeting');
   const about = { protocol: PROTOCOL, version: 'test', tenant, ledger: 0, open: [] };
-  tapped.say({ type: 'identify', ...about, nonce: randomBytes(32) });
+  tapped.say({ type: 'identify', ...about, exchange: tapped.exchange });
   await until(() => tapped.received.length >= 2, 'an answer');
   return tapped;
 }
@@ -200,7 +199,8 @@ describe('an old key', () => {
       onClose: () => {},
     });
     const about = { protocol: PROTOCOL, version: 'test', tenant: 'amber', ledger: 0, open: [] };
-    say({ type: 'identify', ...about, nonce: randomBytes(32) });
+    say({ type: 'identify', ...about, exchange: channel.exchange });
+    channel.agree((sent[0] as Hello).exchange);
     expect(coordinator.present()).toEqual(new Set(['amber']));
     const next = createIdentity();
     expect((await give(server, rekeying(amber, next), amber, next)).status).toBe(200);
@@ -289,10 +289,10 @@ describe('where a budget stands is heard', () => {
   test('from its tenant, once over a connection', async () => {
     const { server, amber } = await begin();
     const tapped = await connect(server, amber);
-    tapped.say(stated(amber, helloOf(tapped).nonce));
+    tapped.say(stated(amber, helloOf(tapped).exchange));
     await until(() => limits(server).length === 1, 'its limit in the ledger');
-    tapped.say(stated(amber, helloOf(tapped).nonce, { limit: 5 }));
-    tapped.say(stated(amber, helloOf(tapped).nonce, { pool: 'held-out', limit: 6 }));
+    tapped.say(stated(amber, helloOf(tapped).exchange, { limit: 5 }));
+    tapped.say(stated(amber, helloOf(tapped).exchange, { pool: 'held-out', limit: 6 }));
     await until(() => limits(server).length === 2, 'the other pool’s');
     expect(limits(server)).toMatchObject([
       { tenant: 'amber', pool: 'training', epsilon: 4, delta: 1e-5 },
@@ -311,7 +311,7 @@ describe('where a budget stands is heard', () => {
   ])('not with %s: the connection ends, and nothing is written', async (_, forged) => {
     const { server, amber, blue } = await begin();
     const tapped = await connect(server, amber);
-    tapped.say(forged(amber, helloOf(tapped).nonce, blue));
+    tapped.say(forged(amber, helloOf(tapped).exchange, blue));
     await until(() => tapped.closed !== undefined, 'the connection to end');
     expect(tapped.refusals).toEqual(['the signature on "standing" does not verify']);
     expect(limits(server)).toEqual([]);
@@ -321,7 +321,7 @@ describe('where a budget stands is heard', () => {
   test('not with an order that no budget has', async () => {
     const { server, amber } = await begin();
     const tapped = await connect(server, amber);
-    tapped.say(stated(amber, helloOf(tapped).nonce, { order: 1.2345 }));
+    tapped.say(stated(amber, helloOf(tapped).exchange, { order: 1.2345 }));
     await until(() => tapped.closed !== undefined, 'the connection to end');
     expect(tapped.refusals[0]).toContain('no budget is like that');
   });

@@ -6,7 +6,7 @@ import { deflateRawSync } from 'node:zlib';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
-import { SIGNATURE_BYTES } from '../../aggregation/link.ts';
+import { SEAL_BYTES } from '../../aggregation/link.ts';
 import type { SecureSumName, TenantId } from '../../aggregation/secure-sum.ts';
 import { answerDigest, type FromClient, MAX_FRAME, PROTOCOL } from '../../aggregation/wire.ts';
 import type { Conductor } from '../../coordinator/conductor.ts';
@@ -36,9 +36,11 @@ function tap(server: Server, name: TenantId, identity: Identity): TappedTenant {
 type Hello = Extract<TappedTenant['received'][number], { type: 'hello' }>;
 const helloOf = (tapped: TappedTenant): Hello => tapped.received[0] as Hello;
 
-const identification = (tenant: TenantId): Extract<FromClient, { type: 'identify' }> => ({
-  ...{ type: 'identify', protocol: PROTOCOL, version: 'test', tenant, ledger: 0, open: [] },
-  nonce: randomBytes(32),
+const identification = (
+  tenant: TenantId,
+  exchange: Uint8Array = randomBytes(32),
+): Extract<FromClient, { type: 'identify' }> => ({
+  ...{ type: 'identify', protocol: PROTOCOL, version: 'test', tenant, ledger: 0, open: [], exchange },
 });
 
 describe('a stranger', () => {
@@ -61,19 +63,19 @@ describe('a stranger', () => {
     expect((await server.get('/healthz')).status).toBe(200);
   }
 
-  test('is greeted with a fresh nonce, and welcome with the key it enrolled', async () => {
+  test('is greeted with a fresh key, and welcome with the key it enrolled', async () => {
     const { server, stranger, hello } = await greeted();
     const other = tap(server, 'amber', amber);
     await until(() => other.received.length === 1, 'a greeting');
-    expect(helloOf(other).nonce).not.toEqual(hello.nonce);
-    stranger.say(identification('amber'));
+    expect(helloOf(other).exchange).not.toEqual(hello.exchange);
+    stranger.say(identification('amber', stranger.exchange));
     await until(() => stranger.received.length === 2, 'a welcome');
     expect(stranger.received[1]).toEqual({ type: 'welcome', tenant: 'amber', version: '9.9.9-test' });
     expect([stranger.unverified, Object.keys(hello)]).toEqual([0, expect.not.arrayContaining(['version'])]);
     expect(server.coordinator.present()).toEqual(new Set(['amber']));
   });
 
-  const unsigned = (body: Uint8Array): Buffer => Buffer.concat([Buffer.alloc(SIGNATURE_BYTES), body]);
+  const unsigned = (body: Uint8Array): Buffer => Buffer.concat([Buffer.alloc(SEAL_BYTES), body]);
   const frames: readonly [what: string, frame: (stranger: TappedTenant) => Uint8Array | string, why?: string][] = [
     ['garbage', () => unsigned(Uint8Array.of(0xc1, 0xff, 0x00)), 'is not in the protocol'],
     ['nothing', () => new Uint8Array(0), 'the message ends early'],
@@ -86,7 +88,7 @@ describe('a stranger', () => {
     ],
     ['text', () => '{"type":"identify"}'],
     ['more than a greeting', () => unsigned(new Uint8Array(4097)), 'a greeting of 4097 bytes'],
-    ['more than any message', () => new Uint8Array(MAX_FRAME.fromClient + SIGNATURE_BYTES + 1)],
+    ['more than any message', () => new Uint8Array(MAX_FRAME.fromClient + SEAL_BYTES + 1)],
     ['the announcement of four gigabytes', () => unsigned(Uint8Array.of(0xc6, 0xff, 0xff, 0xff, 0xff)), 'ends early'],
   ];
   test.each(frames)('that sends %s loses its connection', async (_, frame, why) => {
@@ -101,7 +103,7 @@ describe('a stranger', () => {
     await until(() => stranger.closed !== undefined, 'the end');
     expect(stranger.closed).toEqual({ code: 1003 });
     const second = await greeted();
-    second.stranger.raw(new Uint8Array(MAX_FRAME.fromClient + SIGNATURE_BYTES + 1));
+    second.stranger.raw(new Uint8Array(MAX_FRAME.fromClient + SEAL_BYTES + 1));
     await until(() => second.stranger.closed !== undefined, 'the end');
     expect(second.stranger.closed!.code).not.toBe(1000);
   });
@@ -109,7 +111,7 @@ describe('a stranger', () => {
   test('that goes on after it was refused is not looked at, nor answered', async () => {
     const { server, stranger } = await greeted();
     for (let i = 0; i < 20; i++) stranger.raw(unsigned(Uint8Array.of(0xc1)));
-    stranger.say(identification('amber'));
+    stranger.say(identification('amber', stranger.exchange));
     await expectThrownOut(server, stranger, 'is not in the protocol');
     expect(server.log.filter((line) => line.includes('"refused-connection"'))).toHaveLength(1);
   });
@@ -235,7 +237,8 @@ describe('an enrolled tenant', () => {
     onTestFinished(() => tenants.forget());
     for (const [name, identity] of tenants.identities) enrol(server.coordinator.enrolment, name, identity);
     const taps = new Map(FIVE.map((name) => [name, tap(server, name, tenants.identities.get(name)!)]));
-    for (const [name, tapped] of taps) void tenants.participants.get(name)!.take(tapped.link);
+    for (const [name, tapped] of taps)
+      void tenants.participants.get(name)!.take(tapped.link, undefined, tapped.agreement);
     await until(() => server.coordinator.present().size === 5, 'everyone to be there');
     const start = (protocol: SecureSumName): Conductor =>
       server.coordinator.propose(smallTask(protocol, { rounds: 2 }));
@@ -511,7 +514,7 @@ describe('an enrolled tenant', () => {
     enrol(server.coordinator.enrolment, 'late', late);
     const latecomer = tap(server, 'late', late);
     await until(() => latecomer.received.length === 1, 'a greeting');
-    latecomer.say(identification('late'));
+    latecomer.say(identification('late', latecomer.exchange));
     const accept = late.sign(answerDigest('late', { type: 'accept', task: conductor.id, round: 0, dataset: DATASET }));
     latecomer.say({ type: 'accept', task: conductor.id, round: 0, dataset: DATASET, signature: accept });
     const nothing = { open: new Uint8Array(24), sealed: [], signature: new Uint8Array(64) };
@@ -527,7 +530,7 @@ describe('an enrolled tenant', () => {
   test('has one connection: the newer one', async () => {
     const { server, tenants, amber, start } = await scene();
     const newer = tap(server, 'amber', tenants.identities.get('amber')!);
-    void tenants.participants.get('amber')!.take(newer.link);
+    void tenants.participants.get('amber')!.take(newer.link, undefined, newer.agreement);
     await until(() => amber.closed !== undefined, 'the older connection to end');
     expect(server.coordinator.present().size).toBe(5);
     const conductor = start('threshold-he');
@@ -544,7 +547,7 @@ describe('an enrolled tenant', () => {
       if (say.stage !== 'contribute') return true;
       amber.close(); // its answer is lost with the connection
       const again = tap(server, 'amber', tenants.identities.get('amber')!);
-      void tenants.participants.get('amber')!.take(again.link);
+      void tenants.participants.get('amber')!.take(again.link, undefined, again.agreement);
       return false;
     };
     const conductor = start('threshold-he');

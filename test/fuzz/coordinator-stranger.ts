@@ -36,7 +36,7 @@ interface Intrusion {
 interface Thrown {
   /** `wire`: in the middle of a tenant's connection */
   readonly on: 'door' | 'wire';
-  readonly signature: Uint8Array;
+  readonly seal: Uint8Array;
   readonly body: Uint8Array;
 }
 
@@ -50,7 +50,7 @@ function frame(): fc.Arbitrary<Thrown> {
       { weight: 4, arbitrary: fc.constant('door' as const) },
       { weight: 1, arbitrary: fc.constant('wire' as const) },
     ),
-    signature: fc.oneof(fc.uint8Array({ minLength: 64, maxLength: 64 }), fc.uint8Array({ maxLength: 65 })),
+    seal: fc.oneof(fc.uint8Array({ minLength: 64, maxLength: 64 }), fc.uint8Array({ maxLength: 65 })),
     body: fc.oneof(
       { weight: 3, arbitrary: havoc(short) },
       { weight: 1, arbitrary: havoc(recorded) },
@@ -70,14 +70,14 @@ async function intrude(
   if (!hostile.isOpen) await life.welcome(hostile); // what somebody put on its wire has ended its connection
   const writes = store.writes();
   let stranger: Speaker | undefined;
-  for (const { on, signature, body } of frames) {
+  for (const { on, seal, body } of frames) {
     if (on === 'door' && !stranger?.isOpen) {
       stranger = new Speaker(HOSTILE, hostile.identity, false);
       stranger.connect(coordinator);
     }
     const speaker = on === 'door' ? stranger! : hostile;
     speaker.told = [];
-    speaker.sayUnder(signature, body);
+    speaker.sayUnder(seal, body);
     const others = speaker.told.filter((type) => type !== 'refused');
     mustHold(others.length === 0, 'the coordinator answered what nobody signed');
     mustHold(!speaker.isOpen, 'what nobody signed did not end its connection');

@@ -49,8 +49,8 @@ async function speak(life: CoordinatorLife, lines: readonly Line[], saw: (outcom
 function say({ hostile }: CoordinatorLife, line: Line, tasks: readonly string[]): void {
   const frame = line.frame === 'next' ? undefined : hostile.last;
   if (frame === undefined) return hostile.say(resolved(line, hostile, tasks));
-  const { signature, body } = frame;
+  const { seal, body } = frame;
   if (line.frame === 'again') return hostile.deliver(frame);
-  if (line.frame === 'unsigned') return hostile.deliver({ signature: new Uint8Array(64), body });
-  return hostile.deliver({ signature, body: Uint8Array.from(body, (byte, i) => (i === 0 ? byte ^ 1 : byte)) });
+  if (line.frame === 'unsigned') return hostile.deliver({ seal: new Uint8Array(64), body });
+  return hostile.deliver({ seal, body: Uint8Array.from(body, (byte, i) => (i === 0 ? byte ^ 1 : byte)) });
 }

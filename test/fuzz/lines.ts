@@ -109,16 +109,19 @@ function fitted(message: Record<string, unknown>, ask: Ask | undefined, { plans 
 }
 
 function mended(message: Record<string, unknown>, ask: Ask | undefined, speaker: Speaker): unknown {
-  const { identity, name, nonce, note, ledger, plans } = speaker;
+  const { identity, name, exchange, note, ledger, plans } = speaker;
   const { signature: _, ...said } = message;
   switch (message['type']) {
     case 'identify':
-      return { ...message, tenant: name, nonce: randomBytes(32) };
+      return { ...message, tenant: name, exchange: randomBytes(32) };
     case 'accept':
     case 'decline':
       return { ...message, signature: identity.sign(answerDigest(name, said as never)) };
     case 'standing':
-      return { ...message, signature: identity.sign(standingDigest(name, nonce, said as Omit<Stated, 'signature'>)) };
+      return {
+        ...message,
+        signature: identity.sign(standingDigest(name, exchange, said as Omit<Stated, 'signature'>)),
+      };
     case 'cosign':
       return { ...message, size: ledger, line: cosigned(note, name, identity, Date.now()) };
     case 'part':

@@ -112,8 +112,8 @@ export class Front {
       },
     );
     const { publicKey: key } = this.#identity!;
-    const nonce = new Uint8Array(32).fill(7);
-    await this.tell({ type: 'hello', protocol: PROTOCOL, federation: federationOf(key), key, nonce });
+    const { exchange } = this.#channel;
+    await this.tell({ type: 'hello', protocol: PROTOCOL, federation: federationOf(key), key, exchange });
     await this.tell({ type: 'welcome', tenant: this.victim.name, version: 'fuzzed' });
   }
 
@@ -142,6 +142,7 @@ export class Front {
   #hear(frame: Frame): void {
     this.#channel.takes(frame, this.victim.identity.publicKey);
     const message = decodeFromClient(frame.body);
+    if (message.type === 'identify') this.#channel.agree(message.exchange);
     this.said.push(message);
     this.#checkOnce(message, frame.body);
   }

@@ -82,10 +82,10 @@ async function told(front: Front, lie: TheLie): Promise<string> {
 }
 
 async function toldUnsigned(front: Front, { frame, garbage }: TheLie): Promise<string> {
-  const { signature, body } = front.last!;
-  if (frame === 'again') await front.deliver({ signature, body });
-  else if (frame === 'unsigned') await front.deliver({ signature: new Uint8Array(64), body });
-  else await front.deliver({ signature, body: garbage });
+  const { seal, body } = front.last!;
+  if (frame === 'again') await front.deliver({ seal, body });
+  else if (frame === 'unsigned') await front.deliver({ seal: new Uint8Array(64), body });
+  else await front.deliver({ seal, body: garbage });
   const outcome = checkEvents(front.victim);
   mustHold(front.said.length === 0 && !front.isOpen, 'a participant answered what its coordinator has not signed');
   mustHold(outcome === 'interrupted', 'a participant took what nobody signed for its coordinator’s word');

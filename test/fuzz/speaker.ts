@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { type Body, Channel } from '../../aggregation/channel.ts';
 import type { Identity } from '../../aggregation/identity.ts';
 import type { Frame } from '../../aggregation/link.ts';
@@ -24,7 +23,8 @@ export class Speaker {
   readonly plans = new Map<string, Plan>();
   /** in order, since somebody looked last */
   told: Told[] = [];
-  nonce: Uint8Array = new Uint8Array(32);
+  /** the coordinator's key of this connection */
+  exchange: Uint8Array = new Uint8Array(32);
   note = '';
   ledger = 0;
   isOpen = false;
@@ -33,6 +33,7 @@ export class Speaker {
   /** the last frame it sent */
   last: Frame | undefined;
   #channel = new Channel('client');
+  #agreesNext = true;
   readonly #verifies: boolean;
   #key: Uint8Array | undefined;
   #handler: (frame: Frame) => void = () => {};
@@ -49,6 +50,7 @@ export class Speaker {
   /** Without a word; `introduce` says who it is. */
   connect(coordinator: Coordinator): void {
     this.#channel = new Channel('client');
+    this.#agreesNext = true;
     this.#key = undefined;
     this.#inbox = [];
     this.isOpen = true;
@@ -77,7 +79,7 @@ export class Speaker {
       tenant,
       ledger,
       open: [],
-      nonce: randomBytes(32),
+      exchange: this.#channel.exchange,
     });
   }
 
@@ -96,12 +98,15 @@ export class Speaker {
 
   sayBytes(bytes: Uint8Array): void {
     const body: Body = { bytes, hash: sha256(bytes) };
-    this.deliver(this.#channel.seal(body, this.identity));
+    const frame = this.#channel.seal(body, this.identity);
+    if (this.#agreesNext) this.#channel.agree(this.exchange);
+    this.#agreesNext = false;
+    this.deliver(frame);
   }
 
-  /** A body under a signature that somebody made up, as its next frame. */
-  sayUnder(signature: Uint8Array, bytes: Uint8Array): void {
-    this.deliver(this.#channel.seal({ bytes, hash: sha256(bytes) }, { sign: () => signature }));
+  /** A body under a seal that somebody made up, as its next frame. */
+  sayUnder(seal: Uint8Array, body: Uint8Array): void {
+    this.deliver({ seal, body });
   }
 
   /** A frame as it stands, whatever this side has said before. */
@@ -131,7 +136,7 @@ export class Speaker {
     }
     if (message.type === 'hello') {
       this.#key = Uint8Array.from(message.key);
-      this.nonce = Uint8Array.from(message.nonce);
+      this.exchange = Uint8Array.from(message.exchange);
     }
     const isSigned = this.#channel.takes(frame, this.#key);
     mustHold(isSigned || !this.#verifies, 'the coordinator says what it has not signed');

@@ -40,7 +40,7 @@ async function scene(): Promise<Scene> {
       const { url, coordinator } = server;
       const tapped = new TappedTenant(url, coordinator.publicKey, name, tenants.identities.get(name)!);
       onTestFinished(() => tapped.close());
-      void tenants.participants.get(name)!.take(tapped.link);
+      void tenants.participants.get(name)!.take(tapped.link, undefined, tapped.agreement);
       return tapped;
     },
     start: (protocol, rounds) =>

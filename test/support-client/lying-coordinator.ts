@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Channel } from '../../aggregation/channel.ts';
 import { enrolmentDigest, enrolmentProof, invitationHash } from '../../aggregation/enrolment.ts';
 import { createIdentity, fingerprint, type Identity } from '../../aggregation/identity.ts';
+import { ephemeralKey } from '../../aggregation/key-agreement.ts';
 import type { Frame } from '../../aggregation/link.ts';
 import { hex } from '../../aggregation/plan.ts';
 import { SECURE_SUMS, type TenantId } from '../../aggregation/secure-sum.ts';
@@ -197,12 +198,15 @@ function victim(
     connect() {
       const [atTenant, nearTenant] = memoryLinks();
       const [nearCoordinator, atCoordinator] = memoryLinks();
-      const channel = new Channel('coordinator');
+      const agreement = ephemeralKey();
+      const channel = new Channel('coordinator', agreement);
       deliver = (frame) => nearTenant.send(frame);
       tell = (message) => nearTenant.send(channel.seal(encode(message), identity));
       nearTenant.onFrame((frame) => {
         channel.takes(frame, undefined);
-        said.push(decodeFromClient(frame.body));
+        const message = decodeFromClient(frame.body);
+        if (message.type === 'identify') channel.agree(message.exchange);
+        said.push(message);
         nearCoordinator.send(frame);
       });
       nearCoordinator.onFrame((frame) => {
@@ -220,7 +224,7 @@ function victim(
       nearTenant.onClose(() => nearCoordinator.close());
       nearCoordinator.onClose(() => nearTenant.close());
       participant.take(atTenant).catch(() => {}); // its event tells
-      coordinator.connect(atCoordinator);
+      coordinator.connect(atCoordinator, agreement);
       disconnect = () => atTenant.close();
     },
     restart(changed = (same) => same) {

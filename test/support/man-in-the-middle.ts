@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
-import { type Frame, SIGNATURE_BYTES } from '../../aggregation/link.ts';
+import { type Frame, SEAL_BYTES } from '../../aggregation/link.ts';
 import {
   decodeFromClient,
   decodeFromCoordinator,
@@ -87,6 +87,6 @@ export async function startMiddle(coordinatorUrl: string): Promise<Middle> {
 }
 
 export const frameOf = (bytes: Buffer): Frame => ({
-  signature: bytes.subarray(0, SIGNATURE_BYTES),
-  body: bytes.subarray(SIGNATURE_BYTES),
+  seal: bytes.subarray(0, SEAL_BYTES),
+  body: bytes.subarray(SEAL_BYTES),
 });

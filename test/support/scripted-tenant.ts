@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { Channel } from '../../aggregation/channel.ts';
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
 import type { Frame, Link } from '../../aggregation/link.ts';
@@ -106,7 +105,8 @@ export class ScriptedTenant {
     switch (message.type) {
       case 'hello': {
         const who = { protocol: PROTOCOL, version: 'test', tenant: this.name, ledger: this.ledger, open: [] };
-        return this.send({ type: 'identify', ...who, nonce: randomBytes(32) });
+        this.send({ type: 'identify', ...who, exchange: this.#channel.exchange });
+        return this.#channel.agree(message.exchange);
       }
       case 'plan': {
         this.plan = planSchema.parse(JSON.parse(message.plan));

@@ -53,7 +53,11 @@ export async function startServer(folder = temporaryFolder(), options: Partial<S
 export const bearer = (token: string): { authorization: string } => ({ authorization: `Bearer ${token}` });
 
 /** Invites and enrols over HTTP. */
-export async function enrolOverHttp(server: Server, tenant: TenantId, identity: Identity = createIdentity()) {
+export async function enrolOverHttp(
+  server: Pick<Server, 'get' | 'post'>,
+  tenant: TenantId,
+  identity: Identity = createIdentity(),
+) {
   const invitation = await server.post('/invitations', { tenant });
   const { code } = (await invitation.json()) as { code: string };
   const { signature, ...request } = enrolmentRequest(tenant, code, identity);

@@ -1,7 +1,8 @@
 import { WebSocket } from 'ws';
 import { Channel } from '../../aggregation/channel.ts';
 import type { Identity } from '../../aggregation/identity.ts';
-import { type Frame, type Link, SIGNATURE_BYTES } from '../../aggregation/link.ts';
+import { type AgreementKey, ephemeralKey } from '../../aggregation/key-agreement.ts';
+import { type Frame, type Link, SEAL_BYTES } from '../../aggregation/link.ts';
 import { type Plan, planSchema, rosterHash, taskId } from '../../aggregation/plan.ts';
 import type { Said, TenantId } from '../../aggregation/secure-sum.ts';
 import {
@@ -37,9 +38,12 @@ export class TappedTenant {
   closed: { readonly code: number } | undefined;
   readonly #socket: WebSocket;
   readonly #coordinatorKey: Uint8Array;
-  readonly #channel = new Channel('client');
+  /** of this connection: the honest program's too, when it speaks here */
+  readonly agreement: AgreementKey = ephemeralKey();
+  readonly #channel = new Channel('client', this.agreement);
   /** frames of the coordinator that were not its next on this connection */
   unverified = 0;
+  #greeting: Uint8Array | undefined;
   readonly #parts: Uint8Array[] = [];
   #frame: (frame: Frame) => void = () => {};
   #gone: () => void = () => {};
@@ -78,6 +82,11 @@ export class TappedTenant {
     };
   }
 
+  /** for its greeting */
+  get exchange(): Uint8Array {
+    return this.agreement.publicKey;
+  }
+
   get lastAsk(): Ask {
     const ask = this.received.findLast((message) => message.type === 'ask');
     if (ask?.type !== 'ask') throw new Error('nothing was asked');
@@ -99,7 +108,7 @@ export class TappedTenant {
 
   /** What `say` would send now, its signature first. It counts as sent. */
   sealed(message: FromClient): Buffer {
-    return bytesOf(this.#channel.seal(encode(message), this.identity));
+    return bytesOf(this.#seal(encode(message)));
   }
 
   /** what it speaks over */
@@ -126,14 +135,23 @@ export class TappedTenant {
   }
 
   #send(body: Parameters<Channel['seal']>[0]): void {
-    this.#socket.send(bytesOf(this.#channel.seal(body, this.identity)));
+    this.#socket.send(bytesOf(this.#seal(body)));
+  }
+
+  /** The coordinator takes the first for a greeting. */
+  #seal(body: Parameters<Channel['seal']>[0]): Frame {
+    const frame = this.#channel.seal(body, this.identity);
+    if (this.#greeting !== undefined) this.#channel.agree(this.#greeting);
+    this.#greeting = undefined;
+    return frame;
   }
 
   #receive(bytes: Buffer): void {
-    const frame = { signature: bytes.subarray(0, SIGNATURE_BYTES), body: bytes.subarray(SIGNATURE_BYTES) };
+    const frame = { seal: bytes.subarray(0, SEAL_BYTES), body: bytes.subarray(SEAL_BYTES) };
     if (!this.#channel.takes(frame, this.#coordinatorKey)) this.unverified += 1;
     const message = decodeFromCoordinator(frame.body);
     this.received.push(message);
+    if (message.type === 'hello') this.#greeting = Uint8Array.from(message.exchange);
     if (message.type === 'plan') {
       const plan = planSchema.parse(JSON.parse(message.plan));
       if (taskId(plan) !== '') this.plan = plan;
@@ -143,4 +161,4 @@ export class TappedTenant {
 }
 
 /** As one message on the wire. */
-export const bytesOf = ({ signature, body }: Frame): Buffer => Buffer.concat([signature, body]);
+export const bytesOf = ({ seal, body }: Frame): Buffer => Buffer.concat([seal, body]);

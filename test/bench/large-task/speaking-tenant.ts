@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { Channel } from '../../../aggregation/channel.ts';
@@ -52,6 +51,10 @@ export class SpeakingTenant {
   #round: { readonly number: number; readonly protocol: TenantRound; contributions: HeardAll } | undefined;
   #upload: Upload | undefined;
   #queue: Promise<void> = Promise.resolve();
+  #socket: WebSocket | undefined;
+  #pinging: NodeJS.Timeout | undefined;
+  /** rounds whose sum it was told, in order */
+  readonly opened: number[] = [];
   /** when its first task is over, and how */
   readonly over: Promise<string>;
   /** when the coordinator has let it in */
@@ -74,7 +77,8 @@ export class SpeakingTenant {
   connect(url: string, from?: string): void {
     const local = from === undefined ? {} : { localAddress: from };
     const most = 2 ** 30;
-    const link = webSocketLink(new WebSocket(url, { perMessageDeflate: false, maxPayload: most, ...local }));
+    this.#socket = new WebSocket(url, { perMessageDeflate: false, maxPayload: most, ...local });
+    const link = webSocketLink(this.#socket);
     const channel = new Channel('client');
     const send = (message: FromClient): void => link.send(channel.seal(encode(message), this.identity));
     link.onFrame((frame) => {
@@ -87,7 +91,10 @@ export class SpeakingTenant {
           if (message.type === 'ask')
             this.#upload = upload(send, await inTurn(() => this.#answer(message)), message.have);
           else if (message.type === 'have') this.#upload?.heard(message);
-          else await this.#hear(message, send);
+          else if (message.type === 'hello') {
+            this.#greet(send, channel.exchange);
+            channel.agree(message.exchange);
+          } else await this.#hear(message, send);
         })
         .catch((error: unknown) => {
           this.#end(String(error));
@@ -97,12 +104,25 @@ export class SpeakingTenant {
     link.onClose(() => this.#end('the coordinator went away'));
   }
 
+  /** Reads nothing any more over this connection, and goes on to show that it is there. */
+  stopReading(): void {
+    this.#socket?.pause();
+    this.#pinging ??= setInterval(() => this.#socket?.ping(), 1_000).unref();
+  }
+
+  readAgain(): void {
+    clearInterval(this.#pinging);
+    this.#pinging = undefined;
+    this.#socket?.resume();
+  }
+
+  #greet(send: (message: FromClient) => void, exchange: Uint8Array): void {
+    const who = { protocol: PROTOCOL, version: 'bench', tenant: this.name, ledger: this.#ledger, open: [] };
+    send({ type: 'identify', ...who, exchange });
+  }
+
   async #hear(message: FromCoordinator, send: (message: FromClient) => void): Promise<void> {
     switch (message.type) {
-      case 'hello': {
-        const who = { protocol: PROTOCOL, version: 'bench', tenant: this.name, ledger: this.#ledger, open: [] };
-        return send({ type: 'identify', ...who, nonce: randomBytes(32) });
-      }
       case 'welcome':
         return this.#welcome();
       case 'plan': {
@@ -115,6 +135,8 @@ export class SpeakingTenant {
         const line = cosigned(message.ledger.note, this.name, this.identity, Date.now());
         return send({ type: 'cosign', size: this.#ledger, line });
       }
+      case 'opened':
+        return void this.opened.push(message.round);
       case 'keyed':
         return this.#epoch!.keys.keyed(heardIn(message.heard));
       case 'over':
