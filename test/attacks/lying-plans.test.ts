@@ -1,8 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import canonicalize from 'canonicalize';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Channel } from '../../aggregation/channel.ts';
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
+import { ephemeralKey } from '../../aggregation/key-agreement.ts';
 import type { Frame } from '../../aggregation/link.ts';
 import { hex, makePlan, type Plan, planDigest } from '../../aggregation/plan.ts';
 import { digest } from '../../aggregation/transcript.ts';
@@ -262,15 +263,20 @@ describe('who greets', () => {
       said.push(decodeFromClient(frame.body));
       for (const one of after(frame, federation.identity)) there.send(one);
     });
-    const left = createParticipant(world).take(here);
+    const participant = createParticipant(world);
+    const left = participant.take(here);
     const key = federation.coordinator.publicKey;
     const named = hex(digest('parley/federation/v1', key));
-    const nonce = new Uint8Array(32);
-    const hello = { type: 'hello', protocol: PROTOCOL, federation: named, key, nonce } as const;
+    const { publicKey: exchange } = ephemeralKey();
+    const hello = { type: 'hello', protocol: PROTOCOL, federation: named, key, exchange } as const;
     for (const frame of frames(hello, federation.identity)) there.send(frame);
-    const end = setTimeout(() => there.close(), 100);
+    // whatever is said in answer to each other has been said
+    for (let turn = 0; turn < 10; turn++) {
+      await setImmediate();
+      await participant.idle();
+    }
+    there.close();
     const final = await left;
-    clearTimeout(end);
     federation.close();
     return { reason: reasons.join(), final, said: said.map(({ type }) => type) };
   }
@@ -320,7 +326,7 @@ describe('who greets', () => {
     const early = await greeted((_, identity) => sealed(identity, { type: 'welcome', tenant: VICTIM, version: '1' }));
     expect(early).toMatchObject({ reason: expect.stringContaining('no greeting'), final: undefined, said: [] });
     for (const body of [new Uint8Array(), Buffer.from('GET / HTTP/1.1\r\n'), new Uint8Array(1000).fill(0x93)]) {
-      const { reason, said } = await greeted(() => [{ signature: new Uint8Array(64), body }]);
+      const { reason, said } = await greeted(() => [{ seal: new Uint8Array(64), body }]);
       expect(reason).toContain('interrupted: no greeting');
       expect(said).toEqual([]);
     }
