@@ -1,3 +1,4 @@
+import { type Plan, poolOf } from '../aggregation/plan.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
 import type { Stated } from '../aggregation/wire.ts';
 import { WireRefused } from '../aggregation/wire-check.ts';
@@ -39,6 +40,20 @@ export interface Counted {
 
 /** By its own words this tenant's customers can pay for no further opening. */
 export const isSpent = ({ stated, limit }: Pick<Counted, 'stated' | 'limit'>): boolean => stated > limit;
+
+/** Where a plan's tenants stand with the pool that pays for it; those that have stated it. */
+export function budgetsOf(
+  plan: Plan,
+  { counted }: { counted(tenant: TenantId, pool: string): Counted | undefined },
+): ReadonlyMap<TenantId, Counted> {
+  const pool = poolOf(plan);
+  return new Map(
+    plan.roster.flatMap(({ tenant }) => {
+      const found = counted(tenant, pool);
+      return found === undefined ? [] : [[tenant, found] as const];
+    }),
+  );
+}
 
 /** @param clock - Unix ms */
 export function openCounting(store: EventStore, ledger: LedgerLog, clock: () => number): Counting {

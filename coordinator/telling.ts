@@ -9,7 +9,7 @@ import type { Uploads } from './uploads.ts';
 import type { Unsent, World } from './world.ts';
 
 /**
- * What tenants are told of one task, message by message. Everything it promises is on disk by then (`conductor.ts`).
+ * What tenants are told of one task, message by message. Everything it promises is on disk by then (`course.ts`).
  *
  * A tenant that connects has first to catch up: it accepts, saying what it has taken in, and is sent what it missed, one sum
  * after the other as they leave: all at once would be as many models in memory. Until then it is asked nothing. So it is for

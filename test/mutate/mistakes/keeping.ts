@@ -202,7 +202,7 @@ export const keeping: readonly Mutation[] = [
   {
     name: 'keeping-sums-not-taken-in',
     why: 'a coordinator goes on from a model that no ledger has released',
-    file: 'coordinator/conductor.ts',
+    file: 'coordinator/course.ts',
     find: 'if (progress.steps !== opened.length || !isIt)',
     replace: 'if (opened.length < 0)',
     caughtBy: [inDamage('opened > is refused when')],

@@ -1,6 +1,7 @@
 import { inTests, type Mutation } from '../mutation.ts';
 
 const CONDUCTOR = 'coordinator/conductor.ts';
+const COURSE = 'coordinator/course.ts';
 const ROUND = 'coordinator/round.ts';
 const UPLOADS = 'coordinator/uploads.ts';
 const THREAD = 'coordinator/store/postgres-thread.ts';
@@ -18,23 +19,23 @@ export const survival: readonly Mutation[] = [
   {
     name: 'survival-said-before-its-body',
     why: 'a contribution that was acknowledged is missing from the sum after a crash',
-    file: CONDUCTOR,
-    find: '    this.#commit(facts, { also });\n',
-    replace: '    this.#commit(facts);\n    also();\n',
+    file: 'coordinator/answers.ts',
+    find: '    course.commit(facts, { also });\n',
+    replace: '    course.commit(facts);\n    also();\n',
     caughtBy: [inRecovery('of masked sums that crashes when some have contributed')],
   },
   {
     name: 'survival-open-sum-not-kept',
     why: 'a sum that was paid for, and that the tenants have taken in, is lost with the process',
-    file: CONDUCTOR,
-    find: '        this.#world.store.putSum(this.id, opened);\n',
+    file: 'coordinator/moves.ts',
+    find: '        world.store.putSum(course.id, opened);\n',
     replace: '',
     caughtBy: [inRecovery('of masked sums that crashes when the first sum is open')],
   },
   {
     name: 'survival-sums-not-taken-in-again',
     why: 'after a restart the coordinator goes on from another model than the tenants have',
-    file: CONDUCTOR,
+    file: COURSE,
     find: '      progress = takeIn(this.plan, progress, vectorFrom(sum, this.plan.derived.dimension));\n',
     replace: '',
     caughtBy: [inRecovery('of masked sums that crashes when the first sum is open')],
@@ -42,31 +43,31 @@ export const survival: readonly Mutation[] = [
   {
     name: 'survival-keys-not-built-again',
     why: 'what was contributed before the crash is opened by nobody',
-    file: CONDUCTOR,
-    find: '          await this.#epochOf(this.#state).keyed(this.#keyingHeard(this.#state));',
-    replace: '          await this.#epochOf(this.#state);',
+    file: 'coordinator/epochs.ts',
+    find: 'await this.of(running).keyed(this.#keyingHeard(running));',
+    replace: 'this.of(running);',
     caughtBy: [inRecovery('a coordinator that crashes when some have contributed')],
   },
   {
     name: 'survival-downtime-counts',
     why: 'the hour in which the coordinator was away is held against those who waited for it',
     file: CONDUCTOR,
-    find: "this.#commit([{ type: 'resumed', at: this.#world.clock() }]);",
+    find: "this.#course.commit([{ type: 'resumed', at: this.#world.clock() }]);",
     replace: 'void this;',
     caughtBy: [inRecovery('an hour of downtime')],
   },
   {
     name: 'survival-last-one-back-is-gone',
     why: 'each restart abandons a round that only waited for a tenant on its way back',
-    file: CONDUCTOR,
-    find: 'patient || tenants.some((tenant) => this.#awaited.has(tenant))',
+    file: 'coordinator/moves.ts',
+    find: 'patient || tenants.some((tenant) => catchingUp.isAwaited(tenant))',
     replace: 'patient',
     caughtBy: [inRecovery('who comes back last')],
   },
   {
     name: 'survival-patient-for-ever',
     why: 'after one restart every round waits its whole timeout for whoever is gone',
-    file: CONDUCTOR,
+    file: 'coordinator/catching-up.ts',
     find: '    this.#awaited.delete(tenant);\n',
     replace: '',
     caughtBy: [inRecovery('who comes back last')],
@@ -90,17 +91,17 @@ export const survival: readonly Mutation[] = [
   {
     name: 'survival-state-before-the-disk',
     why: 'what was not stored counts as done, and everybody is told',
-    file: CONDUCTOR,
-    find: '    const next = facts.reduce((state, fact) => advance(state, fact, this.#rules), this.#state);\n',
+    file: COURSE,
+    find: '    const next = facts.reduce((state, fact) => advance(state, fact, this.rules), this.#state);\n',
     replace:
-      '    const next = facts.reduce((state, fact) => advance(state, fact, this.#rules), this.#state);\n    this.#state = next;\n',
+      '    const next = facts.reduce((state, fact) => advance(state, fact, this.rules), this.#state);\n    this.#state = next;\n',
     caughtBy: [inWrite],
   },
   {
     name: 'survival-goes-on-after-an-error',
     why: 'nobody knows in which state a task is whose step went wrong in the middle',
     file: CONDUCTOR,
-    find: "if (!this.isOver) this.#stop('coordinator-error');",
+    find: "if (!this.isOver) this.#moves.stop('coordinator-error');",
     replace: 'void this;',
     caughtBy: [inWrite],
   },

@@ -92,7 +92,7 @@ export const uploads: readonly Mutation[] = [
   {
     name: 'parts-for-any-place',
     why: 'what was sent for one round is taken for another',
-    file: 'coordinator/conductor.ts',
+    file: 'coordinator/answers.ts',
     find: 'const isHere = part.epoch === state.epoch && part.round === roundNumber(state) && part.attempt === attempt;',
     replace: 'const isHere = part.epoch === state.epoch;',
     caughtBy: [inSockets('parts of another round'), inSockets('parts of another attempt')],
@@ -100,7 +100,7 @@ export const uploads: readonly Mutation[] = [
   {
     name: 'parts-for-any-stage',
     why: 'a share is taken for a contribution',
-    file: 'coordinator/conductor.ts',
+    file: 'coordinator/answers.ts',
     find: 'if (!isHere || part.stage !== name || ',
     replace: 'if (!isHere || ',
     caughtBy: [inSockets('parts of another stage')],
