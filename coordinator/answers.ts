@@ -3,10 +3,11 @@ import type { TenantId } from '../aggregation/secure-sum.ts';
 import type { Statement } from '../aggregation/transcript.ts';
 import type { FromClient } from '../aggregation/wire.ts';
 import type { Course } from './course.ts';
+import { decide } from './decide-task.ts';
 import type { Epochs } from './epochs.ts';
 import { bodyOf, type Hearing, placeOf, roundNumber, type Say, statementOf } from './hearing.ts';
 import type { EventStore } from './store/event-store.ts';
-import { decide, stagesOf } from './task.ts';
+import { stagesOf } from './task.ts';
 import type { Telling } from './telling.ts';
 import { storedVector, type Uploads } from './uploads.ts';
 

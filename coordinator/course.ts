@@ -4,8 +4,9 @@ import { protocolNamed } from '../aggregation/protocols.ts';
 import type { SecureSum, Stage } from '../aggregation/secure-sum.ts';
 import { vectorFrom } from '../aggregation/wire.ts';
 import type { LedgerBody } from '../privacy/ledger.ts';
+import { advance } from './advance-task.ts';
 import { StoreDamaged } from './store/store-damaged.ts';
-import { advance, type Running, stagesOf, type TaskFact, type TaskRules, type TaskState } from './task.ts';
+import { type Running, stagesOf, type TaskFact, type TaskRules, type TaskState } from './task.ts';
 import { bytesIn, proposalIn, replayed, rulesOf } from './task-facts.ts';
 import type { World } from './world.ts';
 

@@ -1,14 +1,7 @@
 import type { Stage, TenantId } from '../aggregation/secure-sum.ts';
+import { whyTooFew } from './decide-task.ts';
 import type { AbandonReason, RoundState } from './round.ts';
-import {
-  MAX_FAILURES,
-  type Running,
-  type StopReason,
-  stagesOf,
-  type TaskRules,
-  type TaskState,
-  whyTooFew,
-} from './task.ts';
+import { MAX_FAILURES, type Running, type StopReason, stagesOf, type TaskRules, type TaskState } from './task.ts';
 
 /**
  * What the coordinator does next, given where a task stands: a pure function of the state and of who is

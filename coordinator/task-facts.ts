@@ -1,8 +1,9 @@
 import { type Plan, roundsOf, shapeOf } from '../aggregation/plan.ts';
 import type { SecureSum } from '../aggregation/secure-sum.ts';
+import { replay } from './advance-task.ts';
 import type { EventStore } from './store/event-store.ts';
 import { StoreDamaged } from './store/store-damaged.ts';
-import { replay, type TaskFact, type TaskRules, type TaskState } from './task.ts';
+import type { TaskFact, TaskRules, TaskState } from './task.ts';
 
 /** @throws StoreDamaged when the first fact is another */
 export function proposalIn([first]: readonly TaskFact[], task: string): Extract<TaskFact, { type: 'proposed' }> {

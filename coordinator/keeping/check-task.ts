@@ -9,9 +9,10 @@ import { sha256 } from '../../aggregation/transcript.ts';
 import { PART_BYTES, vectorFrom } from '../../aggregation/wire.ts';
 import { parameterHash } from '../../models/model.ts';
 import type { LedgerEntry } from '../../privacy/ledger.ts';
+import { advance, replay } from '../advance-task.ts';
 import { placeOf, vectorIn } from '../hearing.ts';
 import type { BodyPlace, EventStore, StoredTask } from '../store/event-store.ts';
-import { advance, replay, stagesOf, type TaskFact, type TaskRules, type TaskState } from '../task.ts';
+import { stagesOf, type TaskFact, type TaskRules, type TaskState } from '../task.ts';
 import { rulesOf } from '../task-facts.ts';
 import { storedVector } from '../uploads.ts';
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { replay } from '../../coordinator/advance-task.ts';
 import type { RoundFact } from '../../coordinator/round.ts';
-import { MAX_FAILURES, replay, type TaskFact } from '../../coordinator/task.ts';
+import { MAX_FAILURES, type TaskFact } from '../../coordinator/task.ts';
 import { ROSTER, RULES, TaskPlay, THRESHOLD } from '../support/task-play.ts';
 
 /** What may happen, in any order. */

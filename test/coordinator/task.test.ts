@@ -1,15 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { advance, replay } from '../../coordinator/advance-task.ts';
+import { decide } from '../../coordinator/decide-task.ts';
 import { nextMove } from '../../coordinator/next-move.ts';
-import {
-  advance,
-  decide,
-  inRound,
-  MAX_FAILURES,
-  type Running,
-  replay,
-  type TaskFact,
-  type TaskState,
-} from '../../coordinator/task.ts';
+import { inRound, MAX_FAILURES, type Running, type TaskFact, type TaskState } from '../../coordinator/task.ts';
 import { EMPTY_LEDGER } from '../../privacy/ledger.ts';
 import { ROSTER, RULES, TaskPlay } from '../support/task-play.ts';
 

@@ -1,15 +1,8 @@
 import type { Stage, TenantId } from '../../aggregation/secure-sum.ts';
+import { advance, replay } from '../../coordinator/advance-task.ts';
+import { decide } from '../../coordinator/decide-task.ts';
 import { type Move, nextMove } from '../../coordinator/next-move.ts';
-import {
-  advance,
-  decide,
-  inRound,
-  replay,
-  type TaskFact,
-  type TaskMessage,
-  type TaskRules,
-  type TaskState,
-} from '../../coordinator/task.ts';
+import { inRound, type TaskFact, type TaskMessage, type TaskRules, type TaskState } from '../../coordinator/task.ts';
 import { EMPTY_LEDGER, positionOf } from '../../privacy/ledger.ts';
 
 const stage = (name: string, gate: Stage['gate'], answers: Stage['answers'], attempts = 0): Stage => ({
