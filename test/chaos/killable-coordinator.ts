@@ -33,13 +33,14 @@ export interface Status {
 if (process.argv[1] === import.meta.filename) {
   const [, , folder, port, journal, first] = process.argv as [string, string, string, string, string, string?];
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  mkdirSync(journal, { recursive: true });
   let strike = first === undefined ? undefined : (JSON.parse(first) as Strike);
   let commits = 0;
   const die = (side: Strike['when']): void => {
     if (strike?.when === side && strike.nth === commits) process.kill(process.pid, 'SIGKILL');
   };
   const keep = (one: Kept): void =>
-    appendFileSync(journal, `${JSON.stringify({ ...one, body: Buffer.from(one.body).toString('base64') })}\n`);
+    appendFileSync(join(journal, one.task), `${JSON.stringify({ ...one, body: Buffer.from(one.body).toString('base64') })}\n`);
   const store = witnessed(overheard(openSqliteStore(join(folder, 'events.db')), keep), coordinatorWrites, {
     check() {},
     around({ run }) {

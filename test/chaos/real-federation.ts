@@ -24,6 +24,7 @@ export interface RealFederation {
   readonly folder: string;
   readonly disk: Disk;
   readonly coordinatorFolder: string;
+  /** a file for each task: what was said, line by line */
   readonly journal: string;
   unitFolder(unit: TenantId): string;
   /** Of the coordinator: it is asked again when it died before it answered. */

@@ -44,15 +44,16 @@ export async function realVerdict(federation: RealFederation, task: string): Pro
   }
 }
 
-/** Line by line: half an hour of statements is longer than any text may be. */
+/** Line by line: a task's statements may be longer than a text may be. */
 async function keptIn(journal: string, task: string): Promise<Kept[]> {
-  if (!existsSync(journal)) return [];
+  const file = join(journal, task);
+  if (!existsSync(file)) return [];
   const kept: Kept[] = [];
-  for await (const line of createInterface({ input: createReadStream(journal) })) {
+  for await (const line of createInterface({ input: createReadStream(file) })) {
     // a write that the kill has cut: nothing of it was committed
-    if (!line.endsWith('}') || !line.includes(task)) continue;
+    if (!line.endsWith('}')) continue;
     const one = JSON.parse(line) as Kept & { body: string };
-    if (one.task === task) kept.push({ ...one, body: Buffer.from(one.body, 'base64') });
+    kept.push({ ...one, body: Buffer.from(one.body, 'base64') });
   }
   return kept;
 }
