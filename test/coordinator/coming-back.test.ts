@@ -56,7 +56,8 @@ async function end(life: Life, tenants: Tenants): Promise<void> {
   tenants.forget();
 }
 
-test('what a tenant said before its connection was lost does not say what its next process knows', async () => {
+/** A tenant with no program behind it, and four with one, that are connected. */
+async function amongFour(): Promise<{ life: Life; amber: ScriptedTenant }> {
   const identity = createIdentity();
   const [name, ...others] = FIVE;
   const amber = new ScriptedTenant(name!);
@@ -66,6 +67,11 @@ test('what a tenant said before its connection was lost does not say what its ne
   enrol(life.coordinator.enrolment, amber.name, amber.identity);
   for (const [each, own] of tenants.identities) enrol(life.coordinator.enrolment, each, own);
   life.connect(tenants);
+  return { life, amber };
+}
+
+test('what a tenant said before its connection was lost does not say what its next process knows', async () => {
+  const { life, amber } = await amongFour();
   const timing = { stragglerMs: 100, stageTimeoutMs: 60_000 };
   const conductor = life.coordinator.propose(smallTask('plain', { rounds: 500, timing }));
   await life.until(() => conductor.progress.steps > 1);
@@ -128,15 +134,7 @@ test('who comes back while the others are asked is asked when it has caught up, 
 });
 
 test('who has not read one sum when the next is opened is sent no more, and gets all of them when it reads', async () => {
-  const identity = createIdentity();
-  const [name, ...others] = FIVE;
-  const amber = new ScriptedTenant(name!);
-  const tenants = tenantsFor(identity.publicKey, await startBackend('cpu'), others);
-  const life = await startLife(`${temporaryFolder()}/events.db`, identity);
-  onTestFinished(() => end(life, tenants));
-  enrol(life.coordinator.enrolment, amber.name, amber.identity);
-  for (const [each, own] of tenants.identities) enrol(life.coordinator.enrolment, each, own);
-  life.connect(tenants);
+  const { life, amber } = await amongFour();
   const { links, unread, stop, read } = unreadLinks();
   amber.connect(life.coordinator, links);
   const timing = { stragglerMs: 100, stageTimeoutMs: 60_000 };
