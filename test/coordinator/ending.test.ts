@@ -60,7 +60,7 @@ describe.each<SecureSumName>(['plain', 'masking', 'threshold-he'])('a coordinato
 test('whoever asks for a change, or to be let in, while a coordinator ends is told to come back', async () => {
   const server = await startServer();
   const { promise: mayGoOn, resolve: goOn } = Promise.withResolvers<void>();
-  onTestFinished(goOn);
+  onTestFinished(() => goOn());
   const { promise: isEnding, resolve: ends } = Promise.withResolvers<void>();
   const settle = server.coordinator.settle;
   server.coordinator.settle = async () => {
