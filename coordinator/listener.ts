@@ -30,6 +30,7 @@ export function listener(
     keepAliveTimeout: keepAliveMs,
     connectionsCheckingInterval: checkMs,
     maxHeaderSize: HTTP.headerBytes,
+    shouldUpgradeCallback: asksForWebSocket,
   };
   const server =
     tls === undefined
@@ -39,6 +40,9 @@ export function listener(
   server.maxConnections = MOST_SOCKETS;
   return server;
 }
+
+/** Whoever offers another protocol (h2c, as `curl --http2` and Java's HttpClient do) is answered in HTTP/1.1: RFC 9110 §7.8. */
+const asksForWebSocket = ({ headers }: IncomingMessage): boolean => headers.upgrade?.toLowerCase() === 'websocket';
 
 /** How long a peer may take, in milliseconds; `HTTP` in `limits.ts`. */
 export type Patience = { readonly [of in 'headersMs' | 'requestMs' | 'keepAliveMs' | 'checkMs']: number };
@@ -63,7 +67,7 @@ export function trusting(proxies: readonly string[]): Trust {
  * Refuses to listen where others can read and change what is said.
  * @throws CommandError naming the ways out
  */
-export function refusePlaintext(host: string): void {
+export function refuseToListen(host: string): void {
   if (isLoopback(host)) return;
   throw new CommandError(
     EXIT.usage,

@@ -9,7 +9,7 @@ import { type Coordinator, federationOf, openCoordinator } from './coordinator.t
 import type { CoordinatorEvent } from './coordinator-event.ts';
 import { Door } from './door.ts';
 import { openHttp } from './http/app.ts';
-import { acceptClients, limitSockets, refusePlaintext, trusting } from './listener.ts';
+import { acceptClients, limitSockets, refuseToListen, trusting } from './listener.ts';
 import { steadyClock } from './steady-clock.ts';
 import { type StoreOptions, storeOf } from './store/store-of.ts';
 import { credentials, followCertificate, type TlsFiles, validTo } from './tls.ts';
@@ -58,7 +58,7 @@ const TICK_MS = 100;
 
 export async function serve(options: ServeOptions): Promise<Serving> {
   const { folder, log, version, trustProxy = [], tls: files } = options;
-  if (files === undefined && trustProxy.length === 0 && !options.insecurePlaintext) refusePlaintext(options.host);
+  if (files === undefined && trustProxy.length === 0 && !options.insecurePlaintext) refuseToListen(options.host);
   const trust = trusting(trustProxy);
   const tls = files && credentials(files);
   mkdirSync(folder, { recursive: true, mode: 0o700 });

@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, statSync } from 'node:fs';
-import { request as rawRequest } from 'node:http';
+import { type IncomingMessage, request as rawRequest } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
@@ -53,6 +55,21 @@ describe('anybody', () => {
     const response = await get('/healthz');
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ status: 'ok' });
+  });
+
+  test.each([
+    [
+      'HTTP/2 (curl --http2, Java)',
+      { upgrade: 'h2c', connection: 'Upgrade, HTTP2-Settings', 'http2-settings': 'AAMAAABk' },
+    ],
+    ['whatever it likes', { upgrade: 'websocket2', connection: 'upgrade' }],
+  ])('that offers %s is answered in HTTP/1.1', async (_, headers) => {
+    const { url } = await startServer();
+    const request = rawRequest(`${url}/healthz`, { headers });
+    request.end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    expect([response.statusCode, response.httpVersion]).toEqual([200, '1.1']);
+    expect(JSON.parse(await text(response))).toEqual({ status: 'ok' });
   });
 
   test('may see who is in the federation, and compare fingerprints', async () => {
