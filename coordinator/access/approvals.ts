@@ -134,7 +134,7 @@ export function openApprovals(world: ApprovalsWorld): Approvals {
     },
     approve(id, by) {
       const pending = found(id);
-      const standing = pending.approvals.filter((one) => tokens.stands(one.id));
+      const standing = pending.approvals.filter(({ issuer, id }) => issuer !== undefined || tokens.stands(id));
       for (const one of standing) refuseOnePerson(one, by);
       const approvals = [...standing, approverOf(by)];
       if (approvals.length < needed) return keep({ ...pending, approvals });

@@ -18,7 +18,7 @@ export interface Tokens {
   list(): readonly StoredToken[];
   /** People who hold an operator's token of now. */
   operators(): ReadonlySet<string>;
-  /** Is this no token, or one of now? */
+  /** Is this a token of now? */
   stands(id: string): boolean;
   /** @param also - done in the same transaction @throws AccessRefused when the id is taken */
   add(token: NewToken, also?: () => void): StoredToken;
@@ -52,7 +52,7 @@ export function openTokens(store: EventStore, commit: <T>(work: () => T) => T, c
       new Set([...tokens.values()].filter((one) => one.role === 'operator' && isOfNow(one)).map(personOf)),
     stands(id) {
       const stored = tokens.get(id);
-      return stored === undefined || isOfNow(stored);
+      return stored !== undefined && isOfNow(stored);
     },
     add({ id, secretHash, role, holder, days }, also = () => {}) {
       if (tokens.has(id)) throw new AccessRefused(409, `there is a token ${id} already; make another one`);

@@ -160,6 +160,19 @@ describe('where two must approve, an act', () => {
     expect(approvals.approve(id, bearer('Anna'))).toMatchObject({ done: { tenant: 'amber' } });
   });
 
+  test('is not approved by a token that is not here; people who sign in elsewhere have none', async () => {
+    const { approvals, anna, ben, kinds } = await ofTwo();
+    const id = idOf(approvals.ask(invitation, { ...anna, id: '0'.repeat(16) }));
+    expect(approvals.approve(id, ben)).toMatchObject({ pending: { approvals: [{ holder: 'Ben' }] } });
+    const issuer = 'https://sso.example';
+    const [carla, dora] = ['Carla', 'Dora'].map(
+      (holder, i): Bearer => ({ ...anna, holder, issuer, id: String(i).repeat(16) }),
+    );
+    const other = idOf(approvals.ask(invitation, carla!));
+    expect(approvals.approve(other, dora!)).toMatchObject({ done: { tenant: 'amber' } });
+    expect(kinds().slice(-1)).toEqual(['approved invitation']);
+  });
+
   test('is done once, and not after it was rejected', async () => {
     const { approvals, anna, ben, kinds, store } = await ofTwo();
     const [first, second] = [approvals.ask(invitation, anna), approvals.ask(invitation, anna)].map(idOf) as [

@@ -75,6 +75,16 @@ describe('a token', () => {
     );
   });
 
+  test('stands until it expires or is revoked; what never was a token does not', () => {
+    const { tokens, give, pass } = begin();
+    const [first, second] = [give('Anna', 'operator', 2), give('Ben', 'operator', 1)];
+    expect([first, second].map(({ id }) => tokens.stands(id))).toEqual([true, true]);
+    expect(tokens.stands('0'.repeat(16))).toBe(false);
+    pass(DAY);
+    tokens.revoke(first.id);
+    expect([first, second].map(({ id }) => tokens.stands(id))).toEqual([false, false]);
+  });
+
   test('lies in no file: its hash does', () => {
     const { folder, store, give } = begin();
     const { token, secretHash } = give();
