@@ -32,6 +32,8 @@ export class Channel {
   readonly #side: Side;
   readonly #agreement: AgreementKey;
   #key: KeyObject | undefined;
+  /** who has greeted, so it says */
+  #other: Uint8Array | undefined;
   #connection: Uint8Array = new Uint8Array(0);
   #sent = 0;
   #taken = 0;
@@ -70,7 +72,7 @@ export class Channel {
 
   /**
    * Takes in the next frame of the other side.
-   * @param key - of the other side, 32 bytes; undefined when it has shown none
+   * @param key - of the other side, 32 bytes; undefined when it has none. A tag is of who signed the greeting, and of no later key
    * @returns whether its holder made it, for this connection and this place
    */
   takes({ seal, body }: Frame, key: Uint8Array | undefined): boolean {
@@ -78,9 +80,13 @@ export class Channel {
     const from = this.#side === 'client' ? 'coordinator' : 'client';
     const place = this.#taken++;
     const sealed = this.#digest(from, place, hash);
-    if (place === 0) this.#bind(seal, hash);
-    if (key === undefined) return false;
+    if (place === 0) {
+      this.#bind(seal, hash);
+      this.#other = key && Uint8Array.from(key);
+    }
+    if (key === undefined || this.#other === undefined) return false;
     if (place < SIGNED[from]) return isSignedBy(key, sealed, seal);
+    if (Buffer.compare(key, this.#other) !== 0) return false;
     return this.#key !== undefined && seal.length === SEAL_BYTES && timingSafeEqual(seal, this.#tag(sealed));
   }
 

@@ -90,9 +90,11 @@ describe.each(['coordinator', 'client'] as const)('what the %s says', (side) => 
     }
   });
 
-  test('is nothing to who has no key to check it with', () => {
-    const { from, to } = ends();
-    expect(said(from).map((frame) => to.takes(frame, undefined))).toEqual(words.map(() => false));
+  test('is nothing of a key that is gone, or has another in its place', () => {
+    for (const key of [undefined, createIdentity().publicKey]) {
+      const { from, to } = ends();
+      expect(said(from).map((frame) => to.takes(frame, key))).toEqual(words.map(() => false));
+    }
   });
 
   test('is nothing when it comes back to whoever said it', () => {

@@ -56,11 +56,11 @@ export const connection: readonly Mutation[] = [
     caughtBy: [inChannel],
   },
   {
-    name: 'connection-heard-though-its-key-is-gone',
-    why: 'a tag says that the key was there once: a tenant whose key was taken away is heard no more',
+    name: 'connection-heard-though-it-has-another-key',
+    why: 'a tag says that the key was there once: what has another key now is heard no more',
     file: CHANNEL,
-    find: '    if (key === undefined) return false;\n',
-    replace: '    if (key === undefined && place < 1) return false;\n',
+    find: '    if (Buffer.compare(key, this.#other) !== 0) return false;\n',
+    replace: '',
     caughtBy: [inChannel],
   },
   {
