@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib';
 import { CommandError, EXIT } from './exit.ts';
 import { openOrSay } from './sqlite-error.ts';
 import { CLOSED, markClosed, OPEN } from './sqlite-mark.ts';
-import { copyBeside, type Migrated, type Migration, migrate, refuseLosses, versionOf } from './sqlite-migration.ts';
+import { type Migrated, type Migration, migrate, steps, versionOf } from './sqlite-migration.ts';
 
 /**
  * A database in one file, for one process: SQLite in WAL mode with synchronous=FULL, so that what was committed survives a power
@@ -100,10 +100,7 @@ export function migrateFile(path: string, schema: Schema, to: number, { inUse }:
       const from = requireKnown(db, path, schema);
       if (from === newest) requireIntact(db, path, schema);
       if (from === to) return undefined;
-      refuseLosses(db, path, schema.migrations, to);
-      const copy = copyBeside(db, path, from);
-      migrate(db, path, schema.migrations, to);
-      return { from, to, copy };
+      return migrate(db, path, schema.migrations, to);
     });
   } finally {
     db.abandon();
@@ -233,7 +230,6 @@ function upgrade(db: DatabaseSync, path: string, schema: Schema, tell: OpenOptio
   const from = requireKnown(db, path, schema);
   const to = schema.migrations.length;
   if (from === to) return;
-  const copy = from > 0 ? copyBeside(db, path, from) : undefined;
-  migrate(db, path, schema.migrations, to);
-  if (copy !== undefined) tell({ from, to, copy });
+  if (from === 0) return steps(db, schema.migrations, to);
+  tell(migrate(db, path, schema.migrations, to));
 }

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { CommandError, EXIT } from './exit.ts';
 import { finishCopy } from './sqlite-mark.ts';
@@ -22,29 +23,33 @@ export const versionOf = (db: DatabaseSync): number =>
   db.prepare('pragma user_version').get()!['user_version'] as number;
 
 /**
- * Brings the schema to a version, up or down, each step in a transaction of its own.
- * @throws CommandError with "refused" when a step down would lose something that counts, which it names; nothing has changed then
+ * Brings a file to a version of its schema, up or down, and leaves a copy of what it was beside it.
+ * @throws CommandError with "refused" when a step down would lose something that counts, which it names
+ * @throws Error when the disk is full, say: all is as it was then, and no copy is left
  */
-export function migrate(db: DatabaseSync, path: string, migrations: readonly Migration[], to: number): void {
+export function migrate(db: DatabaseSync, path: string, migrations: readonly Migration[], to: number): Migrated {
   const from = versionOf(db);
   refuseLosses(db, path, migrations, to);
-  for (let version = from; version < to; version++) step(db, migrations[version]!.up, version + 1);
-  for (let version = from; version > to; version--) step(db, migrations[version - 1]!.down, version - 1);
+  const copy = `${path}.v${from}-${timeName(Date.now())}`;
+  try {
+    db.prepare('vacuum into ?').run(copy);
+    finishCopy(copy);
+    steps(db, migrations, to);
+  } catch (error) {
+    for (const file of [copy, `${copy}-journal`]) rmSync(file, { force: true });
+    throw error;
+  }
+  return { from, to, copy };
 }
 
-/** What a file was before it is changed, whole. @returns the copy's path */
-export function copyBeside(db: DatabaseSync, path: string, version: number): string {
-  const copy = `${path}.v${version}-${timeName(Date.now())}`;
-  db.prepare('vacuum into ?').run(copy);
-  finishCopy(copy);
-  return copy;
-}
-
-function step(db: DatabaseSync, sql: string, version: number): void {
+/** Up or down, all steps in one transaction. For a new file these are its tables. */
+export function steps(db: DatabaseSync, migrations: readonly Migration[], to: number): void {
+  const from = versionOf(db);
   db.exec('begin immediate');
   try {
-    db.exec(sql);
-    db.exec(`pragma user_version = ${version}; commit`);
+    for (let version = from; version < to; version++) db.exec(migrations[version]!.up);
+    for (let version = from; version > to; version--) db.exec(migrations[version - 1]!.down);
+    db.exec(`pragma user_version = ${to}; commit`);
   } catch (error) {
     if (db.isTransaction) db.exec('rollback');
     throw error;
@@ -52,7 +57,7 @@ function step(db: DatabaseSync, sql: string, version: number): void {
 }
 
 /** @throws CommandError with "refused" when going down would lose something that counts, which it names */
-export function refuseLosses(db: DatabaseSync, path: string, migrations: readonly Migration[], to: number): void {
+function refuseLosses(db: DatabaseSync, path: string, migrations: readonly Migration[], to: number): void {
   const lost = migrations
     .slice(to, versionOf(db))
     .flatMap(({ loses = [] }) => loses)

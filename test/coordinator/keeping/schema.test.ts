@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { migrateFile } from '../../../aggregation/sqlite-file.ts';
+import { migrateFile, openSqliteFile, type Schema } from '../../../aggregation/sqlite-file.ts';
+import type { Migration } from '../../../aggregation/sqlite-migration.ts';
 import { CLIENT_SCHEMA } from '../../../client/client-schema.ts';
 import { openClientStore } from '../../../client/client-store.ts';
 import { openSqliteStore } from '../../../coordinator/store/sqlite.ts';
@@ -169,6 +170,29 @@ test.each([
     expect.objectContaining({ code: 4, message: expect.stringContaining(`schema 1 has no place for ${lost}`) }),
   );
   expect(dump(file)).toEqual(before);
+});
+
+const FINE: Migration = { up: 'create table fine (id)', down: 'drop table fine' };
+const FAILS = 'create table task (id)';
+
+test.each([
+  [
+    'when it is opened',
+    1,
+    [FINE, { up: FAILS, down: '' }],
+    (file: string, to: Schema) => openSqliteFile(file, to, options),
+  ],
+  ['upward', 1, [FINE, { up: FAILS, down: '' }], (file: string, to: Schema) => migrateFile(file, to, 4, options)],
+  ['downward', 4, [{ up: '', down: FAILS }, FINE], (file: string, to: Schema) => migrateFile(file, to, 2, options)],
+])('a file that cannot be migrated %s is as it was, and no copy is left', (_, version, more, migrate) => {
+  const file = firstVersion(KINDS[0]![1]);
+  const schema = { ...SQLITE_SCHEMA, migrations: [...SQLITE_SCHEMA.migrations, ...more] };
+  if (version > 1) openSqliteFile(file, schema, options).close();
+  const [before, beside] = [dump(file), readdirSync(join(file, '..'))];
+  expect(before).toMatchObject({ version: { user_version: version } });
+  expect(() => migrate(file, schema)).toThrow('already exists');
+  expect(dump(file)).toEqual(before);
+  expect(readdirSync(join(file, '..'))).toEqual(beside);
 });
 
 test('there is no version that was never made', () => {

@@ -28,7 +28,7 @@ export const access: readonly Mutation[] = [
     name: 'access-revoked-token-approves',
     why: 'what a thief asked for needs one honest person only',
     file: 'coordinator/access/tokens.ts',
-    find: 'return stored === undefined || isOfNow(stored);',
+    find: 'return stored !== undefined && isOfNow(stored);',
     replace: 'return true;',
     caughtBy: [inTests(APPROVALS)],
   },
