@@ -27,7 +27,7 @@ export interface SecureSum {
   readonly name: SecureSumName;
   /** tenants it serves at most */
   readonly mostMembers: number;
-  /** stages of an epoch, in order; empty when the protocol needs no lasting keys */
+  /** stages of an epoch, in order; empty when the protocol needs no lasting keys. In the last nothing is sealed */
   readonly keying: readonly Stage[];
   /** stages of a round, in order: any number of `prepare`, one `contribute`, at most one `agree`, at most one `open` */
   readonly summing: readonly Stage[];
@@ -143,11 +143,18 @@ export interface Heard {
 }
 export type HeardAll = ReadonlyMap<TenantId, Heard>;
 
-/** What the coordinator has of one tenant: all it said, the vector on disk. What is sealed, stays sealed. */
-export interface Received extends Omit<Said, 'vector'> {
+/** What the coordinator has of one tenant: all it said, the vector on disk, and letters too. What is sealed, stays sealed. */
+export interface Received extends Pick<Said, 'open'> {
+  readonly sealed: Letters;
   readonly vector?: StoredVector;
 }
 export type ReceivedAll = ReadonlyMap<TenantId, Received>;
+
+/** What one tenant sealed to each of others: a map, or what need not fit into memory and reads like one. */
+export interface Letters extends Iterable<[TenantId, Uint8Array]> {
+  readonly size: number;
+  get(to: TenantId): Uint8Array | undefined;
+}
 
 /** Bytes that need not fit into memory. */
 export interface StoredVector {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { EMPTY_LEDGER } from '../privacy/ledger.ts';
 import { type Identity, isSignedBy } from './identity.ts';
-import type { Received, Said, SecureSum, TenantId } from './secure-sum.ts';
+import type { Letters, Received, Said, SecureSum, TenantId } from './secure-sum.ts';
 
 /**
  * What every signature of a tenant covers.
@@ -126,10 +126,10 @@ function partsDigest({ open, vectorHash, sealedHashes }: Parts): Uint8Array {
 
 const NO_VECTOR = new Uint8Array(0);
 
-const hashesOf = new WeakMap<Said['sealed'], [TenantId, Uint8Array][]>();
+const hashesOf = new WeakMap<Letters, [TenantId, Uint8Array][]>();
 
 /** A statement is relayed to every tenant; its parts are hashed once. */
-function sealedHashes(said: Pick<Said, 'sealed'>): [TenantId, Uint8Array][] {
+function sealedHashes(said: Pick<Received, 'sealed'>): [TenantId, Uint8Array][] {
   let hashes = hashesOf.get(said.sealed);
   if (hashes === undefined) {
     hashes = [...said.sealed].map(([to, bytes]) => [to, sha256(bytes)]);

@@ -84,7 +84,7 @@ export class Answers {
     };
     course.commit(facts, { also });
     const kept = vector && storedVector(store, course.id, place, tenant, vector);
-    hearing.said(place).set(tenant, { ...statement, ...(kept ? { vector: kept } : {}) });
+    hearing.hear(place, { ...statement, ...(kept ? { vector: kept } : {}) });
     return undefined;
   }
 }

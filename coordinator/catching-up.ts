@@ -1,6 +1,6 @@
 import type { TenantId } from '../aggregation/secure-sum.ts';
+import type { Asking } from './asking.ts';
 import type { Course } from './course.ts';
-import { stagesOf } from './task.ts';
 import type { Telling } from './telling.ts';
 import type { World } from './world.ts';
 
@@ -13,15 +13,17 @@ import type { World } from './world.ts';
 export class CatchingUp {
   readonly #course: Course;
   readonly #telling: Telling;
+  readonly #asking: Asking;
   readonly #world: World;
   readonly #inTurn: (work: () => void) => void;
   /** after a restart: those that take part and have not come back yet */
   readonly #awaited = new Set<TenantId>();
 
   /** @param inTurn - does it when nothing else is being done with this task */
-  constructor(course: Course, telling: Telling, world: World, inTurn: (work: () => void) => void) {
+  constructor({ course, telling, asking, world }: CatchingUpWorld, inTurn: (work: () => void) => void) {
     this.#course = course;
     this.#telling = telling;
+    this.#asking = asking;
     this.#world = world;
     this.#inTurn = inTurn;
   }
@@ -57,16 +59,20 @@ export class CatchingUp {
 
   /** Where the task stands, for who knows every sum: how it ended, or what it is asked and may have missed. */
   #tellNow(tenant: TenantId): void {
-    const { state, rules, note, entry, plan } = this.#course;
+    const { state, note, entry, plan } = this.#course;
     const newest = note ?? this.#world.witnessed(entry, plan);
     if (newest !== undefined) this.#telling.witnessed(tenant, newest);
     if (state.phase === 'finished') this.#telling.over([tenant], 'finished', '');
     if (state.phase !== 'running') return;
-    this.#telling.keyed(tenant, state); // between rounds too: the next one asks only whom it finds with keys
-    if (state.conversation?.phase !== 'asking') return;
-    const { asked, said, stage, attempt } = state.conversation;
-    if (!asked.includes(tenant) || said.has(tenant)) return;
-    const opens = stagesOf(state, rules)[stage]!.gate === 'open';
-    this.#telling.ask(tenant, state, { stage, attempt, openers: opens ? asked : [] });
+    this.#telling.keyed([tenant], state); // between rounds too: the next one asks only whom it finds with keys
+    this.#asking.add(tenant);
   }
+}
+
+/** What tenants catch up with. */
+export interface CatchingUpWorld {
+  readonly course: Course;
+  readonly telling: Telling;
+  readonly asking: Asking;
+  readonly world: World;
 }

@@ -5,6 +5,7 @@ import type { Stage, TenantId } from '../aggregation/secure-sum.ts';
 import type { FromClient } from '../aggregation/wire.ts';
 import type { LedgerBody } from '../privacy/ledger.ts';
 import { Answers } from './answers.ts';
+import { Asking } from './asking.ts';
 import { CatchingUp } from './catching-up.ts';
 import { budgetsOf, type Counted } from './counting.ts';
 import { Course } from './course.ts';
@@ -46,11 +47,17 @@ export class Conductor {
     this.signature = signature;
     this.#world = world;
     const course = new Course(plan, world);
-    const hearing = new Hearing(plan, course.rules, store);
+    const hearing = new Hearing(plan, course.rules, store, world.scratch);
     const uploads = new Uploads(store, course.id);
     const telling = new Telling(plan, course.rules, hearing, uploads, world);
     const epochs = new Epochs(course, hearing);
-    const catchingUp = new CatchingUp(course, telling, world, (work) => void this.#enqueue(async () => work()));
+    const inTurn = (work: () => void): void =>
+      void this.#enqueue(async () => {
+        work();
+        await this.#moves.proceed();
+      });
+    const asking = new Asking({ hearing, telling, clock: world.clock, rules: course.rules }, () => inTurn(() => {}));
+    const catchingUp = new CatchingUp({ course, telling, asking, world }, inTurn);
     this.#course = course;
     this.#hearing = hearing;
     this.#uploads = uploads;
@@ -58,7 +65,7 @@ export class Conductor {
     this.#epochs = epochs;
     this.#catchingUp = catchingUp;
     this.#answers = new Answers({ course, epochs, hearing, uploads, telling, store });
-    this.#moves = new Moves({ course, epochs, hearing, uploads, telling, catchingUp, world });
+    this.#moves = new Moves({ course, epochs, hearing, uploads, telling, asking, catchingUp, world });
   }
 
   get id(): string {
@@ -207,6 +214,11 @@ export class Conductor {
   park(): Promise<void> {
     this.#isParked = true;
     return this.#queue;
+  }
+
+  /** Gives back what it holds beside its task. It has been parked, or its process ends. */
+  close(): void {
+    this.#hearing.forget();
   }
 
   stop(reason: StopReason): Promise<void> {

@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { type Identity, isSignedBy } from '../aggregation/identity.ts';
 import type { AgreementKey } from '../aggregation/key-agreement.ts';
 import type { Frame, Link } from '../aggregation/link.ts';
@@ -94,6 +95,8 @@ export interface CoordinatorOptions {
   /** Unix milliseconds */
   readonly clock: () => number;
   readonly version: string;
+  /** folder, on a disk with room, for what need not outlive this process; the system's for such files when left out */
+  readonly scratch?: string;
   /** Told whenever a task changed, a tenant came or went, or something failed. */
   readonly onEvent?: (event: CoordinatorEvent) => void;
 }
@@ -123,6 +126,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   const world: World = {
     store,
     ledger,
+    scratch: options.scratch ?? tmpdir(),
     clock,
     present: () => new Set(sessions.keys()),
     presentWithin: (ms) => {
@@ -416,6 +420,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     },
     close: () => {
       for (const { link } of sessions.values()) link.close();
+      for (const conductor of conductors.values()) conductor.close();
       witnessing.keep();
       store.close();
     },

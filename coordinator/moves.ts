@@ -1,10 +1,10 @@
-import { setImmediate } from 'node:timers/promises';
 import { chargedEvent, hex } from '../aggregation/plan.ts';
 import { progressHash, released, takeIn } from '../aggregation/progress.ts';
 import { ProtocolBroken, type ReceivedAll, type Stage, type TenantId } from '../aggregation/secure-sum.ts';
-import { type Statement, transcriptOf } from '../aggregation/transcript.ts';
+import { transcriptOf } from '../aggregation/transcript.ts';
 import { vectorBytes } from '../aggregation/wire.ts';
 import { positionOf } from '../privacy/ledger.ts';
+import type { Asking } from './asking.ts';
 import type { CatchingUp } from './catching-up.ts';
 import { budgetsOf, isSpent } from './counting.ts';
 import type { Course } from './course.ts';
@@ -16,9 +16,6 @@ import type { Telling } from './telling.ts';
 import type { Uploads } from './uploads.ts';
 import type { World } from './world.ts';
 
-/** Tenants that are asked before anybody else has a turn. */
-const AT_ONCE = 8;
-
 /** What a task's moves are made with. */
 export interface MovesWorld {
   readonly course: Course;
@@ -26,6 +23,7 @@ export interface MovesWorld {
   readonly hearing: Hearing;
   readonly uploads: Uploads;
   readonly telling: Telling;
+  readonly asking: Asking;
   readonly catchingUp: CatchingUp;
   readonly world: World;
 }
@@ -44,10 +42,10 @@ export class Moves {
 
   /** Makes moves until there is nothing to do but to wait. */
   async proceed(): Promise<void> {
-    const { course, telling } = this.#with;
+    const { course, telling, asking } = this.#with;
     for (;;) {
       const move = nextMove(course.state, course.rules, telling.present(), this.#openers, this.#spent());
-      if (move === undefined) return;
+      if (move === undefined) return asking.tell(course.state);
       await this.#make(move);
     }
   }
@@ -143,19 +141,13 @@ export class Moves {
     await epochs.open();
   }
 
-  async #ask({ stage, attempt, tenants, openers, patient }: Extract<Move, { type: 'ask' }>): Promise<void> {
-    const { course, telling, catchingUp, world } = this.#with;
+  #ask({ stage, attempt, tenants, patient }: Extract<Move, { type: 'ask' }>): void {
+    const { course, asking, catchingUp, world } = this.#with;
     // who has not come back since the restart is not gone: it was the coordinator that was
     const isPatient = patient || tenants.some((tenant) => catchingUp.isAwaited(tenant));
     const at = world.clock();
     course.commit([inRound({ type: 'asked', stage, attempt, asked: tenants, at, patient: isPatient })]);
-    const state = course.running;
-    for (const [i, tenant] of tenants.entries()) {
-      // what two hundred are shown of each other takes seconds to write: meanwhile pings are answered, and others heard
-      if (i % AT_ONCE === AT_ONCE - 1) await setImmediate();
-      // who has come back meanwhile is asked when it has caught up: before, it knows neither model nor keys of this round
-      if (telling.caughtUp.has(tenant)) telling.ask(tenant, state, { stage, attempt, openers });
-    }
+    asking.begin(tenants);
   }
 
   async #concludeKeying(stage: Stage): Promise<void> {
@@ -163,7 +155,10 @@ export class Moves {
     await epochs.of(course.running).keyed(this.#heard(stage.name));
     course.commit([inRound({ type: 'concluded' })]);
     const state = course.running;
-    for (const tenant of state.members) if (telling.caughtUp.has(tenant)) telling.keyed(tenant, state);
+    telling.keyed(
+      state.members.filter((tenant) => telling.caughtUp.has(tenant)),
+      state,
+    );
   }
 
   /** The charge is in the ledger before anyone is asked to open, and before the coordinator opens anything itself. */
@@ -207,7 +202,7 @@ export class Moves {
     telling.opened(course.running.accepted, opened, catchingUp.next);
   }
 
-  #prepared(state: Running): Map<TenantId, Statement>[] {
+  #prepared(state: Running): ReceivedAll[] {
     const { course, hearing } = this.#with;
     const before = stagesOf(state, course.rules).filter(({ gate }) => gate === 'prepare');
     return before.map(({ name }) => hearing.said(placeOf(state, name, 1)));

@@ -16,31 +16,17 @@ export function openOutgoing(ledger: LedgerLog, identity: Identity): Send {
     return encode({ ...message, ledger: news } as WithNews);
   }
 
-  /** An opened sum is as long as the model: who knows the ledger as far gets the very same bytes. */
-  const openedBodies = new WeakMap<Unsent, Map<string, Body>>();
-
-  function openedBody(session: Session, message: Extract<Unsent, { type: 'opened' }>): Body {
-    const bodies = openedBodies.get(message) ?? new Map<string, Body>();
-    openedBodies.set(message, bodies);
-    const news = `${session.ledger}-${ledger.head.size}`;
-    const body = bodies.get(news) ?? withNews(session, message);
-    session.ledger = ledger.head.size;
-    bodies.set(news, body);
-    return body;
-  }
+  /** An opened sum, or what was said before a stage, is long: who is sent the same, and knows the ledger as far, gets the very same bytes. */
+  const bodiesOf = new WeakMap<Unsent, Map<string, Body>>();
 
   function bodyFor(session: Session, message: Unsent): Body {
-    switch (message.type) {
-      case 'opened':
-        return openedBody(session, message);
-      case 'ask':
-      case 'witness':
-      case 'witnessed':
-      case 'over':
-        return withNews(session, message);
-      default:
-        return encode(message);
-    }
+    const bodies = bodiesOf.get(message) ?? new Map<string, Body>();
+    bodiesOf.set(message, bodies);
+    const news = hearsOfLedger(message) ? `${session.ledger}-${ledger.head.size}` : '';
+    const body = bodies.get(news) ?? (hearsOfLedger(message) ? withNews(session, message) : encode(message));
+    if (hearsOfLedger(message)) session.ledger = ledger.head.size;
+    bodies.set(news, body);
+    return body;
   }
 
   return (session, message, left) => session.link.send(session.channel.seal(bodyFor(session, message), identity), left);
@@ -48,3 +34,6 @@ export function openOutgoing(ledger: LedgerLog, identity: Identity): Send {
 
 type WithNews = Extract<FromCoordinator, { ledger: unknown }>;
 type Newsless = WithNews extends infer M ? Omit<M, 'ledger'> & Unsent : never;
+
+const hearsOfLedger = (message: Unsent): message is Newsless => NEWS.has(message.type);
+const NEWS: ReadonlySet<string> = new Set<WithNews['type']>(['ask', 'opened', 'witness', 'witnessed', 'over']);

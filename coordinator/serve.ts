@@ -80,7 +80,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
         "the system's clock was put back: this coordinator goes on with its own until that has passed it",
       ),
   );
-  const [coordinator, access] = await openCoordinator({ store, identity, clock, version, onEvent })
+  const [coordinator, access] = await openCoordinator({ store, identity, clock, version, scratch: folder, onEvent })
     .then((opened) => {
       const { newOperator } = options;
       return [opened, openAccess({ coordinator: opened, identity, folder, newOperator, clock: Date.now })] as const;

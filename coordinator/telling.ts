@@ -1,8 +1,8 @@
 import { type Plan, planText, shapeOf, taskId } from '../aggregation/plan.ts';
 import { protocolNamed } from '../aggregation/protocols.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
-import { relayTo } from '../aggregation/transcript.ts';
-import { type Hearing, placeOf, roundNumber } from './hearing.ts';
+import { type Hearing, roundNumber } from './hearing.ts';
+import type { Asking } from './round.ts';
 import type { BodyPlace, StoredSum } from './store/event-store.ts';
 import { type Running, stagesOf, type TaskRules } from './task.ts';
 import type { Uploads } from './uploads.ts';
@@ -87,13 +87,10 @@ export class Telling {
     this.#world.send(tenant, { type: 'plan', plan: planText(this.#plan), signature, parameters });
   }
 
-  ask(
-    tenant: TenantId,
-    state: Running,
-    { stage, attempt, openers }: { stage: number; attempt: number; openers: readonly TenantId[] },
-  ): void {
-    const { name } = stagesOf(state, this.#rules)[stage]!;
-    this.#world.send(tenant, {
+  /** What all are asked who are asked now. One message, but for those to whom something is sealed. */
+  question(state: Running, { stage, attempt, asked }: Asked): Question {
+    const { name, gate } = stagesOf(state, this.#rules)[stage]!;
+    return {
       type: 'ask',
       task: this.#task,
       epoch: state.epoch,
@@ -103,10 +100,21 @@ export class Telling {
       model: state.keyed ? state.model : '',
       head: state.keyed ? state.roundHead : state.epochHead,
       members: [...state.members],
-      openers: [...openers],
-      heard: this.#hearing.before(state, stage, tenant),
-      have: this.#held(placeOf(state, name, attempt), tenant),
+      openers: gate === 'open' ? [...asked] : [],
+      heard: this.#hearing.before(state, stage),
+      have: 0,
+    };
+  }
+
+  /** @param letters - what is sealed to it @param left - as `Link.send` calls it */
+  ask(tenant: TenantId, question: Question, letters?: ReadonlyMap<TenantId, Uint8Array>, left?: () => void): void {
+    const have = this.#held(question, tenant);
+    if (letters === undefined && have === 0) return this.#world.send(tenant, question, left);
+    const heard = question.heard.map((one) => {
+      const sealed = letters?.get(one.from);
+      return sealed === undefined ? one : { ...one, sealed };
     });
+    this.#world.send(tenant, { ...question, heard, have }, left);
   }
 
   /** Of a vector that was begun before: it goes on from there. */
@@ -121,12 +129,13 @@ export class Telling {
   }
 
   /** What was said in the last keying stage, where there is one. */
-  keyed(tenant: TenantId, state: Running): void {
+  keyed(tenants: readonly TenantId[], state: Running): void {
     const last = this.#rules.protocol.keying.at(-1);
     if (last === undefined || !state.keyed) return;
     const said = this.#hearing.said({ epoch: state.epoch, round: 0, stage: last.name, attempt: 1 });
-    const heard = [...said.values()].map((statement) => relayTo(tenant, statement));
-    this.#world.send(tenant, { type: 'keyed', task: this.#task, epoch: state.epoch, heard });
+    const heard = [...said.values()].map(({ relayed }) => relayed);
+    const message = { type: 'keyed', task: this.#task, epoch: state.epoch, heard } as const;
+    for (const tenant of tenants) this.#world.send(tenant, message);
   }
 
   /**
@@ -182,6 +191,9 @@ export class Telling {
     for (const tenant of tenants) this.#world.send(tenant, { type: 'over', task: this.#task, outcome, reason });
   }
 }
+
+type Asked = Pick<Asking, 'stage' | 'attempt' | 'asked'>;
+type Question = Extract<Unsent, { type: 'ask' }>;
 
 /** A sum has left, over a connection that may be gone by now. */
 type Next = (tenant: TenantId, connection: symbol | undefined, round: number) => void;

@@ -10,6 +10,8 @@ import type { TaskFact } from './task.ts';
 export interface World {
   readonly store: EventStore;
   readonly ledger: LedgerLog;
+  /** folder for what need not fit into memory, nor outlive this process */
+  readonly scratch: string;
   /** Unix milliseconds */
   readonly clock: () => number;
   /** tenants with a live connection */

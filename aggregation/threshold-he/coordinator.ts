@@ -105,7 +105,7 @@ function malformed(
     if (!members.includes(to)) return `${to} is no member`;
     if (length === 0 || !letters.includes(length)) return `a dealt share is ${letters[1]} bytes, got ${length}`;
   }
-  const shares = [...sealed.values()].filter(({ length }) => length === letters[1]).length;
+  const shares = [...sealed].filter(([, { length }]) => length === letters[1]).length;
   const { among } = committeeFor(shape);
   if (shares > among) return `${shares} shares were dealt, ${among} tenants hold any`;
   const hasVector = stage.name === 'contribute' || stage.name === 'share';

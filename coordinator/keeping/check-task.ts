@@ -136,7 +136,7 @@ function checkSaid(store: EventStore, task: string, facts: readonly TaskFact[], 
     found: needed.length,
     problems: needed.flatMap(({ place, tenant, hash }) => {
       const where = `what ${tenant} said (epoch ${place.epoch}, round ${place.round}, ${place.stage})`;
-      const body = store.bodies(task, place).get(tenant);
+      const body = store.body(task, place, tenant);
       if (body === undefined) return [`table body, ${where}: missing`];
       if (hex(sha256(body)) !== hash) return [`table body, ${where}: not what was acknowledged`];
       const vector = vectorIn(body);

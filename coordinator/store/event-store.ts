@@ -30,7 +30,9 @@ export interface EventStore {
   facts(task: string): TaskFact[];
 
   putBody(task: string, place: BodyPlace, tenant: TenantId, body: Uint8Array): void;
-  bodies(task: string, place: BodyPlace): Map<TenantId, Uint8Array>;
+  body(task: string, place: BodyPlace, tenant: TenantId): Uint8Array | undefined;
+  /** By tenant, sorted, one after the other: together they may be more than memory holds. Do nothing else here meanwhile. */
+  bodies(task: string, place: BodyPlace): Iterable<[TenantId, Uint8Array]>;
   /** The part that begins at byte `at` of a vector. */
   putPart(task: string, place: BodyPlace, tenant: TenantId, at: number, bytes: Uint8Array): void;
   part(task: string, place: BodyPlace, tenant: TenantId, at: number): Uint8Array | undefined;

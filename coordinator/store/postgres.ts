@@ -50,12 +50,11 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Event
         .map(({ fact }) => JSON.parse(fact as string) as TaskFact),
     putBody: (task, place, tenant, body) =>
       sql.write('insert into body values ($1, $2, $3, $4, $5, $6, $7)', task, ...at(place), tenant, body),
-    bodies: (task, place) =>
-      new Map(
-        sql
-          .read(`select tenant, body from body where ${PLACE} order by tenant`, task, ...at(place))
-          .map(({ tenant, body }) => [tenant as TenantId, body as Uint8Array]),
-      ),
+    body: (task, place, tenant) => bodyOf(sql, task, place, tenant),
+    *bodies(task, place) {
+      const said = sql.read(`select tenant from body where ${PLACE} order by tenant`, task, ...at(place));
+      for (const { tenant } of said) yield [tenant as TenantId, bodyOf(sql, task, place, tenant as TenantId)!];
+    },
     putPart: (task, place, tenant, from, bytes) =>
       sql.write('insert into part values ($1, $2, $3, $4, $5, $6, $7, $8)', task, ...at(place), tenant, from, bytes),
     part: (task, place, tenant, from) =>
@@ -198,6 +197,20 @@ function pieces(sql: Transactions, name: string): Uint8Array | undefined {
     found.push(row['bytes'] as Uint8Array);
   }
   return found.length > 1 ? Buffer.concat(found) : found[0];
+}
+
+function bodyOf(sql: Transactions, task: string, place: BodyPlace, tenant: TenantId): Uint8Array | undefined {
+  const { epoch, round, stage, attempt } = place;
+  const found = sql.read(
+    `select body from body where ${PLACE} and tenant = $6`,
+    task,
+    epoch,
+    round,
+    stage,
+    attempt,
+    tenant,
+  );
+  return found[0]?.['body'] as Uint8Array | undefined;
 }
 
 function* sumsAfter(sql: Transactions, task: string, round: number): Iterable<StoredSum> {

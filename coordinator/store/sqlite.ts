@@ -31,6 +31,9 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Even
   const addFact = sql('insert into fact (task, fact, crc) values (?1, ?2, crc32(?2))');
   const facts = sql('select fact from fact where task = ? order by seq');
   const putBody = sql('insert into body values (?1, ?2, ?3, ?4, ?5, ?6, ?7, crc32(?7))');
+  const body = sql(
+    'select body from body where task = ? and epoch = ? and round = ? and stage = ? and attempt = ? and tenant = ?',
+  );
   const bodies = sql(
     'select tenant, body from body where task = ? and epoch = ? and round = ? and stage = ? and attempt = ? order by tenant',
   );
@@ -113,10 +116,12 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Even
     facts: (task) => facts.all(task).map((row) => JSON.parse(row.fact as string) as TaskFact),
     putBody: (task, { epoch, round, stage, attempt }, tenant, body) =>
       void putBody.run(task, epoch, round, stage, attempt, tenant, body),
-    bodies: (task, { epoch, round, stage, attempt }) =>
-      new Map(
-        bodies.all(task, epoch, round, stage, attempt).map((row) => [row.tenant as TenantId, row.body as Uint8Array]),
-      ),
+    body: (task, { epoch, round, stage, attempt }, tenant) =>
+      body.get(task, epoch, round, stage, attempt, tenant)?.body as Uint8Array | undefined,
+    *bodies(task, { epoch, round, stage, attempt }) {
+      for (const row of bodies.iterate(task, epoch, round, stage, attempt))
+        yield [row.tenant as TenantId, row.body as Uint8Array];
+    },
     putPart: (task, { epoch, round, stage, attempt }, tenant, at, bytes) =>
       void putPart.run(task, epoch, round, stage, attempt, tenant, at, bytes),
     part: (task, { epoch, round, stage, attempt }, tenant, at) =>

@@ -442,7 +442,7 @@ describe('an enrolled tenant', () => {
     const { store } = played.server.coordinator;
     const kept: number[][] = [];
     const dealt = (epoch: number): number =>
-      store.bodies(conductor.id, { epoch, round: 0, stage: 'deal', attempt: 1 }).size;
+      [...store.bodies(conductor.id, { epoch, round: 0, stage: 'deal', attempt: 1 })].length;
     played.amber.onSay = (say) => {
       if (say.stage !== 'ready') return true;
       kept.push(Array.from({ length: say.epoch }, (_, i) => dealt(i + 1)));

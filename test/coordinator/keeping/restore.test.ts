@@ -265,7 +265,8 @@ test('copying a store takes what was said in the round under way with it: such a
   const life = await startLife(join(own, 'events.db'), key, (event, { store }) => {
     if (isCopied || event.type !== 'task-changed' || event.round < 2 || store.facts(event.task).length === 0) return;
     const last = event.facts[0]!;
-    isCopied = last.type === 'in-round' && last.fact.type === 'said' && store.bodies(event.task, vectors).size === 3;
+    isCopied =
+      last.type === 'in-round' && last.fact.type === 'said' && [...store.bodies(event.task, vectors)].length === 3;
     if (isCopied) copyStore(store, copy, federationOf(key.publicKey));
   });
   onTestFinished(async () => {

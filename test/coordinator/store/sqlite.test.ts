@@ -79,7 +79,7 @@ test.skipIf(process.platform === 'win32')(
     expect(facts).toEqual(facts.map((_, at) => fact(at)));
     expect(facts).toHaveLength(written);
     for (let round = 0; round <= written; round++)
-      expect(store.bodies('task', { epoch: 1, round, stage: 'contribute', attempt: 1 }).size).toBe(
+      expect([...store.bodies('task', { epoch: 1, round, stage: 'contribute', attempt: 1 })].length).toBe(
         round < written ? 1 : 0,
       );
     store.commit(() => store.addFact('task', fact(written)));

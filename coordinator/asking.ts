@@ -1,0 +1,101 @@
+import { setImmediate } from 'node:timers/promises';
+import type { TenantId } from '../aggregation/secure-sum.ts';
+import type { Hearing } from './hearing.ts';
+import { silentOf } from './round.ts';
+import type { TaskRules, TaskState } from './task.ts';
+import type { Telling } from './telling.ts';
+
+/** Tenants that are told the same before anybody else has a turn. */
+const AT_ONCE = 8;
+/** Bytes of letters that are on their way, and in memory. */
+const MOST_LETTERS = 64 * 2 ** 20;
+/** Part of a stage's time for which who reads slowly keeps others waiting: the last of a committee is told before half of it is over. */
+const PATIENCE = 1 / 20;
+
+/**
+ * Tells those who are asked what they are asked, and what was said before.
+ *
+ * What everybody is shown is one message. What is sealed to one of them, its letters, is long where keys are dealt: among two hundred
+ * tenants eleven megabytes to each that holds shares. So a few of those are told at a time, and the next when one of them has left.
+ *
+ *   asked ──▶ untold ──caught up? room?──▶ told, with its letters ──▶ left, or too slow: room for another
+ */
+export class Asking {
+  readonly #hearing: Hearing;
+  readonly #telling: Telling;
+  readonly #clock: () => number;
+  readonly #patienceMs: number;
+  readonly #again: () => void;
+  readonly #untold = new Set<TenantId>();
+  readonly #leaving = new Map<TenantId, { readonly bytes: number; readonly since: number }>();
+
+  /** @param again - called when there is room: `tell` in the task's turn */
+  constructor({ hearing, telling, clock, rules }: AskingWorld, again: () => void) {
+    this.#hearing = hearing;
+    this.#telling = telling;
+    this.#clock = clock;
+    this.#patienceMs = rules.stageTimeoutMs * PATIENCE;
+    this.#again = again;
+  }
+
+  /** A stage is asked of these; who has not been told of the one before is told of it no more. */
+  begin(tenants: readonly TenantId[]): void {
+    this.#untold.clear();
+    for (const tenant of tenants) this.#untold.add(tenant);
+  }
+
+  /** One more, that has caught up since the others were asked. */
+  add(tenant: TenantId): void {
+    this.#untold.add(tenant);
+  }
+
+  /** Tells as many as there is room for. Call it again and again while a stage is asked. */
+  async tell(state: TaskState): Promise<void> {
+    if (this.#untold.size === 0 || state.phase !== 'running' || state.conversation?.phase !== 'asking') return;
+    const { conversation } = state;
+    const silent = silentOf(conversation);
+    const question = this.#telling.question(state, conversation);
+    let told = 0;
+    for (const tenant of [...this.#untold]) {
+      const bytes = this.#hearing.letterBytes(state, conversation.stage, tenant);
+      if (bytes > 0 && !this.#hasRoom(bytes)) continue;
+      this.#untold.delete(tenant);
+      // what two hundred are shown of each other takes seconds to write: meanwhile pings are answered, and others heard
+      if (++told % AT_ONCE === 0 || bytes > 0) await setImmediate();
+      // who has come back meanwhile is asked when it has caught up: before, it knows neither model nor keys of this round
+      if (!silent.includes(tenant) || !this.#telling.caughtUp.has(tenant)) continue;
+      if (bytes === 0) this.#telling.ask(tenant, question);
+      else {
+        const letters = this.#hearing.letters(state, conversation.stage, tenant);
+        this.#telling.ask(tenant, question, letters, this.#sent(tenant, bytes));
+      }
+    }
+  }
+
+  #hasRoom(bytes: number): boolean {
+    const late = this.#clock() - this.#patienceMs;
+    for (const [tenant, { since }] of this.#leaving) if (since <= late) this.#leaving.delete(tenant);
+    const leaving = [...this.#leaving.values()].reduce((sum, each) => sum + each.bytes, 0);
+    return leaving === 0 || leaving + bytes <= MOST_LETTERS;
+  }
+
+  /** @returns what to call when it has left */
+  #sent(tenant: TenantId, bytes: number): () => void {
+    const leaving = { bytes, since: this.#clock() };
+    this.#leaving.set(tenant, leaving);
+    return () => {
+      if (this.#leaving.get(tenant) !== leaving) return;
+      this.#leaving.delete(tenant);
+      if (this.#untold.size > 0) this.#again();
+    };
+  }
+}
+
+/** What tenants are asked with. */
+export interface AskingWorld {
+  readonly hearing: Hearing;
+  readonly telling: Telling;
+  /** Unix milliseconds */
+  readonly clock: () => number;
+  readonly rules: Pick<TaskRules, 'stageTimeoutMs'>;
+}
