@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { keysIn } from '../../../aggregation/folder-keys.ts';
 import { createIdentity, type Identity } from '../../../aggregation/identity.ts';
+import { signNotice } from '../../../aggregation/notice.ts';
 import { chargedEvent, hex, planSchema } from '../../../aggregation/plan.ts';
 import { logKey } from '../../../aggregation/witness.ts';
 import { federationOf, openCoordinator } from '../../../coordinator/coordinator.ts';
@@ -29,6 +30,11 @@ let identity: Identity;
 let copy: LedgerCopy;
 /** of blue, since the backup */
 const newKey = hex(createIdentity().publicKey);
+const coral = createIdentity();
+const erasure = (federation: string) => {
+  const notice = { kind: 'erasure', tenant: 'coral', key: hex(coral.publicKey), nonce: 'e'.repeat(64) } as const;
+  return signNotice(notice, federation, coral.sign);
+};
 const place = (name: string): string => join(folder, name);
 
 const token = { secretHash: 'c'.repeat(64), role: 'auditor', holder: 'x', revokedAt: null } as const;
@@ -39,14 +45,20 @@ beforeAll(async () => {
   identity = keysIn(hub).identity;
   const store = openSqliteStore(join(hub, 'events.db'));
   const coordinator = await openCoordinator({ store, identity, clock: Date.now, version: 'test' });
-  for (const name of FIVE) enrol(coordinator.enrolment, name, createIdentity());
+  for (const name of FIVE) enrol(coordinator.enrolment, name, name === 'coral' ? coral : createIdentity());
+  coordinator.notices.hear(erasure(coordinator.federation));
   coordinator.propose(smallTask('plain'));
   coordinator.enrolment.invite('late');
   store.addToken({ ...token, id: 'd'.repeat(16), createdAt: 1, expiresAt: Date.now() + 1e9 });
   store.putPendingAct('b'.repeat(16), '{}');
   writeFileSync(join(hub, 'operator.token'), 'x');
   const { federation, ledger } = coordinator;
-  await writeBackup({ store, folder: hub, to: place('backup'), federation, version: 'test', now: Date.now() });
+  const { backup: _, ...likeDatabase } = store;
+  for (const [to, from] of [
+    ['backup', store],
+    ['copied', likeDatabase as EventStore],
+  ] as const)
+    await writeBackup({ store: from, folder: hub, to: place(to), federation, version: 'test', now: Date.now() });
 
   coordinator.revoke('amber');
   const last = coordinator.store.roster().find(({ tenant }) => tenant === 'blue')!;
@@ -97,6 +109,17 @@ describe('a restore', () => {
     await restoreBackup({ ...options('since'), ledgers: [copy] });
     expect(permissionsIn(place('since'))).toEqual({ codes: 0, tokens: 0, acts: 0, file: false });
   });
+
+  test.each(['backup', 'copied'])(
+    'remembers which notices were heard: none has its effect again (%s)',
+    async (backup) => {
+      await restoreBackup({ ...options(`heard-${backup}`), backup: place(backup), ledgers: [copy] });
+      const store = openSqliteStore(join(place(`heard-${backup}`), 'events.db'));
+      const restored = await openCoordinator({ store, identity, clock: Date.now, version: 'test' });
+      onTestFinished(() => restored.close());
+      expect(() => restored.notices.hear(erasure(restored.federation))).toThrow('was heard before');
+    },
+  );
 
   test('has of the ledger who is enrolled, with which key', async () => {
     await restoreBackup({ ...options('roster'), ledgers: [copy] });
