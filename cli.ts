@@ -66,7 +66,9 @@ function build(): Command {
     const { coordinator } = action.opts<{ coordinator?: unknown }>();
     if (typeof coordinator !== 'string' || !coordinator.includes(',')) return;
     const { readyAt } = await import('./aggregation/address.ts');
-    action.setOptionValue('coordinator', await readyAt(coordinator.split(',')));
+    const coordinators = coordinator.split(',');
+    action.setOptionValue('coordinators', coordinators);
+    action.setOptionValue('coordinator', await readyAt(coordinators));
   });
   return program;
 }

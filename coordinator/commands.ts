@@ -109,13 +109,13 @@ export function taskCommands(program: Command): void {
   operator(task.command('start'))
     .description('sign a plan and propose it to every tenant')
     .argument('<settings>', 'task settings, JSON')
-    .option('--watch', 'follow it to its end')
+    .option('--watch', 'follow it to its end, whichever coordinator leads meanwhile')
     .addHelpText('after', '\nExample: parley task start churn.json --watch')
     .action(async (settings, options) => (await import('./operator-commands.ts')).startTask(settings, options));
   operator(task.command('status'))
     .description('how a task stands; all of them when no id is given')
     .argument('[id]', 'task id, or the beginning of it')
-    .option('--watch', 'follow it to its end')
+    .option('--watch', 'follow it to its end, whichever coordinator leads meanwhile')
     .addHelpText('after', '\nExample: parley task status 3f2a --watch')
     .action(async (id, options) => (await import('./operator-commands.ts')).taskStatus(id, options));
   operator(task.command('stop'))

@@ -8,7 +8,7 @@ import { protocolNamed } from '../aggregation/protocols.ts';
 import { type Settings, unitOf } from '../aggregation/settings.ts';
 import { whoOpens } from '../aggregation/who-opens.ts';
 import type { PendingView } from './http/outcome.ts';
-import { get, type OperatorOptions, post } from './operator-http.ts';
+import { get, type OperatorOptions, patiently, post } from './operator-http.ts';
 import { isPending, pendingText } from './pending-answer.ts';
 import { readSettings } from './settings-file.ts';
 import { inThree, type ReleasedTask, type TaskView, THREE } from './task-view.ts';
@@ -154,8 +154,9 @@ export async function taskStatus(
 }
 
 async function watch(id: string, options: OperatorOptions): Promise<void> {
+  const ask = patiently(options);
   for (let shown = ''; ; await sleep(250)) {
-    const view = (await get(`/tasks/${id}`, options)) as TaskView;
+    const view = (await ask(`/tasks/${id}`)) as TaskView;
     const now = line(view);
     const isOver = view.phase === 'finished' || view.phase === 'stopped';
     if (!options.json && now !== shown) console.log(now);

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { answerFrom } from '../aggregation/address.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { answerFrom, readyAt } from '../aggregation/address.ts';
 import { CommandError, EXIT, exitOf } from '../aggregation/exit.ts';
 import { givenToken, type TokenOptions } from '../aggregation/given-token.ts';
 import { plainText } from '../aggregation/plain-text.ts';
@@ -8,6 +9,8 @@ import { operatorTokenFile } from './access/first-token.ts';
 /** What a command that speaks with a coordinator is told. */
 export interface OperatorOptions extends TokenOptions {
   readonly coordinator: string;
+  /** all addresses, where one of several leads: another one may in a while */
+  readonly coordinators?: readonly string[];
   /** the coordinator's; its operator's token is shown where no other is given */
   readonly folder?: string;
   readonly json?: boolean;
@@ -21,6 +24,33 @@ export const post = (path: string, body: object, options: OperatorOptions): Prom
   change('POST', path, body, options);
 export const put = (path: string, body: object, options: OperatorOptions): Promise<unknown> =>
   change('PUT', path, body, options);
+
+/**
+ * A `get` that waits for a minute where nobody answers: a coordinator starts again, or another takes over, and is asked from
+ * then on.
+ */
+export function patiently(options: OperatorOptions): (path: string) => Promise<unknown> {
+  const { coordinators = [options.coordinator] } = options;
+  let coordinator = options.coordinator;
+  return async (path) => {
+    for (const begun = performance.now(); ; await sleep(250)) {
+      try {
+        return await request(path, { ...options, coordinator }, { signal: AbortSignal.timeout(STANDS_STILL_MS) });
+      } catch (error) {
+        if (!isAway(error) || performance.now() - begun > AWAY_MS) throw error;
+        coordinator = await readyAt(coordinators).catch(() => coordinator);
+      }
+    }
+  };
+}
+
+const AWAY_MS = 60_000;
+/** A process or a machine that has stopped takes the question, and never answers. */
+const STANDS_STILL_MS = 10_000;
+
+/** Nobody is there, or one that does not lead: it answers 503. */
+const isAway = (error: unknown): boolean =>
+  error instanceof CommandError && (error.code === EXIT.network || error.code === EXIT.failed);
 
 function change(method: string, path: string, body: object, options: OperatorOptions): Promise<unknown> {
   if (tokenOf(options) === undefined)
@@ -44,9 +74,12 @@ async function request(path: string, options: OperatorOptions, init: RequestInit
   const token = tokenOf(options);
   const headers = { ...init.headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
   const response = await answerFrom(url, { ...init, headers });
-  const answer = readAnswer(await response.text().catch(() => '')) as { detail?: string };
+  const text = await response.text().catch(() => undefined);
+  const answer = readAnswer(text ?? '') as { detail?: string };
   if (!response.ok)
     throw new CommandError(exitOf(response.status), answer.detail ?? `${url} answered ${response.status}`);
+  if (text === undefined)
+    throw new CommandError(EXIT.network, `${url} broke off its answer; is the coordinator running?`);
   return answer;
 }
 

@@ -107,6 +107,7 @@ describe.skipIf(typeof server === 'string')('two coordinators on one database', 
 
   let [first, second] = [] as unknown as [Hub, Hub];
   let task: string;
+  let watching: Running;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'parley-takeover-'));
     store = await postgres.newDatabase();
@@ -172,6 +173,10 @@ describe.skipIf(typeof server === 'string')('two coordinators on one database', 
     const timing = { uploadEveryMs: 300, stageTimeoutMs: 40_000, graceMs: 40_000, patienceMs: 60_000 };
     const started = await post(`${first.url}/tasks`, toySettings({ rounds: ROUNDS, timing }));
     task = ((await started.json()) as { id: string }).id;
+    const hubs = `${first.url},${second.url}`;
+    const options = ['--coordinator', hubs, '--token-file', join(folder, 'hub-a', 'operator.token')];
+    watching = start(['task', 'status', task, '--watch', ...options]);
+    await watching.until(/running/);
 
     let killed = 0;
     do {
@@ -200,6 +205,8 @@ describe.skipIf(typeof server === 'string')('two coordinators on one database', 
     );
     await second.leads();
     await until(async () => (await facts(task)).some(({ type }) => type === 'finished'));
+    expect(await watching.ended, watching.said()).toBe(0); // it has asked one that died, one that stood still, and who led then
+    expect(watching.said()).toContain(`finished ${ROUNDS}/${ROUNDS} rounds`);
     const content = async (): Promise<unknown[]> => {
       const found: unknown[] = [];
       for (const table of ['fact', 'ledger', 'sum', 'piece', 'invitation', 'tenant'])
