@@ -89,14 +89,14 @@ export class TaskSession {
     this.#answers.clear();
   }
 
-  /** @returns the signed answer; undefined when this tenant cannot take part in this conversation @throws Declined, ProtocolBroken */
-  async answer(ask: Ask): Promise<Answer | undefined> {
+  /** @returns the signed answer; 'cannot' when this tenant has no part in this conversation @throws Declined, ProtocolBroken */
+  async answer(ask: Ask): Promise<Answer | 'cannot'> {
     const key = `${ask.epoch}/${ask.round}/${ask.stage}/${ask.attempt}`;
     const before = this.#answers.get(key);
     if (before !== undefined) return before;
     this.#checkBegun();
     const answer = ask.round === 0 ? await this.#answerKeying(ask) : await this.#answerRound(ask);
-    if (answer !== undefined) this.#answers.set(key, answer);
+    if (answer !== 'cannot') this.#answers.set(key, answer);
     return answer;
   }
 
@@ -117,11 +117,11 @@ export class TaskSession {
 
   // ---- an epoch
 
-  async #answerKeying(ask: Ask): Promise<Answer | undefined> {
+  async #answerKeying(ask: Ask): Promise<Answer | 'cannot'> {
     const stage = stageNamed(this.#protocol.keying, ask.stage);
     if (stage === 0) await this.#beginEpoch(ask);
     const epoch = this.#epoch;
-    if (epoch === undefined || epoch.number !== ask.epoch) return undefined;
+    if (epoch === undefined || epoch.number !== ask.epoch) return 'cannot';
     const heard = epoch.keying.heard(ask, stage);
     return epoch.keying.answer(ask, await epoch.keys.key(stage, heard));
   }
@@ -147,17 +147,18 @@ export class TaskSession {
 
   // ---- a round
 
-  async #answerRound(ask: Ask): Promise<Answer | undefined> {
+  async #answerRound(ask: Ask): Promise<Answer | 'cannot'> {
     if (this.#protocol.keying.length === 0 && this.#epoch?.number !== ask.epoch) await this.#beginEpoch(ask);
     const epoch = this.#epoch;
-    if (epoch?.number !== ask.epoch || !epoch.keyed) return undefined; // no keys of this epoch: after a restart, say
+    if (epoch?.number !== ask.epoch || !epoch.keyed) return 'cannot'; // no keys of this epoch: after a restart, say
     const stage = stageNamed(this.#protocol.summing, ask.stage);
     const round = this.#roundOf(ask, stage, epoch);
-    if (round === undefined) return undefined;
+    if (round === undefined) return 'cannot';
     const heard = round.conversation.heard(ask, stage);
     return round.conversation.answer(ask, await round.gated.say(stage, heard, ask.openers));
   }
 
+  /** @returns undefined for a round that this tenant has no part in */
   #roundOf(ask: Ask, stage: number, epoch: Epoch): Round | undefined {
     if (this.#round?.gated.number === ask.round) return this.#round;
     if (stage !== 0) return undefined; // it began without this tenant

@@ -99,7 +99,7 @@ export class Tasks {
   async #say(speak: Speak, session: TaskSession, ask: Ask): Promise<void> {
     const said = await session.answer(ask);
     const { task, epoch, round, have } = ask;
-    if (said === undefined) return speak({ type: 'cannot', task, epoch, round });
+    if (said === 'cannot') return speak({ type: 'cannot', task, epoch, round });
     this.#uploads.set(task, upload(speak, said, have));
   }
 
