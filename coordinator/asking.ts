@@ -11,6 +11,8 @@ const AT_ONCE = 8;
 const MOST_LETTERS = 64 * 2 ** 20;
 /** Part of a stage's time for which who reads slowly keeps others waiting: the last of a committee is told before half of it is over. */
 const PATIENCE = 1 / 20;
+/** The same, where stages have hours: milliseconds. */
+const MOST_PATIENCE_MS = 30_000;
 
 /**
  * Tells those who are asked what they are asked, and what was said before.
@@ -25,28 +27,31 @@ export class Asking {
   readonly #telling: Telling;
   readonly #clock: () => number;
   readonly #patienceMs: number;
+  readonly #mostLetters: number;
   readonly #again: () => void;
-  readonly #untold = new Set<TenantId>();
-  readonly #leaving = new Map<TenantId, { readonly bytes: number; readonly since: number }>();
+  /** and how many bytes of letters each will be sent, once that has been counted */
+  readonly #untold = new Map<TenantId, number | undefined>();
+  readonly #leaving = new Map<TenantId, Leaving>();
 
   /** @param again - called when there is room: `tell` in the task's turn */
-  constructor({ hearing, telling, clock, rules }: AskingWorld, again: () => void) {
+  constructor({ hearing, telling, clock, rules, mostLetters = MOST_LETTERS }: AskingWorld, again: () => void) {
     this.#hearing = hearing;
     this.#telling = telling;
     this.#clock = clock;
-    this.#patienceMs = rules.stageTimeoutMs * PATIENCE;
+    this.#patienceMs = Math.min(rules.stageTimeoutMs * PATIENCE, MOST_PATIENCE_MS);
+    this.#mostLetters = mostLetters;
     this.#again = again;
   }
 
   /** A stage is asked of these; who has not been told of the one before is told of it no more. */
   begin(tenants: readonly TenantId[]): void {
     this.#untold.clear();
-    for (const tenant of tenants) this.#untold.add(tenant);
+    for (const tenant of tenants) this.add(tenant);
   }
 
   /** One more, that has caught up since the others were asked. */
   add(tenant: TenantId): void {
-    this.#untold.add(tenant);
+    this.#untold.set(tenant, undefined);
   }
 
   /** Tells as many as there is room for. Call it again and again while a stage is asked. */
@@ -55,9 +60,11 @@ export class Asking {
     const { conversation } = state;
     const silent = silentOf(conversation);
     const question = this.#telling.question(state, conversation);
+    this.#giveUpLate();
     let told = 0;
-    for (const tenant of [...this.#untold]) {
-      const bytes = this.#hearing.letterBytes(state, conversation.stage, tenant);
+    for (const [tenant, counted] of [...this.#untold]) {
+      const bytes = counted ?? this.#hearing.letterBytes(state, conversation.stage, tenant);
+      this.#untold.set(tenant, bytes);
       if (bytes > 0 && !this.#hasRoom(bytes)) continue;
       this.#untold.delete(tenant);
       // what two hundred are shown of each other takes seconds to write: meanwhile pings are answered, and others heard
@@ -72,16 +79,24 @@ export class Asking {
     }
   }
 
-  #hasRoom(bytes: number): boolean {
+  /** Who has gone, or reads too slowly, is not waited for. */
+  #giveUpLate(): void {
     const late = this.#clock() - this.#patienceMs;
-    for (const [tenant, { since }] of this.#leaving) if (since <= late) this.#leaving.delete(tenant);
+    const present = this.#telling.present();
+    for (const [tenant, { since, connection }] of this.#leaving) {
+      const isHere = present.has(tenant) && this.#telling.connectionOf(tenant) === connection;
+      if (!isHere || since <= late) this.#leaving.delete(tenant);
+    }
+  }
+
+  #hasRoom(bytes: number): boolean {
     const leaving = [...this.#leaving.values()].reduce((sum, each) => sum + each.bytes, 0);
-    return leaving === 0 || leaving + bytes <= MOST_LETTERS;
+    return leaving === 0 || leaving + bytes <= this.#mostLetters;
   }
 
   /** @returns what to call when it has left */
   #sent(tenant: TenantId, bytes: number): () => void {
-    const leaving = { bytes, since: this.#clock() };
+    const leaving = { bytes, since: this.#clock(), connection: this.#telling.connectionOf(tenant) };
     this.#leaving.set(tenant, leaving);
     return () => {
       if (this.#leaving.get(tenant) !== leaving) return;
@@ -91,6 +106,13 @@ export class Asking {
   }
 }
 
+interface Leaving {
+  readonly bytes: number;
+  /** Unix milliseconds */
+  readonly since: number;
+  readonly connection: symbol | undefined;
+}
+
 /** What tenants are asked with. */
 export interface AskingWorld {
   readonly hearing: Hearing;
@@ -98,4 +120,6 @@ export interface AskingWorld {
   /** Unix milliseconds */
   readonly clock: () => number;
   readonly rules: Pick<TaskRules, 'stageTimeoutMs'>;
+  /** bytes; one that is longer goes alone */
+  readonly mostLetters?: number;
 }

@@ -1,0 +1,79 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { Channel } from '../../aggregation/channel.ts';
+import { createIdentity } from '../../aggregation/identity.ts';
+import type { Frame, Link } from '../../aggregation/link.ts';
+import { decodeFromCoordinator } from '../../aggregation/wire.ts';
+import { openLedgerLog } from '../../coordinator/ledger-log.ts';
+import { openOutgoing } from '../../coordinator/outgoing.ts';
+import { openSession } from '../../coordinator/session.ts';
+import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
+import type { Unsent } from '../../coordinator/world.ts';
+
+const TASK = 'a'.repeat(64);
+const over: Unsent = { type: 'over', task: TASK, outcome: 'stopped', reason: 'operator' };
+const have: Unsent = { type: 'have', task: TASK, epoch: 1, round: 1, stage: 'contribute', attempt: 1, length: 7 };
+
+function outgoing() {
+  const store = openSqliteStore(':memory:');
+  onTestFinished(() => store.close());
+  const identity = createIdentity();
+  const ledger = openLedgerLog(store, identity, 'b'.repeat(64));
+  const append = (): void =>
+    ledger.commit(() =>
+      ledger.append({ kind: 'roster', tenant: 'amber', change: 'revoked', key: 'c'.repeat(64) }, TASK, 0),
+    );
+  append();
+  const send = openOutgoing(ledger, identity);
+  /** One that has greeted, and has seen so many entries. */
+  const session = (seen: number) => {
+    const frames: Frame[] = [];
+    const link: Link = { send: (frame) => frames.push(frame), close() {}, onFrame() {}, onClose() {} };
+    const greeted = openSession(link, 0);
+    send(greeted, have);
+    greeted.channel.agree(new Channel('client').exchange);
+    greeted.ledger = seen;
+    frames.splice(0);
+    return { frames, session: greeted };
+  };
+  return { send, append, session };
+}
+
+test('what goes to many is one array of bytes for all who know the ledger as far', () => {
+  const { send, session } = outgoing();
+  const [amber, blue, coral] = [session(0), session(0), session(1)];
+  for (const each of [amber, blue, coral]) send(each.session, over);
+  const [first, second, third] = [amber, blue, coral].map(({ frames }) => frames[0]!);
+  expect(second!.body).toBe(first!.body);
+  expect(third!.body).not.toBe(first!.body);
+  const entries = ({ body }: Frame): number => {
+    const message = decodeFromCoordinator(body);
+    return message.type === 'over' ? message.ledger.entries.length : Number.NaN;
+  };
+  expect([first!, second!, third!].map(entries)).toEqual([1, 1, 0]);
+});
+
+test('whoever was sent the news is not sent them again, and what came since it is', () => {
+  const { send, append, session } = outgoing();
+  const [amber, blue] = [session(0), session(0)];
+  for (const each of [amber, blue]) send(each.session, over);
+  send(blue.session, over);
+  append();
+  for (const each of [amber, blue]) send(each.session, over);
+  const heard = [amber, blue].map(({ frames }) =>
+    frames.map(({ body }) => (decodeFromCoordinator(body) as { ledger: { entries: string[] } }).ledger.entries.length),
+  );
+  expect(heard).toEqual([
+    [1, 1],
+    [1, 0, 1],
+  ]);
+});
+
+test('what does not speak of the ledger is the same for all, and tells nobody of it', () => {
+  const { send, session } = outgoing();
+  const [amber, blue] = [session(0), session(1)];
+  for (const each of [amber, blue]) send(each.session, have);
+  expect(blue.frames[0]!.body).toBe(amber.frames[0]!.body);
+  expect(amber.session.ledger).toBe(0);
+  send(amber.session, over);
+  expect(decodeFromCoordinator(amber.frames[1]!.body)).toMatchObject({ ledger: { entries: [expect.any(String)] } });
+});
