@@ -238,14 +238,18 @@ export class Conductor {
   /** What a tenant that connects needs to take part: the plan, and what it starts from. */
   propose(tenant: TenantId): void {
     this.#telling.forget(tenant);
-    if (!this.isOver && this.#hearing.knows(tenant)) this.#telling.plan(tenant, this.signature);
+    if (!this.isOver && this.#hearing.knows(tenant)) this.#tellPlan(tenant);
   }
 
   /** For a tenant that was away when the task ended: without this it would wait for its model for ever. */
   recall(tenant: TenantId): void {
     const { state } = this;
     if (state.phase === 'stopped' && this.#hearing.knows(tenant)) this.#telling.over([tenant], 'stopped', state.reason);
-    if (state.phase === 'finished' && state.accepted.includes(tenant)) this.#telling.plan(tenant, this.signature);
+    if (state.phase === 'finished' && state.accepted.includes(tenant)) this.#tellPlan(tenant);
+  }
+
+  #tellPlan(tenant: TenantId): void {
+    this.#telling.plan(tenant, this.signature, () => this.state.phase !== 'stopped');
   }
 
   /** The first time it is in the ledger, with the tenant's signature. */

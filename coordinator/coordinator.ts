@@ -27,7 +27,7 @@ import { type LedgerLog, openLedgerLog } from './ledger-log.ts';
 import { STRANGERS, TENANT } from './limits.ts';
 import { openMembers } from './members.ts';
 import { type Notices, openNotices } from './notices.ts';
-import { openOutgoing } from './outgoing.ts';
+import { openOutgoing, sendInTurn } from './outgoing.ts';
 import { recordProposal } from './proposal.ts';
 import { RateLimit } from './rate-limit.ts';
 import { openSession, type Session } from './session.ts';
@@ -138,6 +138,10 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
       const session = sessions.get(tenant);
       if (message.type === 'refused') tell({ ...message, type: 'refused-message', tenant });
       if (session !== undefined) send(session, message, left);
+    },
+    sendLong: (tenant, make) => {
+      const session = sessions.get(tenant);
+      if (session !== undefined) sendInTurn(send, session, make);
     },
     askWitnesses,
     counted: (tenant, pool) => counting.last(tenant, pool),

@@ -32,6 +32,29 @@ export function openOutgoing(ledger: LedgerLog, identity: Identity): Send {
   return (session, message, left) => session.link.send(session.channel.seal(bodyFor(session, message), identity), left);
 }
 
+/**
+ * Sends what is long when nothing long is on its way over this connection: all of it at once would be as many models in memory.
+ *
+ * @param make - called when its turn has come; undefined when there is nothing to be sent any more
+ */
+export function sendInTurn(send: Send, session: Session, make: () => Unsent | undefined): void {
+  session.long.push(make);
+  if (session.long.length === 1) sendFirst(send, session);
+}
+
+function sendFirst(send: Send, session: Session): void {
+  const [make] = session.long;
+  if (make === undefined) return;
+  const message = make();
+  const left = (): void => {
+    session.long.shift();
+    sendFirst(send, session);
+  };
+  if (message === undefined) return left();
+  session.long[0] = () => message; // whoever is sent the same meanwhile gets the very same bytes
+  send(session, message, left);
+}
+
 type WithNews = Extract<FromCoordinator, { ledger: unknown }>;
 type Newsless = WithNews extends infer M ? Omit<M, 'ledger'> & Unsent : never;
 

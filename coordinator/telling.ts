@@ -27,6 +27,8 @@ export class Telling {
   readonly #catchingUp = new Set<TenantId>();
   /** those that have not read the last sum they were sent */
   readonly #reading = new Set<TenantId>();
+  /** the plan of an evaluation, and sums by round */
+  readonly #long = new Map<number | 'plan', WeakRef<Opened | Proposal>>();
   /** what stands for the connection that each has now */
   readonly #connections = new Map<TenantId, symbol>();
 
@@ -81,10 +83,18 @@ export class Telling {
     this.#reading.delete(tenant);
   }
 
-  plan(tenant: TenantId, signature: Uint8Array): void {
+  /** @param isWanted - asked when its turn has come: that of an evaluation holds its model */
+  plan(tenant: TenantId, signature: Uint8Array, isWanted: () => boolean): void {
     const { work } = this.#plan.settings;
-    const parameters = work.kind === 'evaluate' ? this.#world.store.parameters(work.parameters)! : new Uint8Array(0);
-    this.#world.send(tenant, { type: 'plan', plan: planText(this.#plan), signature, parameters });
+    const message = (parameters: Uint8Array): Proposal => ({
+      type: 'plan',
+      plan: planText(this.#plan),
+      signature,
+      parameters,
+    });
+    if (work.kind !== 'evaluate') return this.#world.send(tenant, message(new Uint8Array(0)));
+    const make = () => message(this.#world.store.parameters(work.parameters)!);
+    this.#world.sendLong(tenant, () => (isWanted() ? this.#shared('plan', make) : undefined));
   }
 
   /** What all are asked who are asked now. One message, but for those to whom something is sealed. */
@@ -144,7 +154,7 @@ export class Telling {
    * @param next - told of each that it has left, and to whom
    */
   opened(tenants: readonly TenantId[], sum: StoredSum, next: Next): void {
-    const message = { type: 'opened', task: this.#task, ...sum } as const;
+    const message = this.#sum(sum);
     for (const tenant of tenants) {
       if (!this.#caughtUp.has(tenant)) continue;
       if (this.#reading.has(tenant)) this.#fallBehind(tenant);
@@ -161,11 +171,23 @@ export class Telling {
   openedAfter(tenant: TenantId, round: number, next: Next): boolean {
     const [sum] = this.#world.store.sums(this.#task, round);
     if (sum === undefined) return false;
-    this.#opened(tenant, { type: 'opened', task: this.#task, ...sum }, next);
+    this.#opened(tenant, this.#sum(sum), next);
     return true;
   }
 
-  #opened(tenant: TenantId, message: Extract<Unsent, { type: 'opened' }>, next: Next): void {
+  #sum(sum: StoredSum): Opened {
+    return this.#shared(sum.round, () => ({ type: 'opened', task: this.#task, ...sum }));
+  }
+
+  /** Of what is long there is one message, for as long as somebody is being sent it. */
+  #shared<M extends Opened | Proposal>(name: number | 'plan', make: () => M): M {
+    const known = this.#long.get(name)?.deref() as M | undefined;
+    const message = known ?? make();
+    if (known === undefined) this.#long.set(name, new WeakRef(message));
+    return message;
+  }
+
+  #opened(tenant: TenantId, message: Opened, next: Next): void {
     const connection = this.connectionOf(tenant);
     this.#reading.add(tenant);
     this.#world.send(tenant, message, () => {
@@ -194,6 +216,8 @@ export class Telling {
 
 type Asked = Pick<Asking, 'stage' | 'attempt' | 'asked'>;
 type Question = Extract<Unsent, { type: 'ask' }>;
+type Opened = Extract<Unsent, { type: 'opened' }>;
+type Proposal = Extract<Unsent, { type: 'plan' }>;
 
 /** A sum has left, over a connection that may be gone by now. */
 type Next = (tenant: TenantId, connection: symbol | undefined, round: number) => void;

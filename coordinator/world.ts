@@ -20,6 +20,8 @@ export interface World {
   presentWithin(ms: number): ReadonlySet<TenantId>;
   /** Sends to a tenant if it is connected, with the ledger entries it has not seen. @param left - as `Link.send` calls it */
   send(tenant: TenantId, message: Unsent, left?: () => void): void;
+  /** As `send`, for what is as long as a model: one of all tasks' at a time. @param make - as of `sendInTurn` */
+  sendLong(tenant: TenantId, make: () => Unsent | undefined): void;
   /** Asks the plan's tenants that are there to cosign the ledger as it is now. */
   askWitnesses(plan: Plan): void;
   /** Where a pool of a tenant stands, counted here and stated by it; undefined before it stated anything. */

@@ -3,6 +3,7 @@ import { CommandError, EXIT } from '../../aggregation/exit.ts';
 import { createIdentity } from '../../aggregation/identity.ts';
 import type { Frame, Link } from '../../aggregation/link.ts';
 import type { Settings } from '../../aggregation/settings.ts';
+import { decodeFromCoordinator } from '../../aggregation/wire.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
 import type { EventStore } from '../../coordinator/store/event-store.ts';
 import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
@@ -12,6 +13,7 @@ import { enrol, type Life, startLife, type Tenants, tenantsFor } from '../suppor
 import { temporaryFolder } from '../support/folder.ts';
 import { ScriptedTenant } from '../support/scripted-tenant.ts';
 import { FIVE, smallTask } from '../support/small-task.ts';
+import { toyEvaluation } from '../support-client/toy-task.ts';
 
 /** A connection whose frames to the coordinator wait until they are let through, one by one. */
 function heldLinks() {
@@ -31,13 +33,13 @@ function heldLinks() {
 /** A connection whose frames to the tenant wait, from when it stops reading until it reads again. */
 function unreadLinks() {
   const [here, there] = memoryLinks();
-  const unread: (() => void)[] = [];
+  const unread: Parameters<Link['send']>[] = [];
   let reads = true;
   const slow: Link = {
     ...there,
     send(frame, left) {
       if (reads) there.send(frame, left);
-      else unread.push(() => there.send(frame, left));
+      else unread.push(left ? [frame, left] : [frame]);
     },
   };
   const stop = (): void => {
@@ -45,7 +47,7 @@ function unreadLinks() {
   };
   const read = (): void => {
     reads = true;
-    for (const arrive of unread.splice(0)) arrive();
+    for (const one of unread.splice(0)) there.send(...one);
   };
   return { links: [here, slow] as const, unread, stop, read };
 }
@@ -155,6 +157,40 @@ test('who has not read one sum when the next is opened is sent no more, and gets
   await life.until(() => amber.asks.length > asked + 1); // the first of these was for a round that is over
   expect(amber.opened.length).toBeGreaterThan(6);
   expect(amber.opened).toEqual(amber.opened.map((_, i) => i + 1));
+});
+
+test('who reads slowly has one plan with a model waiting for it, and is sent those that still count as it reads', async () => {
+  const identity = createIdentity();
+  const [amber, blue] = [new ScriptedTenant('amber'), new ScriptedTenant('blue')];
+  const life = await startLife(`${temporaryFolder()}/events.db`, identity);
+  const { coordinator } = life;
+  onTestFinished(() => life.crash());
+  enrol(coordinator.enrolment, 'coral', createIdentity());
+  const [line, other] = [amber, blue].map((tenant) => {
+    enrol(coordinator.enrolment, tenant.name, tenant.identity);
+    const { links, ...rest } = unreadLinks();
+    tenant.connect(coordinator, links);
+    return rest;
+  });
+  await life.until(() => coordinator.present().size === 2);
+  for (const { stop } of [line!, other!]) stop();
+  const [model, trainedBy] = ['b'.repeat(64), 'a'.repeat(64)];
+  coordinator.store.putParameters(model, new Uint8Array(16));
+  const [first, second, third] = ['first', 'second', 'third'].map((name) =>
+    coordinator.propose({ ...toyEvaluation(trainedBy, model, 'plain'), name }),
+  );
+  await second!.stop('stopped-by-operator');
+  const [plans, others] = [line!, other!].map(({ unread }) =>
+    unread.map(([{ body }]) => body).filter((body) => decodeFromCoordinator(body).type === 'plan'),
+  );
+  expect(plans).toHaveLength(1);
+  expect(others![0]).toBe(plans![0]); // the very same bytes for both
+  const sent: (string | undefined)[] = [];
+  amber.onPlan = (plan) => sent.push(plan.settings.name);
+  line!.read();
+  await life.until(() => sent.length === 2);
+  expect(sent).toEqual(['first', 'third']);
+  expect([first, third].map((task) => task!.isOver)).toEqual([false, false]);
 });
 
 test('a coordinator that has lost its store sends nobody away for good', async () => {

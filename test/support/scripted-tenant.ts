@@ -31,6 +31,7 @@ export class ScriptedTenant {
   /** rounds whose sum it was told, in order */
   readonly opened: number[] = [];
   onAsk: (ask: Ask) => void = () => {};
+  onPlan: (plan: Plan) => void = () => {};
   isConnected = false;
   plan: Plan | undefined;
   #link: Link | undefined;
@@ -110,6 +111,7 @@ export class ScriptedTenant {
       }
       case 'plan': {
         this.plan = planSchema.parse(JSON.parse(message.plan));
+        this.onPlan(this.plan);
         const accept = { type: 'accept', task: taskId(this.plan), round: 0, dataset: '0'.repeat(64) } as const;
         return this.send({ ...accept, signature: this.identity.sign(answerDigest(this.name, accept)) });
       }
