@@ -8,9 +8,9 @@ import type { Telling } from './telling.ts';
 /** Tenants that are told the same before anybody else has a turn. */
 const AT_ONCE = 8;
 /** Bytes of letters that are on their way, and in memory. */
-const MOST_LETTERS = 64 * 2 ** 20;
-/** Part of a stage's time for which who reads slowly keeps others waiting: the last of a committee is told before half of it is over. */
-const PATIENCE = 1 / 20;
+const MOST_LETTERS = 32 * 2 ** 20;
+/** Part of a stage's time for which who reads slowly keeps others waiting: all of a committee are told by about the half of it. */
+const PATIENCE = 1 / 40;
 /** The same, where stages have hours: milliseconds. */
 const MOST_PATIENCE_MS = 30_000;
 

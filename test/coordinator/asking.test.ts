@@ -124,10 +124,10 @@ test('who is sent more than there is ever room for is told alone', async () => {
   expect(await told()).toEqual([holders[1]]);
 });
 
-test('who does not read keeps others waiting for a twentieth of the stage, and is given no more for it', async () => {
+test('who does not read keeps others waiting for a fortieth of the stage, and is given no more for it', async () => {
   const { holders, sent, told, later } = dealt({ room: 2 });
   await told();
-  later(STAGE_MS / 20 - 1);
+  later(STAGE_MS / 40 - 1);
   expect(await told()).toEqual([]);
   later(1);
   expect(await told()).toEqual(holders.slice(2, 4));
@@ -146,6 +146,22 @@ test('who goes, or comes back over another connection, keeps nobody waiting', as
   expect(await told()).toEqual([holders[3]]);
   for (const { left } of sent.slice(0, 2)) left?.(); // late news of connections that are over
   expect(await told()).toEqual([]);
+});
+
+test('what has left over an old connection makes no room for what is on its way over the new one', async () => {
+  const { holders, sent, told, asking, comeBack } = dealt({ room: 1 });
+  const [amber, blue, ...answered] = holders as [TenantId, TenantId, ...TenantId[]];
+  const said = answered.map((tenant) => ({ type: 'said', tenant, hash: tenant }) as const);
+  await told();
+  comeBack(amber);
+  asking.add(amber);
+  expect(await told(...said)).toEqual([blue]);
+  sent.at(-1)!.left!();
+  expect(await told(...said)).toEqual([amber]);
+  sent[0]!.left!();
+  comeBack(blue);
+  asking.add(blue);
+  expect(await told(...said)).toEqual([]);
 });
 
 test('each is shown what is sealed to it and to nobody else; all who are sent nothing sealed get the very same message', async () => {
