@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { Channel } from '../../../aggregation/channel.ts';
@@ -52,9 +53,17 @@ export class SpeakingTenant {
   #upload: Upload | undefined;
   #queue: Promise<void> = Promise.resolve();
   #socket: WebSocket | undefined;
-  #pinging: NodeJS.Timeout | undefined;
-  /** rounds whose sum it was told, in order */
-  readonly opened: number[] = [];
+  #tcp: Socket | undefined;
+  #sips: NodeJS.Timeout | undefined;
+  #readOn: () => void = () => {};
+  /** rounds whose sum it was told over the connection it has now, in order */
+  opened: number[] = [];
+  /** told of each message when it has answered */
+  onHeard: (message: FromCoordinator) => void = () => {};
+  /** what it was asked last */
+  asked: Ask | undefined;
+  /** Over the connection it has now. @param left - as `Link.send` calls it */
+  say: (message: FromClient, left?: () => void) => void = () => {};
   /** when its first task is over, and how */
   readonly over: Promise<string>;
   /** when the coordinator has let it in */
@@ -75,12 +84,18 @@ export class SpeakingTenant {
 
   /** @param from - the address it comes from, where the machine has several */
   connect(url: string, from?: string): void {
+    clearInterval(this.#sips);
+    this.opened = [];
     const local = from === undefined ? {} : { localAddress: from };
     const most = 2 ** 30;
     this.#socket = new WebSocket(url, { perMessageDeflate: false, maxPayload: most, ...local });
+    this.#socket.once('upgrade', ({ socket }) => {
+      this.#tcp = socket;
+    });
     const link = webSocketLink(this.#socket);
     const channel = new Channel('client');
-    const send = (message: FromClient): void => link.send(channel.seal(encode(message), this.identity));
+    const send: typeof this.say = (message, left) => link.send(channel.seal(encode(message), this.identity), left);
+    this.say = send;
     link.onFrame((frame) => {
       this.#queue = this.#queue
         .then(async () => {
@@ -88,6 +103,7 @@ export class SpeakingTenant {
           if (message.type === 'hello') this.#coordinatorKey = Uint8Array.from(message.key);
           if (!channel.takes(frame, this.#coordinatorKey)) throw new Error(`"${message.type}" does not verify`);
           if ('ledger' in message) this.#ledger += message.ledger.entries.length;
+          if (message.type === 'ask') this.asked = message;
           if (message.type === 'ask')
             this.#upload = upload(send, await inTurn(() => this.#answer(message)), message.have);
           else if (message.type === 'have') this.#upload?.heard(message);
@@ -95,6 +111,7 @@ export class SpeakingTenant {
             this.#greet(send, channel.exchange);
             channel.agree(message.exchange);
           } else await this.#hear(message, send);
+          this.onHeard(message);
         })
         .catch((error: unknown) => {
           this.#end(String(error));
@@ -104,20 +121,39 @@ export class SpeakingTenant {
     link.onClose(() => this.#end('the coordinator went away'));
   }
 
-  /** Reads nothing any more over this connection, and goes on to show that it is there. */
-  stopReading(): void {
-    this.#socket?.pause();
-    this.#pinging ??= setInterval(() => this.#socket?.ping(), 1_000).unref();
+  /** From now on, one piece of what has arrived every few seconds: enough to show that it is there. */
+  readSlowly(): void {
+    const [socket, tcp] = [this.#socket!, this.#tcp!];
+    const pause = (): void => socket.pause();
+    pause();
+    this.#sips = setInterval(() => {
+      tcp.off('data', pause).once('data', pause);
+      socket.resume();
+    }, 4_000).unref();
+    this.#readOn = () => {
+      clearInterval(this.#sips);
+      tcp.off('data', pause);
+      socket.resume();
+    };
   }
 
   readAgain(): void {
-    clearInterval(this.#pinging);
-    this.#pinging = undefined;
-    this.#socket?.resume();
+    this.#readOn();
+  }
+
+  /** Tasks that it was told of. */
+  get tasks(): number {
+    return this.#plans.size;
   }
 
   #greet(send: (message: FromClient) => void, exchange: Uint8Array): void {
-    const who = { protocol: PROTOCOL, version: 'bench', tenant: this.name, ledger: this.#ledger, open: [] };
+    const who = {
+      protocol: PROTOCOL,
+      version: 'bench',
+      tenant: this.name,
+      ledger: this.#ledger,
+      open: [...this.#plans.keys()],
+    };
     send({ type: 'identify', ...who, exchange });
   }
 

@@ -11,6 +11,7 @@ const inDeath = (named: string) => inTests('test/chaos/one-death.test.ts', named
 const inRound = (named: string) => inTests('test/coordinator/round.test.ts', named);
 const inUploads = (named: string) => inTests('test/coordinator/uploads.test.ts', named);
 const inPostgres = (named: string) => inTests('test/coordinator/store/postgres.test.ts', named);
+const inComingBack = (named: string) => inTests('test/coordinator/coming-back.test.ts', named);
 const inWrite = inTests('test/coordinator/broken-write.test.ts');
 const inClock = inTests('test/coordinator/steady-clock.test.ts');
 
@@ -264,5 +265,29 @@ export const survival: readonly Mutation[] = [
     find: 'return behind === 0 ? clock : () => clock() + behind;',
     replace: 'return clock;',
     caughtBy: [inClock],
+  },
+  {
+    name: 'survival-slow-reader-sent-every-sum',
+    why: 'who reads nothing has every sum of its tasks queued for it, until the memory is full',
+    file: 'coordinator/telling.ts',
+    find: 'if (this.#reading.has(tenant)) this.#fallBehind(tenant);\n      else ',
+    replace: '',
+    caughtBy: [inComingBack('has not read one sum')],
+  },
+  {
+    name: 'survival-slow-reader-sent-every-plan',
+    why: 'whoever connects has the models of all evaluations queued for it at once',
+    file: 'coordinator/outgoing.ts',
+    find: 'if (session.long.length === 1) sendFirst(send, session);',
+    replace: 'send(session, make()!);',
+    caughtBy: [inComingBack('one plan with a model')],
+  },
+  {
+    name: 'survival-copy-for-each-reader',
+    why: 'a new evaluation of a large model takes its size in memory for each tenant',
+    file: 'coordinator/telling.ts',
+    find: 'known ?? make()',
+    replace: 'make()',
+    caughtBy: [inComingBack('one plan with a model')],
   },
 ];
