@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
-import { makePlan, taskId } from '../../aggregation/plan.ts';
+import { hex, makePlan, taskId } from '../../aggregation/plan.ts';
 import { protocolNamed } from '../../aggregation/protocols.ts';
 import type { TenantId } from '../../aggregation/secure-sum.ts';
 import type { Settings } from '../../aggregation/settings.ts';
@@ -18,7 +18,7 @@ import { EMPTY_LEDGER } from '../../privacy/ledger.ts';
 import { temporaryFolder } from '../support/folder.ts';
 import { rosterOf, smallTask } from '../support/small-task.ts';
 
-const LETTER = 1000;
+const LETTER = 40;
 const STAGE_MS = 20_000;
 
 /** Twenty tenants have dealt, to the first six; all are asked to confirm. Room for the letters of `room` of them. */
@@ -169,10 +169,10 @@ test('each is shown what is sealed to it and to nobody else; all who are sent no
   await told();
   for (const { tenant, message } of sent) {
     expect(message).toMatchObject({ type: 'ask', stage: 'confirm', attempt: 1, round: 0, openers: [], have: 0 });
-    const letters = message.heard.map((one) => [one.from, one.sealed && Uint8Array.from(one.sealed)]);
+    const letters = message.heard.map((one) => [one.from, one.sealed && hex(one.sealed)]);
     const own = [...sealed].map(([from, all]) => {
       const letter = all.get(tenant);
-      return [from, letter && Uint8Array.from(letter)];
+      return [from, letter && hex(letter)];
     });
     expect(letters).toEqual(own);
   }
