@@ -75,7 +75,10 @@ export class Telling {
     this.#caughtUp.add(tenant);
   }
 
-  /** It has another connection, or takes no further part. */
+  /**
+   * It has another connection, or takes no further part. It is told nothing of the task until it accepts again; that it accepted before
+   * counts no more, though its turn comes later.
+   */
   forget(tenant: TenantId): void {
     this.#connections.set(tenant, Symbol(tenant));
     this.#caughtUp.delete(tenant);
