@@ -96,6 +96,7 @@ describe.each([
   ['before anyone makes keys', 'epoch-begun', 1],
   ['when keys are announced', 'asked', 1],
   ['when some keys are dealt', 'said', 8],
+  ['when some have confirmed what was dealt', 'said', 12],
   ['when the keys are made and nobody was told', 'concluded', 1],
   ['when a round has begun', 'round-begun', 1],
   ['when tenants say that they are ready', 'said', 17],
