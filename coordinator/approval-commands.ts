@@ -1,8 +1,8 @@
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 import type { PendingView } from './http/outcome.ts';
-import { type Invited, invitedText } from './operator-commands.ts';
 import { get, type OperatorOptions, post, put } from './operator-http.ts';
 import { isPending, pendingText } from './pending-answer.ts';
+import { type Invited, invitedText } from './tenant-commands.ts';
 
 /** What an operator types: `parley approvals list | approve | reject | rule`. */
 export async function listApprovals(options: OperatorOptions): Promise<void> {

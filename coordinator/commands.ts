@@ -86,12 +86,16 @@ export function tenantCommands(program: Command): Command {
     .description('a one-time code for a business unit to join with')
     .argument('<name>', 'its name: a-z, 0-9 and -')
     .addHelpText('after', '\nExample: parley tenant invite fiber-monthly --folder coordinator-data')
-    .action(async (name, options) => (await import('./operator-commands.ts')).invite(name, options));
+    .action(async (name, options) => (await import('./tenant-commands.ts')).invite(name, options));
+  operator(tenant.command('list'))
+    .description('who is in the federation: fingerprint, since when, and whether its client is connected')
+    .addHelpText('after', '\nExample: parley tenant list --folder coordinator-data')
+    .action(async (options) => (await import('./tenant-commands.ts')).listTenants(options));
   operator(tenant.command('revoke'))
     .description('take away the key of a business unit: lost, stolen, or not to be trusted any more')
     .argument('<name>', 'its name')
     .addHelpText('after', '\nExample: parley tenant revoke fiber-monthly --folder coordinator-data')
-    .action(async (name, options) => (await import('./operator-commands.ts')).revoke(name, options));
+    .action(async (name, options) => (await import('./tenant-commands.ts')).revoke(name, options));
   return tenant;
 }
 
@@ -105,24 +109,24 @@ export function taskCommands(program: Command): void {
     .option('--coordinator <url>', 'take the roster of this coordinator')
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExample: parley task check churn.json --tenants 5')
-    .action(async (settings, options) => (await import('./operator-commands.ts')).checkTask(settings, options));
+    .action(async (settings, options) => (await import('./task-commands.ts')).checkTask(settings, options));
   operator(task.command('start'))
     .description('sign a plan and propose it to every tenant')
     .argument('<settings>', 'task settings, JSON')
     .option('--watch', 'follow it to its end, whichever coordinator leads meanwhile')
     .addHelpText('after', '\nExample: parley task start churn.json --watch')
-    .action(async (settings, options) => (await import('./operator-commands.ts')).startTask(settings, options));
+    .action(async (settings, options) => (await import('./task-commands.ts')).startTask(settings, options));
   operator(task.command('status'))
     .description('how a task stands; all of them when no id is given')
     .argument('[id]', 'task id, or the beginning of it')
     .option('--watch', 'follow it to its end, whichever coordinator leads meanwhile')
     .addHelpText('after', '\nExample: parley task status 3f2a --watch')
-    .action(async (id, options) => (await import('./operator-commands.ts')).taskStatus(id, options));
+    .action(async (id, options) => (await import('./task-commands.ts')).taskStatus(id, options));
   operator(task.command('stop'))
     .description('stop a task; what it has charged stays charged')
     .argument('<id>', 'task id, or the beginning of it')
     .addHelpText('after', '\nExample: parley task stop 3f2a')
-    .action(async (id, options) => (await import('./operator-commands.ts')).stopTask(id, options));
+    .action(async (id, options) => (await import('./task-commands.ts')).stopTask(id, options));
 }
 
 /** `parley token` */

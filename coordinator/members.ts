@@ -56,7 +56,7 @@ export function openMembers(
 
   return {
     keyOf: (tenant) => keys.get(tenant),
-    roster: () => store.roster(),
+    roster: () => store.roster().map(({ tenant, key }) => ({ tenant, key })),
     lastKeyOf: (tenant) => lastKeys.get(tenant),
     mayHave: (tenant, key) =>
       !retired.has(key) && (owners.get(key) ?? tenant) === tenant && store.roster().every((one) => one.key !== key),

@@ -52,7 +52,7 @@ test('the picture in the README is what the command draws', async () => {
 
 const { folder, run, background, close } = pageCommands(
   'readme',
-  /^(tenant invite|task start|task status|ledger export|token)/,
+  /^(tenant (invite|list)|task start|task status|ledger export|token)/,
 );
 const units = ['north', 'south', 'east', 'west', 'centre'];
 const said = new Map<string, string>();

@@ -39,6 +39,14 @@ const waiting = z.object({
   until: z.number().optional(),
   leftMs: z.number().optional(),
 });
+const federationTenant = z.object({
+  tenant: z.string(),
+  fingerprint: z.string(),
+  /** Unix ms */
+  enrolledAt: z.number(),
+  connected: z.boolean(),
+});
+export type FederationTenant = z.infer<typeof federationTenant>;
 const taskSchema = z.object({
   id: z.string(),
   name: z.string(),
@@ -82,7 +90,7 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
     protocol: z.number(),
     /** these for those who are in it, and those who watch it: strangers need not know what is installed here */
     version: z.string().optional(),
-    tenants: z.array(z.object({ tenant: z.string(), fingerprint: z.string(), connected: z.boolean() })).optional(),
+    tenants: z.array(federationTenant).optional(),
   });
   app.get(
     '/federation',
@@ -169,10 +177,11 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
 
 const isResult = ({ state }: Conductor, hash: string): boolean => state.phase === 'finished' && state.model === hash;
 
-const rosterOf = ({ enrolment, present }: Coordinator): object[] =>
-  enrolment.roster().map(({ tenant, key }) => ({
+const rosterOf = ({ store, present }: Coordinator): FederationTenant[] =>
+  store.roster().map(({ tenant, key, enrolledAt }) => ({
     tenant,
     fingerprint: fingerprint(Buffer.from(key, 'hex')),
+    enrolledAt,
     connected: present().has(tenant),
   }));
 

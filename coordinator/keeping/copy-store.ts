@@ -26,8 +26,7 @@ export function copyStore(from: EventStore, to: EventStore, federation: string):
     for (const [seq, text] of entries.entries()) to.addLedgerEntry(seq, text);
     for (const { size, note } of from.notes(0)) to.putNote(size, note);
     for (const invitation of from.invitations()) to.addInvitation(invitation);
-    const since = enrolledAt(entries);
-    for (const { tenant, key } of from.roster()) to.enrol(tenant, key, since.get(tenant) ?? 0);
+    for (const { tenant, key, enrolledAt } of from.roster()) to.enrol(tenant, key, enrolledAt);
     for (const { id, at } of from.notices()) to.addNotice(id, at);
     for (const { tenant, pool, text } of from.standings()) to.putStanding(tenant, pool, text);
     for (const { id, text } of from.pendingActs()) to.putPendingAct(id, text);
@@ -63,14 +62,6 @@ function parametersNamed(store: EventStore, entries: readonly string[]): Set<str
 function copyParameters(from: EventStore, to: EventStore, hash: string): void {
   const bytes = from.parameters(hash);
   if (bytes !== undefined) to.commit(() => to.putParameters(hash, bytes));
-}
-
-function enrolledAt(entries: readonly string[]): Map<string, number> {
-  return new Map(
-    parsed(entries).flatMap((entry) =>
-      entry.kind === 'roster' && entry.change === 'enrolled' ? [[entry.tenant, entry.time] as const] : [],
-    ),
-  );
 }
 
 const parsed = (entries: readonly string[]): LedgerEntry[] => entries.map((text) => JSON.parse(text) as LedgerEntry);

@@ -63,11 +63,13 @@ export interface EventStore {
   useInvitation(codeHash: string, usedAt: number): void;
   /** Ends what invitations of this name were not used yet. */
   expireInvitations(tenant: TenantId, at: number): void;
+  /** @param at - Unix ms */
   enrol(tenant: TenantId, key: string, at: number): void;
   /** Another key for a tenant that is in the roster. */
   rekey(tenant: TenantId, key: string): void;
   removeTenant(tenant: TenantId): void;
-  roster(): { tenant: TenantId; key: string }[];
+  /** By name; `enrolledAt` stays when the key changes. */
+  roster(): Enrolled[];
 
   /** A notice (`aggregation/notice.ts`) has had its effect. @param id - its digest, hexadecimal */
   addNotice(id: string, at: number): void;
@@ -120,6 +122,13 @@ export interface StoredSum {
   readonly contributions: number;
   /** hash of the parameters that follow */
   readonly model: string;
+}
+
+export interface Enrolled {
+  readonly tenant: TenantId;
+  /** hexadecimal */
+  readonly key: string;
+  readonly enrolledAt: number;
 }
 
 export interface Invitation {

@@ -1,7 +1,7 @@
 import { CommandError, EXIT } from '../../aggregation/exit.ts';
 import type { TenantId } from '../../aggregation/secure-sum.ts';
 import type { TaskFact } from '../task.ts';
-import type { BodyPlace, EventStore, Invitation, StoredSum, StoredTask, StoredToken } from './event-store.ts';
+import type { BodyPlace, Enrolled, EventStore, Invitation, StoredSum, StoredTask, StoredToken } from './event-store.ts';
 import { connectPostgres, type PostgresOptions, withoutPassword } from './postgres-connection.ts';
 import { SCHEMA, SCHEMA_LOCK, SCHEMA_VERSION } from './postgres-schema.ts';
 import { type Transactions, transactionsOn } from './postgres-transaction.ts';
@@ -112,7 +112,9 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Event
     rekey: (tenant, key) => sql.write('update tenant set key = $1 where name = $2', key, tenant),
     removeTenant: (tenant) => sql.write('delete from tenant where name = $1', tenant),
     roster: () =>
-      sql.read('select name as tenant, key from tenant order by name') as unknown as ReturnType<EventStore['roster']>,
+      sql.read(
+        'select name as tenant, key, enrolled_at as "enrolledAt" from tenant order by name',
+      ) as unknown as Enrolled[],
     addNotice: (id, now) => sql.write('insert into notice values ($1, $2)', id, now),
     wasHeard: (id) => sql.read('select 1 from notice where id = $1', id).length > 0,
     notices: () =>

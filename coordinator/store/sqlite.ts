@@ -6,7 +6,7 @@ import { openSqliteFile, readSqliteFile } from '../../aggregation/sqlite-file.ts
 import { finishCopy } from '../../aggregation/sqlite-mark.ts';
 import type { Migrated } from '../../aggregation/sqlite-migration.ts';
 import type { TaskFact } from '../task.ts';
-import type { EventStore, Invitation, StoredSum, StoredTask, StoredToken } from './event-store.ts';
+import type { Enrolled, EventStore, Invitation, StoredSum, StoredTask, StoredToken } from './event-store.ts';
 import { SQLITE_SCHEMA } from './sqlite-schema.ts';
 
 /**
@@ -67,7 +67,7 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Even
   const enrol = sql('insert into tenant values (?, ?, ?)');
   const rekey = sql('update tenant set key = ? where name = ?');
   const removeTenant = sql('delete from tenant where name = ?');
-  const roster = sql('select name as tenant, key from tenant order by name');
+  const roster = sql('select name as tenant, key, enrolled_at as enrolledAt from tenant order by name');
   const addNotice = sql('insert into notice values (?, ?)');
   const findNotice = sql('select 1 from notice where id = ?');
   const notices = sql('select id, heard_at as at from notice order by heard_at, id');
@@ -146,7 +146,7 @@ export function openSqliteStore(path: string, options: SqliteOptions = {}): Even
     enrol: (tenant, key, at) => void enrol.run(tenant, key, at),
     rekey: (tenant, key) => void rekey.run(key, tenant),
     removeTenant: (tenant) => void removeTenant.run(tenant),
-    roster: () => roster.all() as unknown as { tenant: TenantId; key: string }[],
+    roster: () => roster.all() as unknown as Enrolled[],
     addNotice: (id, at) => void addNotice.run(id, at),
     wasHeard: (id) => findNotice.get(id) !== undefined,
     notices: () => notices.all() as unknown as { id: string; at: number }[],

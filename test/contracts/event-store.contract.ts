@@ -64,8 +64,8 @@ export function eventStoreContract(newPlace: () => Promise<StorePlace> | StorePl
       expect([...again.sums('task', 2)]).toEqual([]);
       expect(again.ledger(1)).toEqual(['second']);
       expect(again.roster()).toEqual([
-        { tenant: 'amber', key: 'ab' },
-        { tenant: 'blue', key: 'cd' },
+        { tenant: 'amber', key: 'ab', enrolledAt: 8 },
+        { tenant: 'blue', key: 'cd', enrolledAt: 7 },
       ]);
       expect(again.parameters('hash')).toEqual(bytes(6));
       expect(again.parameters('another')).toBeUndefined();
@@ -222,7 +222,7 @@ export function eventStoreContract(newPlace: () => Promise<StorePlace> | StorePl
       store.rekey('amber', 'cd');
       store.enrol('blue', 'ef', 1);
       store.removeTenant('blue');
-      expect(store.roster()).toEqual([{ tenant: 'amber', key: 'cd' }]);
+      expect(store.roster()).toEqual([{ tenant: 'amber', key: 'cd', enrolledAt: 1 }]);
       store.putStanding('amber', 'training', '1');
       store.putStanding('amber', 'training', '2');
       expect(store.standings()).toEqual([{ tenant: 'amber', pool: 'training', text: '2' }]);

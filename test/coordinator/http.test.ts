@@ -81,7 +81,12 @@ describe('anybody', () => {
       key: hex(server.coordinator.publicKey),
       version: '9.9.9-test',
       protocol: 2,
-      tenants: [{ tenant: 'amber', fingerprint: fingerprint(identity.publicKey), connected: false }],
+      tenants: [
+        {
+          ...{ tenant: 'amber', fingerprint: fingerprint(identity.publicKey) },
+          ...{ enrolledAt: expect.any(Number), connected: false },
+        },
+      ],
     });
   });
 

@@ -29,6 +29,7 @@ describe('every command', () => {
     ['demo'],
     ['coordinator'],
     ['tenant', 'invite'],
+    ['tenant', 'list'],
     ['tenant', 'fingerprint'],
     ['client'],
     ['client', 'init'],

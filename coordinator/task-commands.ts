@@ -12,46 +12,12 @@ import { get, type OperatorOptions, patiently, post } from './operator-http.ts';
 import { isPending, pendingText } from './pending-answer.ts';
 import { readSettings } from './settings-file.ts';
 import { inThree, type ReleasedTask, type TaskView, THREE } from './task-view.ts';
+import { tenantsOf } from './tenant-commands.ts';
 import { waitingInWords } from './waiting.ts';
 
 /*
- * What an operator types: `parley tenant invite`, `parley task check | start | status | stop`.
+ * What an operator types: `parley task check | start | status | stop`.
  */
-
-export async function invite(tenant: string, options: OperatorOptions): Promise<void> {
-  const answer = (await post('/invitations', { tenant }, options)) as Invited | PendingView;
-  if (isPending(answer)) return console.log(pendingText(answer, options));
-  if (options.json) return console.log(JSON.stringify(answer));
-  return console.log(invitedText(answer));
-}
-
-/** What comes of an invitation. */
-export interface Invited {
-  readonly tenant: string;
-  readonly code: string;
-  /** fingerprint */
-  readonly coordinator: string;
-}
-
-export const invitedText = ({
-  tenant,
-  code,
-  coordinator,
-}: Invited): string => `One-time code for ${tenant}, valid for seven days (shown once):
-  ${code}
-The coordinator's fingerprint, for the tenant's policy (read it out, do not mail it with the code):
-  ${coordinator}`;
-
-/** `parley tenant revoke` */
-export async function revoke(tenant: string, options: OperatorOptions): Promise<void> {
-  const answer = (await post(`/tenants/${encodeURIComponent(tenant)}/revoke`, {}, options)) as
-    | { tenant: string }
-    | PendingView;
-  if (isPending(answer)) return console.log(pendingText(answer, options));
-  if (options.json) return console.log(JSON.stringify(answer));
-  return console.log(`The key of ${tenant} is revoked: nothing signed with it is heard any more, running tasks go on without it.
-To have it back under its name, with a new key: parley tenant invite ${tenant}`);
-}
 
 export async function checkTask(file: string, options: Partial<OperatorOptions> & { tenants?: number }): Promise<void> {
   const settings = readSettings(file);
@@ -109,12 +75,7 @@ function imagined(tenants: number): Roster {
 }
 
 async function rosterOf(options: OperatorOptions): Promise<Roster> {
-  const { tenants } = (await get('/federation', options)) as { tenants?: { tenant: string; fingerprint: string }[] };
-  if (tenants === undefined)
-    throw new CommandError(
-      EXIT.refused,
-      `${options.coordinator} tells its roster to those alone who show a token: --token-file, PARLEY_TOKEN or --folder`,
-    );
+  const tenants = await tenantsOf(options);
   return tenants.map(({ tenant, fingerprint }) => ({
     tenant,
     key: createHash('sha256').update(fingerprint).digest('hex'),
