@@ -40,7 +40,10 @@ if (process.argv[1] === import.meta.filename) {
     if (strike?.when === side && strike.nth === commits) process.kill(process.pid, 'SIGKILL');
   };
   const keep = (one: Kept): void =>
-    appendFileSync(join(journal, one.task), `${JSON.stringify({ ...one, body: Buffer.from(one.body).toString('base64') })}\n`);
+    appendFileSync(
+      join(journal, one.task),
+      `${JSON.stringify({ ...one, body: Buffer.from(one.body).toString('base64') })}\n`,
+    );
   const store = witnessed(overheard(openSqliteStore(join(folder, 'events.db')), keep), coordinatorWrites, {
     check() {},
     around({ run }) {

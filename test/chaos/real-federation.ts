@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { fingerprint } from '../../aggregation/identity.ts';
 import { SECURE_SUMS, type TenantId } from '../../aggregation/secure-sum.ts';
 import type { Settings } from '../../aggregation/settings.ts';
@@ -56,7 +57,12 @@ export interface RealFederation {
 const PARLEY = join(import.meta.dirname, '../../parley.js');
 const COORDINATOR = join(import.meta.dirname, 'killable-coordinator.ts');
 
-export async function startRealFederation(names: readonly TenantId[] = TENANTS): Promise<RealFederation> {
+/** @param preload - a module that each process loads before it begins */
+export async function startRealFederation(
+  names: readonly TenantId[] = TENANTS,
+  preload?: string,
+): Promise<RealFederation> {
+  const execArgv = preload === undefined ? [] : ['--import', pathToFileURL(preload).href];
   const disk = openDisk();
   const { folder } = disk;
   const [coordinatorFolder, journal] = [join(folder, 'coordinator'), join(folder, 'journal')];
@@ -89,7 +95,7 @@ export async function startRealFederation(names: readonly TenantId[] = TENANTS):
     const [strike, ...others] = planned;
     planned = others;
     const args = [coordinatorFolder, String(port), journal, ...(strike === undefined ? [] : [JSON.stringify(strike)])];
-    const child = fork(COORDINATOR, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv: [] });
+    const child = fork(COORDINATOR, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv });
     coordinator = child;
     gone = Promise.withResolvers<undefined>();
     const { resolve } = gone;
@@ -116,7 +122,7 @@ export async function startRealFederation(names: readonly TenantId[] = TENANTS):
   const startUnit = (unit: TenantId, code?: string): void => {
     const codes = code === undefined ? [] : ['--code', code];
     const args = ['client', '--folder', unitFolder(unit), '--backend', 'cpu', '--json', ...codes];
-    const child = spawn(process.execPath, [PARLEY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [...execArgv, PARLEY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     units.set(unit, child);
     logged(child, unit);
     child.once('exit', (_, signal) => {

@@ -7,7 +7,8 @@ import { growth, type Sample } from './soak/steadiness.ts';
 
 /**
  * `npm run soak`: twenty clients and a coordinator, each a process, hold three tasks at a time for half an hour, while processes are
- * killed and networks fail as a seed has it. Ends with 1 when memory or handles grow, or something was lost or counted twice.
+ * killed and networks fail as a seed has it. Ends with 1 when memory or handles grow, or something was lost or counted twice. Every
+ * process collects its garbage as it goes (`collecting.ts`): what V8 has not got round to is no growth.
  *
  *   --minutes N   --tenants N   --seed N   --rounds N (of each task)   --json
  */

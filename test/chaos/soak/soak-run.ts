@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SecureSumName, TenantId } from '../../../aggregation/secure-sum.ts';
 import { toySettings } from '../../support-client/toy-task.ts';
@@ -38,11 +39,13 @@ const SUMS: readonly SecureSumName[] = ['threshold-he', 'masking', 'lattice-mask
 /** Of a network's times: six tenths of a second stand for a minute. */
 const SCALE = 0.01;
 
+const COLLECTING = join(import.meta.dirname, 'collecting.ts');
+
 /** The coordinator is killed in the first half alone, one client never: of these two it is measured what they take. */
 export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   const { seconds, tenants, rounds, say } = options;
   const names = Array.from({ length: tenants }, (_, i) => `unit-${String(i).padStart(2, '0')}`);
-  const federation = await startRealFederation(names);
+  const federation = await startRealFederation(names, COLLECTING);
   const began = performance.now();
   const elapsed = (): number => (performance.now() - began) / 1000;
   const violations: string[] = [];
@@ -61,7 +64,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
         timing,
       });
       try {
-        tasks.push(await federation.run(settings, 300_000));
+        tasks.push(await federation.run(settings, 900_000));
         say(`${elapsed().toFixed(0)} s: ${settings.name} is over`);
       } catch (error) {
         violations.push(`${settings.name}: ${(error as Error).message}`);
