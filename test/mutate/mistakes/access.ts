@@ -33,6 +33,14 @@ export const access: readonly Mutation[] = [
     caughtBy: [inTests(APPROVALS)],
   },
   {
+    name: 'access-unknown-token-approves',
+    why: 'a token that is gone with a store that was put back counts as a person',
+    file: 'coordinator/access/tokens.ts',
+    find: 'return stored !== undefined && isOfNow(stored);',
+    replace: 'return stored === undefined || isOfNow(stored);',
+    caughtBy: [inTests(TOKENS), inTests(APPROVALS)],
+  },
+  {
     name: 'access-one-person-approves-twice',
     why: 'two tokens of one person are not two people',
     file: 'coordinator/access/approvals.ts',
