@@ -19,6 +19,7 @@ import {
 } from '../aggregation/wire.ts';
 import { WireRefused } from '../aggregation/wire-check.ts';
 import { NO_TASK } from '../privacy/ledger.ts';
+import { Backlog } from './backlog.ts';
 import { Conductor } from './conductor.ts';
 import type { CoordinatorEvent } from './coordinator-event.ts';
 import { type Counted, openCounting } from './counting.ts';
@@ -28,6 +29,7 @@ import { STRANGERS, TENANT } from './limits.ts';
 import { openMembers } from './members.ts';
 import { type Notices, openNotices } from './notices.ts';
 import { openOutgoing, sendInTurn } from './outgoing.ts';
+import { Presence } from './presence.ts';
 import { recordProposal } from './proposal.ts';
 import { RateLimit } from './rate-limit.ts';
 import { openSession, type Session } from './session.ts';
@@ -113,9 +115,8 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   const tell = options.onEvent ?? (() => {});
   if (ledger.openedAt > options.clock()) tell({ type: 'clock-behind', ms: ledger.openedAt - options.clock() });
   const witnessing = openWitnessing(store, identity.publicKey, clock);
-  const sessions = new Map<TenantId, Session>();
-  /** of tenants that are not there: when their last connection ended */
-  const leftAt = new Map<TenantId, number>();
+  const presence = new Presence(clock);
+  const backlog = new Backlog();
   const strangers = new Set<Session>();
   const conductors = new Map<string, Conductor>();
   const returns = new RateLimit(TENANT.returns, clock);
@@ -128,19 +129,15 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     ledger,
     scratch: options.scratch ?? tmpdir(),
     clock,
-    present: () => new Set(sessions.keys()),
-    presentWithin: (ms) => {
-      const now = clock();
-      const lately = [...leftAt].filter(([, at]) => at > now - ms && at <= now).map(([tenant]) => tenant);
-      return new Set([...sessions.keys(), ...lately]);
-    },
+    present: () => presence.tenants(),
+    presentWithin: (ms) => presence.within(ms),
     send: (tenant, message, left) => {
-      const session = sessions.get(tenant);
+      const session = presence.of(tenant);
       if (message.type === 'refused') tell({ ...message, type: 'refused-message', tenant });
       if (session !== undefined) send(session, message, left);
     },
     sendLong: (tenant, make) => {
-      const session = sessions.get(tenant);
+      const session = presence.of(tenant);
       if (session !== undefined) sendInTurn(send, session, make);
     },
     askWitnesses,
@@ -159,9 +156,9 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
   /** Who is there of a task's tenants cosigns the ledger as it is now, once for each size. Others' lines would only make notes long. */
   function askWitnesses({ roster }: Plan): void {
     const { size } = ledger.head;
-    const there = roster.map(({ tenant }) => tenant).filter((tenant) => sessions.has(tenant));
+    const there = roster.map(({ tenant }) => tenant).filter((tenant) => presence.of(tenant) !== undefined);
     for (const tenant of witnessing.ask(size, ledger.newsSince(size).note, there))
-      send(sessions.get(tenant)!, { type: 'witness' });
+      send(presence.of(tenant)!, { type: 'witness' });
   }
 
   /** For all tasks that wait for it: a tenant has come, or the ledger has grown since. */
@@ -205,7 +202,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     const { tenant, channel } = session;
     if (tenant === undefined) return identify(session, frame);
     // a newer connection has taken its place, or its key was taken away: it is being closed
-    if (sessions.get(tenant) !== session) return;
+    if (presence.of(tenant) !== session) return;
     if (!messages.take(tenant) || !volume.take(tenant, frame.body.length))
       throw new WireRefused('more messages, or bytes, than a tenant needs');
     if (!channel.takes(frame, enrolment.keyOf(tenant)))
@@ -238,10 +235,6 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
 
   type ToTask = Exclude<FromClient, { type: 'identify' | 'cosign' | 'standing' }>;
 
-  /** By tenant and task. Of a tenant, not of a connection: a new one begins with what the old one has left. */
-  const waiting = new Map<string, number>();
-  let messagesWaiting = 0;
-
   function toConductor(tenant: TenantId, message: ToTask, bytes: number): void {
     if (message.type === 'accept' || message.type === 'decline') checkAnswer(tenant, message);
     const conductor = conductors.get(message.task);
@@ -250,18 +243,8 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     const key = enrolment.keyOf(tenant);
     // a plan pins keys: a tenant that has another one since is none of its tenants
     if (key === undefined || !conductor.lists(tenant, key)) return refused('unknown-tenant');
-    const from = `${tenant}/${message.task}`;
-    const before = waiting.get(from) ?? 0;
-    if (before + bytes > TENANT.waiting)
-      throw new WireRefused('more than was asked for, before the task could look at it');
-    waiting.set(from, before + bytes);
-    messagesWaiting += 1;
-    void conductor.receive(tenant, message).then(() => {
-      messagesWaiting -= 1;
-      const left = waiting.get(from)! - bytes;
-      if (left > 0) waiting.set(from, left);
-      else waiting.delete(from);
-    });
+    const done = backlog.add(tenant, message.task, bytes);
+    void conductor.receive(tenant, message).then(done);
   }
 
   function identify(session: Session, frame: Frame): void {
@@ -287,12 +270,11 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
         `${message.tenant} has seen ${message.ledger} entries of the ledger, this coordinator has ${size}: its store is an old copy. Stop it, and restore with that ledger: parley coordinator restore`,
       );
     session.channel.agree(message.exchange);
-    sessions.get(message.tenant)?.link.close(); // the newer connection is the living one
+    presence.of(message.tenant)?.link.close(); // the newer connection is the living one
     session.tenant = message.tenant;
     strangers.delete(session);
     session.ledger = message.ledger;
-    sessions.set(message.tenant, session);
-    leftAt.delete(message.tenant);
+    presence.enter(message.tenant, session);
     send(session, { type: 'welcome', tenant: message.tenant, version });
     session.link.identified?.();
     tell({ type: 'tenant-connected', tenant: message.tenant });
@@ -323,16 +305,14 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
 
   function leave(session: Session): void {
     strangers.delete(session);
-    if (session.tenant === undefined || sessions.get(session.tenant) !== session) return;
-    sessions.delete(session.tenant);
-    leftAt.set(session.tenant, clock());
+    if (session.tenant === undefined || !presence.leave(session.tenant, session)) return;
     witnessing.left(session.tenant);
     tell({ type: 'tenant-left', tenant: session.tenant });
   }
 
   /** A key has come, gone, or been replaced. Whoever spoke with the one before is heard no more. */
   function rosterChanged(tenant: TenantId): void {
-    const session = sessions.get(tenant);
+    const session = presence.of(tenant);
     if (session !== undefined) {
       leave(session);
       session.link.close();
@@ -365,7 +345,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     const signature = recordProposal(plan, identity.sign, start, world, also);
     const conductor = new Conductor(plan, signature, world);
     conductors.set(conductor.id, conductor);
-    for (const tenant of sessions.keys()) conductor.propose(tenant);
+    for (const tenant of presence.tenants()) conductor.propose(tenant);
     askWitnesses(plan);
     return conductor;
   }
@@ -415,15 +395,15 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     budgets: () => counting.all(),
     load: () => ({
       strangers: strangers.size,
-      messages: messagesWaiting,
-      bytes: [...waiting.values()].reduce((sum, bytes) => sum + bytes, 0),
+      messages: backlog.messages,
+      bytes: backlog.bytes,
     }),
     settle: async () => {
       isSettling = true;
       await Promise.all([...conductors.values()].map((conductor) => conductor.park()));
     },
     close: () => {
-      for (const { link } of sessions.values()) link.close();
+      for (const { link } of presence.sessions()) link.close();
       for (const conductor of conductors.values()) conductor.close();
       witnessing.keep();
       store.close();

@@ -173,7 +173,7 @@ export const survival: readonly Mutation[] = [
   {
     name: 'survival-grace-from-the-question',
     why: 'who loses its connection late in a stage has no time to come back',
-    file: 'coordinator/coordinator.ts',
+    file: 'coordinator/presence.ts',
     find: 'at > now - ms && at <= now',
     replace: 'at > now',
     caughtBy: [inTests('test/coordinator/grace.test.ts')],
