@@ -140,7 +140,7 @@ export async function startRealFederation(
   };
   const ask = async <Answer>(asked: Asked): Promise<Answer> => {
     for (;;) {
-      await until(() => isUp, 'its start', 60_000);
+      await until(() => isUp, 'its start', 300_000);
       const id = ++asks;
       const child = coordinator!;
       const answered = new Promise<{ answer: unknown }>((resolve) => pending.set(id, (answer) => resolve({ answer })));
@@ -157,13 +157,13 @@ export async function startRealFederation(
   };
   process.once('exit', killAll);
   startCoordinator();
-  await until(() => isUp, 'its start', 60_000);
+  await until(() => isUp, 'its start', 300_000);
   const key = identityIn(coordinatorFolder).publicKey;
   const urls = new Map([...proxies].map(([unit, proxy]) => [unit, `http://127.0.0.1:${proxy.port}`]));
   writeUnits(names, unitFolder, urls, fingerprint(key));
   for (const unit of names) startUnit(unit, await ask<string>({ ask: 'invite', tenant: unit }));
   const allThere = async () => (await ask<Status>({ ask: 'status' })).present.length === names.length;
-  await until(allThere, 'their meeting', 60_000);
+  await until(allThere, 'their meeting', 300_000);
 
   return {
     ...{ folder, disk, coordinatorFolder, journal, unitFolder, ask, left, starts, deaths, units: names },
