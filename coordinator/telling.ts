@@ -186,7 +186,10 @@ export class Telling {
   #shared<M extends Opened | Proposal>(name: number | 'plan', make: () => M): M {
     const known = this.#long.get(name)?.deref() as M | undefined;
     const message = known ?? make();
-    if (known === undefined) this.#long.set(name, new WeakRef(message));
+    if (known === undefined) {
+      for (const [other, sent] of this.#long) if (sent.deref() === undefined) this.#long.delete(other);
+      this.#long.set(name, new WeakRef(message));
+    }
     return message;
   }
 
