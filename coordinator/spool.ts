@@ -92,7 +92,7 @@ function writeAll(file: number, pieces: readonly Uint8Array[], at: number): void
 }
 
 function readAll(file: number, { at, length }: Place): Uint8Array {
-  const bytes = Buffer.allocUnsafeSlow(length);
+  const bytes = Buffer.allocUnsafe(length);
   if (readSync(file, bytes, 0, length, at) !== length) throw new Error('a letter is cut off');
   return bytes;
 }
