@@ -20,10 +20,17 @@ export function openOutgoing(ledger: LedgerLog, identity: Identity): Send {
   const bodiesOf = new WeakMap<Unsent, Map<string, Body>>();
 
   function bodyFor(session: Session, message: Unsent): Body {
+    return goesToMany(message) ? sharedBody(session, message) : newBody(session, message);
+  }
+
+  const newBody = (session: Session, message: Unsent): Body =>
+    hearsOfLedger(message) ? withNews(session, message) : encode(message);
+
+  function sharedBody(session: Session, message: Unsent): Body {
     const bodies = bodiesOf.get(message) ?? new Map<string, Body>();
     bodiesOf.set(message, bodies);
     const news = hearsOfLedger(message) ? `${session.ledger}-${ledger.head.size}` : '';
-    const body = bodies.get(news) ?? (hearsOfLedger(message) ? withNews(session, message) : encode(message));
+    const body = bodies.get(news) ?? newBody(session, message);
     if (hearsOfLedger(message)) session.ledger = ledger.head.size;
     bodies.set(news, body);
     return body;
@@ -57,6 +64,21 @@ function sendFirst(send: Send, session: Session): void {
 
 type WithNews = Extract<FromCoordinator, { ledger: unknown }>;
 type Newsless = WithNews extends infer M ? Omit<M, 'ledger'> & Unsent : never;
+
+/** What is long and not for one alone; anything else is not kept when it has left. */
+function goesToMany(message: Unsent): boolean {
+  switch (message.type) {
+    case 'opened':
+    case 'keyed':
+      return true;
+    case 'plan':
+      return message.parameters.length > 0;
+    case 'ask':
+      return message.heard.every(({ sealed }) => sealed === undefined);
+    default:
+      return false;
+  }
+}
 
 const hearsOfLedger = (message: Unsent): message is Newsless => NEWS.has(message.type);
 const NEWS: ReadonlySet<string> = new Set<WithNews['type']>(['ask', 'opened', 'witness', 'witnessed', 'over']);
