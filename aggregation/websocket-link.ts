@@ -1,21 +1,21 @@
 import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { type Frame, type Link, SEAL_BYTES } from './link.ts';
+import { Outbox } from './outbox.ts';
 import { MAX_FRAME } from './wire.ts';
 
 /** How often each side asks the other whether it is still there; two unanswered questions close the connection. */
 const PING_EVERY_MS = 5_000;
 /** What may wait for a peer to read it: two of the longest messages, or many short ones. One that lets more wait fills the memory here. */
-const MOST_UNREAD = { bytes: 2 * MAX_FRAME.fromCoordinator, frames: 5_000 };
+const MOST_UNREAD = { bytes: 2 * (SEAL_BYTES + MAX_FRAME.fromCoordinator), frames: 5_000 };
 /** Pings after which a peer must have read some of what waits for it; a slow line takes seconds for what the network holds. */
 const MOST_IDLE = 12;
 /** Bytes that a connection waits for when it is to end: a last word, and not whatever a peer has left unread. */
 const LAST_WORDS = 2 ** 16;
 
 /**
- * A WebSocket as a link. A frame is one binary message, its seal and then its body: two fragments, so that a body that
- * goes to many is not copied for each. How a message arrives in fragments is the network's affair. Text frames are not part of the
- * protocol and close it.
+ * A WebSocket as a link. A frame is one binary message, its seal and then its body (`outbox.ts`). How a message arrives in fragments is
+ * the network's affair. Text frames are not part of the protocol and close it.
  *
  * Half-open connections are found by pings; any byte that arrives is an answer too, for the pong may wait behind a long message.
  * Who answers and reads nothing for a minute, while there is something to be read, is given up as well: it would keep it here.
@@ -29,15 +29,13 @@ export function webSocketLink(socket: WebSocket, transport?: Pick<Socket, 'bytes
     tcp = response.socket;
   });
   let unanswered = 0;
-  let unread = 0;
+  const outbox = new Outbox(socket);
   let heard = 0;
-  let sent = 0;
   let read = 0;
   let idle = 0;
   const timer = setInterval(() => {
-    const { bufferedAmount } = socket;
-    idle = bufferedAmount > LAST_WORDS && sent - bufferedAmount <= read ? idle + 1 : 0;
-    read = sent - bufferedAmount;
+    idle = outbox.unsent > LAST_WORDS && outbox.sent <= read ? idle + 1 : 0;
+    read = outbox.sent;
     if (idle >= MOST_IDLE) return socket.terminate();
     const { bytesRead } = tcp ?? { bytesRead: 0 };
     if (bytesRead > heard) unanswered = 0;
@@ -51,18 +49,13 @@ export function webSocketLink(socket: WebSocket, transport?: Pick<Socket, 'bytes
   socket.on('error', () => socket.terminate()); // oversized frame, broken handshake: the connection is over, the process is not
 
   return {
-    send: ({ seal, body }, left) => {
+    send: (frame, left) => {
       if (socket.readyState !== socket.OPEN) return;
-      if (socket.bufferedAmount > MOST_UNREAD.bytes || unread >= MOST_UNREAD.frames) return socket.terminate();
-      unread += 1;
-      sent += seal.length + body.length;
-      socket.send(seal, { fin: false });
-      socket.send(body, { fin: true }, (error) => {
-        unread -= 1;
-        if (error == null) left?.();
-      });
+      const unsent = outbox.unsent + frame.seal.length + frame.body.length;
+      if (unsent > MOST_UNREAD.bytes || outbox.frames >= MOST_UNREAD.frames) return socket.terminate();
+      outbox.put(frame, left);
     },
-    close: () => (socket.bufferedAmount > LAST_WORDS ? socket.terminate() : socket.close()),
+    close: () => (outbox.unsent > LAST_WORDS ? socket.terminate() : socket.close()),
     onFrame: (handler) => {
       socket.on('message', (data: Buffer[], isBinary: boolean) => {
         if (isBinary) handler(frameOf(data));

@@ -290,4 +290,12 @@ export const survival: readonly Mutation[] = [
     replace: 'make()',
     caughtBy: [inComingBack('one plan with a model')],
   },
+  {
+    name: 'survival-long-message-in-one-piece',
+    why: 'who needs more than a minute for one message is cut off each time, and never gets it',
+    file: 'aggregation/outbox.ts',
+    find: 'const PIECE = 5 * 2 ** 18;',
+    replace: 'const PIECE = 2 ** 30;',
+    caughtBy: [inTests('test/aggregation/websocket-link.test.ts', 'one long message slowly')],
+  },
 ];
