@@ -211,7 +211,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     if (message.type === 'identify') throw new WireRefused('already identified');
     if (message.type === 'cosign') takeInCosignature(tenant, message);
     else if (message.type === 'standing') takeInStanding(session, tenant, message);
-    else toConductor(tenant, message, frame.body.length);
+    else toConductor(session, tenant, message, frame.body.length);
   }
 
   function takeInCosignature(tenant: TenantId, { size, line }: Extract<FromClient, { type: 'cosign' }>): void {
@@ -229,13 +229,13 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     const about = `${stated.task}/${stated.pool}`;
     if (session.stated.has(about)) return; // counting is work, and a budget changes with its tasks
     session.stated.add(about);
-    const counted = counting.hear(tenant, message);
+    const counted = counting.hear(tenant, message, session.accepted);
     if (!counted.agrees) tell({ type: 'budget-differs', tenant, ...counted });
   }
 
   type ToTask = Exclude<FromClient, { type: 'identify' | 'cosign' | 'standing' }>;
 
-  function toConductor(tenant: TenantId, message: ToTask, bytes: number): void {
+  function toConductor(session: Session, tenant: TenantId, message: ToTask, bytes: number): void {
     if (message.type === 'accept' || message.type === 'decline') checkAnswer(tenant, message);
     const conductor = conductors.get(message.task);
     const refused = (reason: string): void => world.send(tenant, { type: 'refused', about: message.type, reason });
@@ -243,6 +243,8 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     const key = enrolment.keyOf(tenant);
     // a plan pins keys: a tenant that has another one since is none of its tenants
     if (key === undefined || !conductor.lists(tenant, key)) return refused('unknown-tenant');
+    // what it states next is heard before the task has looked at this
+    if (message.type === 'accept') session.accepted.add(message.task);
     const done = backlog.add(tenant, message.task, bytes);
     void conductor.receive(tenant, message).then(done);
   }
@@ -274,6 +276,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     session.tenant = message.tenant;
     strangers.delete(session);
     session.ledger = message.ledger;
+    for (const task of message.open) session.accepted.add(task);
     presence.enter(message.tenant, session);
     send(session, { type: 'welcome', tenant: message.tenant, version });
     session.link.identified?.();

@@ -18,8 +18,13 @@ import type { EventStore } from './store/event-store.ts';
  * the two has lost something, and people have to look.
  */
 export interface Counting {
-  /** Takes in what a tenant states. @throws WireRefused when no budget is like that */
-  hear(tenant: TenantId, stated: Stated): Counted;
+  /**
+   * Takes in what a tenant states.
+   *
+   * @param accepted - tasks that it has accepted by its own word; the ledger may not have it yet
+   * @throws WireRefused when no budget is like that
+   */
+  hear(tenant: TenantId, stated: Stated, accepted?: ReadonlySet<string>): Counted;
   /** What a tenant stated last of a pool. */
   last(tenant: TenantId, pool: string): Counted | undefined;
   /** The same of every tenant and pool. */
@@ -74,10 +79,10 @@ export function openCounting(store: EventStore, ledger: LedgerLog, clock: () => 
   return {
     last: (tenant, pool) => known.get(`${tenant}/${pool}`),
     all: () => [...known].map(([place, counted]) => ({ tenant: place.slice(0, place.indexOf('/')), ...counted })),
-    hear(tenant, stated) {
+    hear(tenant, stated, accepted = new Set()) {
       catchUp();
       const place = `${tenant}/${stated.pool}`;
-      const accepting = stated.task === NO_TASK ? undefined : stated.task;
+      const accepting = new Set([...accepted, stated.task]);
       const tasks = spending.tasksOf(tenant, stated.ledger, accepting).filter(({ pool }) => pool === stated.pool);
       const counted = compared(stated, tasks, clock());
       const isNewLimit = limits.get(place) !== limitText({ epsilon: stated.limit, delta: stated.delta });

@@ -14,6 +14,8 @@ export interface Session {
   ledger: number;
   /** what it has stated of its budget over this connection: each thing once */
   readonly stated: Set<string>;
+  /** tasks that it has accepted by its own word: over this connection, or before */
+  readonly accepted: Set<string>;
   /** plans of evaluations, each as long as its model: the next is made when the first has left */
   readonly long: (() => Unsent | undefined)[];
   /** it is being closed: what still arrives is not looked at */
@@ -23,5 +25,5 @@ export interface Session {
 /** @param since - Unix milliseconds @param agreement - of this connection alone */
 export const openSession = (link: Link, since: number, agreement?: AgreementKey): Session => ({
   ...{ link, channel: new Channel('coordinator', agreement), since },
-  ...{ tenant: undefined, ledger: 0, stated: new Set<string>(), long: [], isOver: false },
+  ...{ tenant: undefined, ledger: 0, stated: new Set<string>(), accepted: new Set<string>(), long: [], isOver: false },
 });

@@ -37,9 +37,9 @@ export interface LedgerSpending {
   see(entry: LedgerEntry): void;
   /**
    * Tasks this tenant accepted, in order; what came after the first `size` entries is left out, but for acceptances.
-   * @param accepting - a task it is about to accept
+   * @param accepting - tasks that it has accepted by its own word, or is about to: counted as accepted now, unless they are over
    */
-  tasksOf(tenant: string, size?: number, accepting?: string): readonly AcceptedTask[];
+  tasksOf(tenant: string, size?: number, accepting?: ReadonlySet<string>): readonly AcceptedTask[];
 }
 
 interface Seen {
@@ -69,7 +69,9 @@ export function followSpending(): LedgerSpending {
     tasksOf: (tenant, upTo = size, accepting) =>
       [...seen.values()]
         .flatMap((task) => {
-          const acceptedAt = task.accepted.get(tenant) ?? (task.plan.task === accepting ? size : undefined);
+          const isOver = task.endedAt !== undefined && task.endedAt < upTo;
+          const accepts = accepting?.has(task.plan.task) === true && !isOver;
+          const acceptedAt = task.accepted.get(tenant) ?? (accepts ? size : undefined);
           return acceptedAt === undefined ? [] : [acceptedTask(task, acceptedAt, upTo)];
         })
         .sort((a, b) => a.acceptedAt - b.acceptedAt),

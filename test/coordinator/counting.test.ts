@@ -74,6 +74,7 @@ describe('the ledger’s count and the tenant’s', () => {
     const { counting } = countingOver(without.slice(0, 3)); // the first plan, and the two others that accepted it
     expect(counting.hear(ME, stated(history)).agrees).toBe(false);
     expect(counting.hear(ME, stated(history, 'training', { task: taskId(plans[0]!) })).agrees).toBe(true);
+    expect(counting.hear(ME, stated(history), new Set([taskId(plans[0]!)])).agrees).toBe(true);
   });
 
   test('disagree when the tenant has lost what it spent, or has spent what no ledger knows', () => {

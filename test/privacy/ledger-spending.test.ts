@@ -82,8 +82,9 @@ describe('as it was at an earlier size, the ledger', () => {
 
   test('has the one that is about to be made, as the last', () => {
     expect(spending.tasksOf('dun', 8)).toEqual([]);
-    expect(spending.tasksOf('dun', 8, 'task-1')).toMatchObject([{ acceptedAt: 8, charged: 0, endedAt: 7 }]);
-    expect(spending.tasksOf('dun', 8, 'task-2')).toEqual([]);
+    const accepting = new Set(['task-1', 'task-2']);
+    expect(spending.tasksOf('dun', 7, accepting)).toMatchObject([{ acceptedAt: 8, charged: 0, endedAt: undefined }]);
+    expect(spending.tasksOf('dun', 8, accepting)).toEqual([]); // it knows the end
   });
 });
 
