@@ -128,18 +128,18 @@ describe('more than 64 tenants', () => {
     [0, 1, 2].map((k) => cohort.reduce((sum, name) => sum + (all.indexOf(name) + 1) * (k + 1), 0));
   const vectors = new Map(all.map((name, i) => [name, [1, 2, 3].map((k) => k * (i + 1))]));
 
-  test('deal to some of them, lose eight and more, and open exactly', async () => {
+  test('deal to some of them, lose as many as may be lost, and open exactly', async () => {
     const round = await maskedRound({ ...many, maxMagnitude: 10_000 });
     await round.keys(all.slice(1));
     await round.deal(all.slice(2));
     const letters = [...round.said.deal.values()].map(({ sealed }) => sealed.size);
     expect(Math.max(...letters)).toBeLessThan(68);
     expect(new Set(letters).size).toBe(1);
-    const survivors = all.slice(8);
-    await round.contribute(survivors, vectors);
-    await round.agree(survivors.slice(0, -4));
-    await round.reveal(survivors.slice(4, -4));
-    expect(await round.sum()).toEqual(sumOf(survivors));
+    const contributors = all.slice(4);
+    await round.contribute(contributors, vectors);
+    await round.agree(contributors.slice(0, -2));
+    await round.reveal(contributors.slice(1, -3)); // 62 of them: with fewer there may be too few neighbours of one
+    expect(await round.sum()).toEqual(sumOf(contributors));
   });
 
   test('open nothing when one tenant’s neighbours are gone', async () => {
