@@ -3,7 +3,7 @@ import { CommandError, EXIT } from '../../aggregation/exit.ts';
 import { createIdentity } from '../../aggregation/identity.ts';
 import type { Frame, Link } from '../../aggregation/link.ts';
 import type { Settings } from '../../aggregation/settings.ts';
-import { decodeFromCoordinator } from '../../aggregation/wire.ts';
+import { decodeFromClient, decodeFromCoordinator } from '../../aggregation/wire.ts';
 import { openCoordinator } from '../../coordinator/coordinator.ts';
 import type { EventStore } from '../../coordinator/store/event-store.ts';
 import { openSqliteStore } from '../../coordinator/store/sqlite.ts';
@@ -230,4 +230,36 @@ test('a coordinator that has lost its store sends nobody away for good', async (
     expect.stringMatching(/^ahead has seen 5 entries .* this coordinator has 1:/),
     'not an enrolled tenant, or not its key',
   ]);
+});
+
+test('what a tenant states of its budget right after it has accepted a task counts that task, which has not looked yet', async () => {
+  const identity = createIdentity();
+  const tenants = tenantsFor(identity.publicKey, await startBackend('cpu'), FIVE);
+  const life = await startLife(`${temporaryFolder()}/events.db`, identity);
+  onTestFinished(() => end(life, tenants));
+  for (const [each, own] of tenants.identities) enrol(life.coordinator.enrolment, each, own);
+  const [amber, ...others] = FIVE;
+  life.connect(tenants, others);
+  const { links, waiting, pass } = heldLinks();
+  void tenants.participants.get(amber!)!.take(links[0]);
+  life.coordinator.connect(links[1]);
+  const passAll = (): void => {
+    while (waiting.length > 0) pass();
+  };
+  await life.until(() => {
+    passAll();
+    return life.coordinator.present().size === FIVE.length;
+  });
+  const settings = (name: string): Settings => ({ ...smallTask('plain', { rounds: 2 }), name });
+  const tasks = ['first', 'second'].map((name) => life.coordinator.propose(settings(name)));
+  const accepts = (): number => waiting.filter(({ body }) => decodeFromClient(body).type === 'accept').length;
+  await life.until(() => accepts() === tasks.length);
+  passAll(); // as frames that have come together
+  const training = life.coordinator.budgets().filter(({ tenant, pool }) => tenant === amber && pool === 'training');
+  expect(training.map(({ agrees }) => agrees)).toEqual([true]);
+  await life.until(() => {
+    passAll();
+    return tasks.every(({ isOver }) => isOver);
+  });
+  links[1].close();
 });
