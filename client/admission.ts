@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { federationOf } from '../aggregation/federation.ts';
 import { isSignedBy } from '../aggregation/identity.ts';
 import { checkPlan, hex, type Plan, planDigest, planSchema, planText, poolOf, taskId } from '../aggregation/plan.ts';
 import { startParameters } from '../aggregation/progress.ts';
@@ -12,7 +13,6 @@ import type { ClientStore } from './client-store.ts';
 import type { Customers } from './contribution.ts';
 import { Declined, declining } from './declined.ts';
 import { isPinnedData, type Kept, withoutErased } from './erased.ts';
-import { federationOf } from './greeting.ts';
 import type { ClientWorld } from './participant.ts';
 import { contractOf, objection, type Policy } from './policy.ts';
 import { beyond, setAside, wouldPay } from './spending.ts';

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { answerFrom, readyAt } from '../aggregation/address.ts';
 import { CommandError, EXIT, exitOf } from '../aggregation/exit.ts';
+import { federationOf } from '../aggregation/federation.ts';
 import { fingerprint } from '../aggregation/identity.ts';
-import { hex } from '../aggregation/plan.ts';
-import { digest } from '../aggregation/transcript.ts';
 import type { Policy } from './policy.ts';
 import type { Reader } from './reader.ts';
 
@@ -36,7 +35,7 @@ export async function coordinatorOf(pinned: Policy['coordinator'], reader?: Read
       EXIT.refused,
       `${url} has fingerprint ${fingerprint(key)}, the policy pins ${pinned.fingerprint}`,
     );
-  return { url, key, federation: hex(digest('parley/federation/v1', key)), tenants: found.data.tenants };
+  return { url, key, federation: federationOf(key), tenants: found.data.tenants };
 }
 
 export interface Answer {

@@ -1,7 +1,7 @@
 import { Unverified } from '../aggregation/channel.ts';
+import { federationOf } from '../aggregation/federation.ts';
 import { fingerprint } from '../aggregation/identity.ts';
 import { hex } from '../aggregation/plan.ts';
-import { digest } from '../aggregation/transcript.ts';
 import { type FromClient, type FromCoordinator, PROTOCOL } from '../aggregation/wire.ts';
 import type { ClientStore } from './client-store.ts';
 import { noteKey } from './own-word.ts';
@@ -37,9 +37,6 @@ export function identification(world: ClientWorld, hello: Hello, exchange: Uint8
 type Identification = Extract<FromClient, { type: 'identify' }>;
 
 export type Hello = Extract<FromCoordinator, { type: 'hello' }>;
-
-/** A federation is named after its coordinator's key. @param key - 32 bytes */
-export const federationOf = (key: Uint8Array): string => hex(digest('parley/federation/v1', key));
 
 function checkGreeting({ coordinator }: ClientWorld['policy'], hello: Hello): void {
   const print = fingerprint(hello.key);

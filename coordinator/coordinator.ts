@@ -1,4 +1,5 @@
 import { tmpdir } from 'node:os';
+import { federationOf } from '../aggregation/federation.ts';
 import { type Identity, isSignedBy } from '../aggregation/identity.ts';
 import type { AgreementKey } from '../aggregation/key-agreement.ts';
 import type { Frame, Link } from '../aggregation/link.ts';
@@ -7,7 +8,6 @@ import { PlanRefused } from '../aggregation/plan-refused.ts';
 import { startParameters } from '../aggregation/progress.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
 import type { Settings } from '../aggregation/settings.ts';
-import { digest } from '../aggregation/transcript.ts';
 import {
   answerDigest,
   decodeFromClient,
@@ -102,9 +102,6 @@ export interface CoordinatorOptions {
   /** Told whenever a task changed, a tenant came or went, or something failed. */
   readonly onEvent?: (event: CoordinatorEvent) => void;
 }
-
-/** The hash that names a federation, of its coordinator's key. */
-export const federationOf = (publicKey: Uint8Array): string => hex(digest('parley/federation/v1', publicKey));
 
 export async function openCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
   const { store, identity, version } = options;

@@ -1,9 +1,9 @@
+import { federationOf } from '../../aggregation/federation.ts';
 import { fingerprint, type Identity } from '../../aggregation/identity.ts';
 import { verifyLedgerExport } from '../../aggregation/verify-ledger.ts';
 import { logKey, signedHead } from '../../aggregation/witness.ts';
 import { EMPTY_LEDGER, type LedgerEntry, verifyChain } from '../../privacy/ledger.ts';
 import { formatVerifierKey } from '../../privacy/transparency/verifier-key.ts';
-import { federationOf } from '../coordinator.ts';
 import type { EventStore } from '../store/event-store.ts';
 import { checkTask, guarded, hashOfParameters, type Part, type TaskChecked } from './check-task.ts';
 

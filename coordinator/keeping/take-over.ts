@@ -1,9 +1,9 @@
+import { federationOf } from '../../aggregation/federation.ts';
 import type { Identity } from '../../aggregation/identity.ts';
 import { planSchema } from '../../aggregation/plan.ts';
 import { protocolNamed } from '../../aggregation/protocols.ts';
 import type { LedgerEntry } from '../../privacy/ledger.ts';
 import { replay } from '../advance-task.ts';
-import { federationOf } from '../coordinator.ts';
 import { openLedgerLog } from '../ledger-log.ts';
 import type { EventStore, StoredTask } from '../store/event-store.ts';
 import { rulesOf } from '../task-facts.ts';

@@ -2,11 +2,11 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import canonicalize from 'canonicalize';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { Channel } from '../../aggregation/channel.ts';
+import { federationOf } from '../../aggregation/federation.ts';
 import { createIdentity, type Identity } from '../../aggregation/identity.ts';
 import { ephemeralKey } from '../../aggregation/key-agreement.ts';
 import type { Frame } from '../../aggregation/link.ts';
 import { hex, makePlan, type Plan, planDigest } from '../../aggregation/plan.ts';
-import { digest } from '../../aggregation/transcript.ts';
 import {
   decodeFromClient,
   encode,
@@ -267,7 +267,7 @@ describe('who greets', () => {
     const participant = createParticipant(world);
     const left = participant.take(here);
     const key = federation.coordinator.publicKey;
-    const named = hex(digest('parley/federation/v1', key));
+    const named = federationOf(key);
     const { publicKey: exchange } = ephemeralKey();
     const hello = { type: 'hello', protocol: PROTOCOL, federation: named, key, exchange } as const;
     for (const frame of frames(hello, federation.identity)) there.send(frame);
@@ -288,7 +288,7 @@ describe('who greets', () => {
   test('a coordinator with another key is told nothing', async () => {
     const other = createIdentity();
     const { publicKey: key } = other;
-    const named = hex(digest('parley/federation/v1', key));
+    const named = federationOf(key);
     const { reason, final, said } = await greeted((hello) => sealed(other, { ...hello, key, federation: named }));
     expect(reason).toMatch(/interrupted: the coordinator's key has fingerprint .*, the policy pins/);
     expect([final, said]).toEqual([undefined, []]); // anybody on the wire can cause it: it is tried again

@@ -1,10 +1,10 @@
 import { Channel } from '../../aggregation/channel.ts';
+import { federationOf } from '../../aggregation/federation.ts';
 import type { Identity } from '../../aggregation/identity.ts';
 import type { Frame, Link } from '../../aggregation/link.ts';
 import { SECURE_SUMS } from '../../aggregation/secure-sum.ts';
 import { sha256 } from '../../aggregation/transcript.ts';
 import { decodeFromClient, type FromClient, type FromCoordinator, PROTOCOL } from '../../aggregation/wire.ts';
-import { federationOf } from '../../client/greeting.ts';
 import type { Backend } from '../../models/backend.ts';
 import { type Lie, startLying, type Victim } from '../support-client/lying-coordinator.ts';
 import { toySettings } from '../support-client/toy-task.ts';
