@@ -22,6 +22,18 @@ export const opensKeys = (command: Command): Command =>
 export const makesKeys = (command: Command): Command =>
   opensKeys(command).option('--protect', 'a new key is protected: asks for a passphrase when none is given');
 
+/** Of commands that run until they are told to end. */
+export const runs = (command: Command): Command =>
+  command
+    .option(
+      '--shutdown-seconds <number>',
+      'time to finish what is in hand when told to end (SIGTERM)',
+      positiveNumber,
+      10,
+    )
+    .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
+    .option('--json', 'log lines as JSON (they are when stdout is no terminal)');
+
 /** 0 or more. */
 export function wholeNumber(text: string): number {
   const value = Number(text);

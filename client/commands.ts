@@ -1,12 +1,5 @@
 import type { Command } from 'commander';
-import {
-  COORDINATOR,
-  DEFAULT_URL,
-  makesKeys,
-  opensKeys,
-  positiveNumber,
-  wholeNumber,
-} from '../aggregation/command-options.ts';
+import { COORDINATOR, DEFAULT_URL, makesKeys, opensKeys, runs, wholeNumber } from '../aggregation/command-options.ts';
 
 /*
  * What a tenant can type, or an auditor. What a command does is loaded when it is called.
@@ -14,21 +7,13 @@ import {
 
 /** `parley client` and what is below it. */
 export function clientCommands(program: Command, version: string): void {
-  const client = opensKeys(program.command('client'))
+  const client = runs(opensKeys(program.command('client')))
     .description("run a tenant's client beside its data")
     .enablePositionalOptions()
     .option('--folder <folder>', 'policy.json, key, budget and models', '.')
     .option('--code <code>', 'one-time code, the first time')
     .option('--backend <name>', 'tfjs-node-gpu, webgpu, wasm or cpu; the best there is when left out')
     .option('--metrics-port <port>', 'serve /metrics and /healthz on 127.0.0.1; 0 for any free port', wholeNumber)
-    .option(
-      '--shutdown-seconds <number>',
-      'time to finish what is in hand when told to end (SIGTERM)',
-      positiveNumber,
-      10,
-    )
-    .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
-    .option('--json', 'log lines as JSON (they are when stdout is no terminal)')
     .addHelpText('after', '\nExample: parley client --folder fiber-monthly --code 3f2a-…')
     .action(async (options) => (await import('./client-commands.ts')).runClient(options, version));
   makesKeys(client.command('init'))

@@ -1,13 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import {
-  COORDINATOR,
-  DEFAULT_URL,
-  makesKeys,
-  opensKeys,
-  positiveNumber,
-  wholeNumber,
-} from '../aggregation/command-options.ts';
+import { COORDINATOR, DEFAULT_URL, makesKeys, opensKeys, runs, wholeNumber } from '../aggregation/command-options.ts';
 import { CommandError, EXIT } from '../aggregation/exit.ts';
 
 /*
@@ -16,7 +9,7 @@ import { CommandError, EXIT } from '../aggregation/exit.ts';
 
 /** `parley coordinator` and what is below it. */
 export function coordinatorCommands(program: Command, version: string): void {
-  const coordinator = makesKeys(program.command('coordinator'))
+  const coordinator = runs(makesKeys(program.command('coordinator')))
     .description('run the server of a federation')
     .enablePositionalOptions()
     .option('--folder <folder>', 'keys, ledger and facts', 'coordinator-data')
@@ -27,16 +20,8 @@ export function coordinatorCommands(program: Command, version: string): void {
     .option('--tls-key <file>', 'its private key, PEM')
     .option('--trust-proxy <addresses>', 'TLS is spoken by a proxy at these addresses or CIDR blocks, comma-separated')
     .option('--insecure-plaintext', 'listen without TLS where others could read: for a network that is closed')
-    .option(
-      '--shutdown-seconds <number>',
-      'time to finish what is in hand when told to end (SIGTERM)',
-      positiveNumber,
-      10,
-    )
     .option('--open-reading', 'ledger, models and results for everybody, names of tenants in the ledger included')
     .option('--new-operator <name>', "another operator's token for this person, in the folder: where all were lost")
-    .option('--log-level <level>', 'trace, debug, info, warn or error', 'info')
-    .option('--json', 'log lines as JSON (they are when stdout is no terminal)')
     .addHelpText('after', '\nExample: parley coordinator --folder /var/lib/parley --port 7400')
     .action(async (options) => (await import('./serve-command.ts')).runCoordinator(options, version));
   keepingCommands(coordinator, version);
