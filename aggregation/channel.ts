@@ -22,8 +22,8 @@ import { WireRefused } from './wire-check.ts';
  * covers, and what it answers is over this hello, whose connection has ended. So a client believes the identity in a hello, and
  * acts on nothing else that it says before the coordinator has signed its next frame.
  *
- * Why tags are as good here: the three signed frames are the signed Diffie-Hellman exchange of Canetti and Krawczyk 2001 (§5.2,
- * SIG-DH; ISO/IEC 9798-3), each side signing both keys, and what it agrees on is known to the two signers alone. The tag is
+ * Why tags are as good here: the three signed frames are the signed Diffie-Hellman exchange of Canetti and Krawczyk 2001
+ * (their protocol SIG-DH; ISO/IEC 9798-3), each side signing both keys, and what it agrees on is known to the two signers alone. The tag is
  * HMAC-SHA-512 (RFC 2104) under HKDF (RFC 5869) of it, salted with both greetings. What a tag is not: proof to a third. Whatever
  * somebody else must be able to check (an answer, a statement, a standing, a line under the ledger) has a signature of its own.
  * Not claimed: secrecy, which is TLS's affair; tags that hold against who computes discrete logarithms while the connection lasts.
