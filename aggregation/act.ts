@@ -6,11 +6,9 @@ import type { Settings } from './settings.ts';
 import { digest } from './transcript.ts';
 
 /**
- * What a federation may ask more than one person for: starting a task, changing the roster, handing out a token, changing this
- * very rule. An act is approved by the hash of its canonical text, and an auditor makes the text of a roster change again from the
- * ledger alone: what was approved is exactly what was done.
- *
- * A tenant's budget is not among them. It is that tenant's own, and nobody else can change it.
+ * What a federation may ask more than one person for: starting a task, changing the roster, a higher budget of a tenant, handing out
+ * a token, changing this very rule. An act is approved by the hash of its canonical text, and an auditor makes the text of a change of
+ * roster or budget again from the ledger alone: what was approved is exactly what was done.
  */
 export type Act = { readonly kind: SensitiveAct } & (
   | {
@@ -19,6 +17,15 @@ export type Act = { readonly kind: SensitiveAct } & (
       readonly settings: Settings;
     }
   | { readonly kind: 'invitation' | 'revocation'; readonly tenant: TenantId }
+  | {
+      /** a tenant's limit is its own: it raises it, or nobody does. What others approve is that it promises as much to new tasks */
+      readonly kind: 'budget';
+      readonly tenant: TenantId;
+      readonly pool: string;
+      /** the lifetime's limit as the tenant states it: the higher one */
+      readonly epsilon: number;
+      readonly delta: number;
+    }
   | {
       readonly kind: 'token';
       /** what it is known by, 16 hexadecimal digits */

@@ -1,4 +1,5 @@
 import type { Finding } from '../privacy/audit.ts';
+import { isHigher, type Limit } from '../privacy/budget.ts';
 import type { LedgerEntry } from '../privacy/ledger.ts';
 import { type Act, actHash } from './act.ts';
 
@@ -8,12 +9,14 @@ import { type Act, actHash } from './act.ts';
  *   approval-rule 2 ─▶ approved (invitation of north) ─▶ … ─▶ north enrolled ─▶ approved (task) ─▶ plan ─▶ …
  *
  * Entries of one transaction stand next to each other, so a plan follows its approval at once; an invitation is approved, and
- * used later. What a tenant says of itself, that it leaves or has another key, needs nobody's approval. Who approved is the
- * coordinator's word: this finds an operator who acted alone, not a coordinator that invents approvals.
+ * used later. What a tenant says of itself, that it leaves, has another key, or a budget that is its first or a lower one, needs
+ * nobody's approval. Who approved is the coordinator's word: this finds an operator who acted alone, not a coordinator that invents
+ * approvals.
  */
 export function approvalProblems(entries: readonly LedgerEntry[]): Finding[] {
   let needed = 1;
   const unused = new Map<string, number>();
+  const limits = new Map<string, Limit>();
   const take = (act: Act): boolean => {
     const hash = actHash(act);
     const left = unused.get(hash) ?? 0;
@@ -40,6 +43,15 @@ export function approvalProblems(entries: readonly LedgerEntry[]): Finding[] {
       case 'plan': {
         const before = entries[i - 1];
         return needed === 1 || (before?.kind === 'approved' && before.act === 'task') ? [] : alone('a task was begun');
+      }
+      case 'budget': {
+        const { tenant, pool, epsilon, delta } = entry;
+        const before = limits.get(`${tenant}/${pool}`);
+        limits.set(`${tenant}/${pool}`, entry);
+        if (before === undefined || !isHigher(entry, before)) return [];
+        return take({ kind: 'budget', tenant, pool, epsilon, delta }) || needed === 1
+          ? []
+          : alone(`the ${pool} budget of ${tenant} was raised`);
       }
       case 'roster': {
         const { tenant } = entry;

@@ -42,7 +42,7 @@ export async function approvalRule(people: number | undefined, options: Operator
   console.log(
     options.json
       ? JSON.stringify(answer)
-      : `tasks, roster and tokens need ${approvals === 1 ? "one person's approval" : `${approvals} people's approvals`}`,
+      : `tasks, roster, raised budgets and tokens need ${approvals === 1 ? "one person's approval" : `${approvals} people's approvals`}`,
   );
 }
 
@@ -74,6 +74,8 @@ function actText(act: PendingView['act']): string {
       return `invite ${act.tenant}`;
     case 'revocation':
       return `take the key of ${act.tenant} away`;
+    case 'budget':
+      return `let ${act.tenant} have a ${act.pool} budget of ε ${act.epsilon}, δ ${act.delta}`;
     case 'token':
       return `token ${act.id} for ${act.holder}, ${act.role}, for ${act.days} days`;
     case 'approval-rule':

@@ -81,6 +81,11 @@ export function tenantCommands(program: Command): Command {
     .argument('<name>', 'its name')
     .addHelpText('after', '\nExample: parley tenant revoke fiber-monthly --folder coordinator-data')
     .action(async (name, options) => (await import('./tenant-commands.ts')).revoke(name, options));
+  operator(tenant.command('raise'))
+    .description('let a business unit have the higher budget that it asks for, where two people must approve that')
+    .argument('<name>', 'its name')
+    .addHelpText('after', '\nExample: parley tenant raise fiber-monthly --folder coordinator-data')
+    .action(async (name, options) => (await import('./tenant-commands.ts')).raise(name, options));
   return tenant;
 }
 

@@ -1,5 +1,5 @@
 import { isStorageError } from '../aggregation/exit.ts';
-import { hex, type Plan } from '../aggregation/plan.ts';
+import { hex, type Plan, poolOf } from '../aggregation/plan.ts';
 import type { Progress } from '../aggregation/progress.ts';
 import type { Stage, TenantId } from '../aggregation/secure-sum.ts';
 import type { FromClient } from '../aggregation/wire.ts';
@@ -131,6 +131,8 @@ export class Conductor {
     const connection = this.#telling.connectionOf(tenant); // of now: when its turn comes it may be another
     return this.#enqueue(async () => {
       if (message.type === 'part') return this.#answers.takePart(tenant, message);
+      if (message.type === 'accept' && !this.#mayAccept(tenant))
+        return this.#telling.refused(tenant, 'accept', 'budget-not-approved');
       if (message.type === 'accept' && this.state.phase === 'finished')
         return this.#catchingUp.begin(tenant, connection, message.round);
       if (message.type === 'say') this.#answers.say(tenant, message);
@@ -248,8 +250,22 @@ export class Conductor {
     if (state.phase === 'finished' && state.accepted.includes(tenant)) this.#tellPlan(tenant);
   }
 
+  /** More people have approved what this tenant lets its customers spend: it may accept now. */
+  proposeAgain(tenant: TenantId): void {
+    if (!this.#hasAccepted(tenant)) this.propose(tenant);
+  }
+
   #tellPlan(tenant: TenantId): void {
     this.#telling.plan(tenant, this.signature, () => this.state.phase !== 'stopped');
+  }
+
+  /** Asked again, by the plan, as soon as it may. */
+  #mayAccept(tenant: TenantId): boolean {
+    return this.#hasAccepted(tenant) || !this.#world.isRaising(tenant, poolOf(this.plan));
+  }
+
+  #hasAccepted(tenant: TenantId): boolean {
+    return 'accepted' in this.state && this.state.accepted.includes(tenant);
   }
 
   /** The first time it is in the ledger, with the tenant's signature. */

@@ -16,6 +16,8 @@ export type CoordinatorEvent =
   | { readonly type: 'roster-changed'; readonly tenant: TenantId }
   /** what a tenant counts of its budget is not what the ledger explains */
   | ({ readonly type: 'budget-differs'; readonly tenant: TenantId } & Pick<Counted, 'pool' | 'counted' | 'stated'>)
+  /** a tenant's limit is higher than what was approved, and waits for that */
+  | { readonly type: 'budget-raised'; readonly tenant: TenantId; readonly pool: string }
   | { readonly type: 'refused-connection'; readonly reason: string }
   /** what a tenant said is of no use; its connection stays */
   | { readonly type: 'refused-message'; readonly tenant: TenantId; readonly about: string; readonly reason: string }

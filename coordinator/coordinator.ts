@@ -3,7 +3,7 @@ import { federationOf } from '../aggregation/federation.ts';
 import { type Identity, isSignedBy } from '../aggregation/identity.ts';
 import type { AgreementKey } from '../aggregation/key-agreement.ts';
 import type { Frame, Link } from '../aggregation/link.ts';
-import { hex, makePlan, type Plan, planSchema, taskId } from '../aggregation/plan.ts';
+import { hex, makePlan, type Plan, planSchema, poolOf, taskId } from '../aggregation/plan.ts';
 import { PlanRefused } from '../aggregation/plan-refused.ts';
 import { startParameters } from '../aggregation/progress.ts';
 import type { TenantId } from '../aggregation/secure-sum.ts';
@@ -22,7 +22,7 @@ import { NO_TASK } from '../privacy/ledger.ts';
 import { Backlog } from './backlog.ts';
 import { Conductor } from './conductor.ts';
 import type { CoordinatorEvent } from './coordinator-event.ts';
-import { type Counted, openCounting } from './counting.ts';
+import { type Counted, openCounting, type Raise } from './counting.ts';
 import { type Enrolment, EnrolmentRefused, openEnrolment } from './enrolment.ts';
 import { type LedgerLog, openLedgerLog } from './ledger-log.ts';
 import { STRANGERS, TENANT } from './limits.ts';
@@ -74,6 +74,10 @@ export interface Coordinator {
   tasks(): readonly Conductor[];
   /** Where every tenant stands with every pool it has stated. */
   budgets(): readonly (Counted & { readonly tenant: TenantId })[];
+  /** Higher limits of tenants that wait for approval. */
+  raises(): readonly Raise[];
+  /** Lets one of them count. @param also - done in the same transaction, first */
+  allow(raise: Raise, also: () => void): void;
   load(): Load;
   /** Lets time pass. Call several times a second; `serve` and the simulation do. */
   tick(): Promise<void>;
@@ -139,6 +143,7 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     },
     askWitnesses,
     counted: (tenant, pool) => counting.last(tenant, pool),
+    isRaising,
     witnessed: (seq, plan) => witnessing.over(seq, plan),
     changed: (task, facts) => {
       const state = conductors.get(task)?.state;
@@ -228,6 +233,20 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
     session.stated.add(about);
     const counted = counting.hear(tenant, message, session.accepted);
     if (!counted.agrees) tell({ type: 'budget-differs', tenant, ...counted });
+    if (isRaising(tenant, stated.pool)) tell({ type: 'budget-raised', tenant, pool: stated.pool });
+  }
+
+  function isRaising(tenant: TenantId, pool: string): boolean {
+    return counting.raises().some((raise) => raise.tenant === tenant && raise.pool === pool);
+  }
+
+  function allow(raise: Raise, also: () => void): void {
+    counting.allow(raise, also);
+    const key = enrolment.keyOf(raise.tenant);
+    if (key === undefined || presence.of(raise.tenant) === undefined) return;
+    for (const conductor of conductors.values())
+      if (conductor.lists(raise.tenant, key) && poolOf(conductor.plan) === raise.pool)
+        conductor.proposeAgain(raise.tenant);
   }
 
   type ToTask = Exclude<FromClient, { type: 'identify' | 'cosign' | 'standing' }>;
@@ -393,6 +412,8 @@ export async function openCoordinator(options: CoordinatorOptions): Promise<Coor
       witnessing.keep();
     },
     budgets: () => counting.all(),
+    raises: () => counting.raises(),
+    allow,
     load: () => ({
       strangers: strangers.size,
       messages: backlog.messages,

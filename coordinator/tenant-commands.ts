@@ -5,7 +5,7 @@ import { get, type OperatorOptions, post } from './operator-http.ts';
 import { isPending, pendingText } from './pending-answer.ts';
 
 /*
- * What an operator types: `parley tenant invite | list | revoke`.
+ * What an operator types: `parley tenant invite | list | revoke | raise`.
  */
 
 export async function invite(tenant: string, options: OperatorOptions): Promise<void> {
@@ -37,9 +37,11 @@ export async function listTenants(options: OperatorOptions): Promise<void> {
   const tenants = await tenantsOf(options);
   if (options.json) return console.log(JSON.stringify(tenants));
   const day = (at: number): string => new Date(at).toISOString().slice(0, 10);
-  const rows = tenants.map(
-    ({ tenant, fingerprint, enrolledAt, connected }) =>
+  const rows = tenants.map(({ tenant, fingerprint, enrolledAt, connected, raises }) =>
+    [
       `${tenant.padEnd(32)} ${fingerprint}  since ${day(enrolledAt)}  ${connected ? 'connected' : 'not connected'}`,
+      ...raises.map((raise) => `  asks for a higher budget: ${raiseText(raise)}; parley tenant raise ${tenant}`),
+    ].join('\n'),
   );
   return console.log(rows.join('\n') || 'no tenants yet; parley tenant invite NAME');
 }
@@ -54,6 +56,27 @@ export async function revoke(tenant: string, options: OperatorOptions): Promise<
   return console.log(`The key of ${tenant} is revoked: nothing signed with it is heard any more, running tasks go on without it.
 To have it back under its name, with a new key: parley tenant invite ${tenant}`);
 }
+
+/** `parley tenant raise`: of each pool that it asks more for. */
+export async function raise(tenant: string, options: OperatorOptions): Promise<void> {
+  const raises = (await tenantsOf(options)).find((one) => one.tenant === tenant)?.raises ?? [];
+  if (raises.length === 0)
+    throw new CommandError(
+      EXIT.refused,
+      `${tenant} asks for no higher budget: its client states one when it connects with a higher limit in its policy`,
+    );
+  for (const one of raises) {
+    const { pool } = one;
+    const path = `/tenants/${encodeURIComponent(tenant)}/raise`;
+    const answer = (await post(path, { pool }, options)) as { tenant: string; pool: string } | PendingView;
+    if (!options.json) console.log(`${tenant}: ${raiseText(one)}`);
+    if (isPending(answer)) console.log(pendingText(answer, options));
+    else console.log(options.json ? JSON.stringify(answer) : 'counts from now on');
+  }
+}
+
+const raiseText = ({ pool, from, to }: FederationTenant['raises'][number]): string =>
+  `${pool} from ε ${from.epsilon}, δ ${from.delta} to ε ${to.epsilon}, δ ${to.delta}`;
 
 /** Who is in the federation. @throws CommandError where that is not told to whoever asks */
 export async function tenantsOf(options: OperatorOptions): Promise<readonly FederationTenant[]> {

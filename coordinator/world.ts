@@ -26,6 +26,8 @@ export interface World {
   askWitnesses(plan: Plan): void;
   /** Where a pool of a tenant stands, counted here and stated by it; undefined before it stated anything. */
   counted(tenant: TenantId, pool: string): Counted | undefined;
+  /** Does a higher limit of this tenant's pool wait for approval? Until then it takes part in no further task. */
+  isRaising(tenant: TenantId, pool: string): boolean;
   /** The first note over ledger entry `seq` that the plan's quorum has cosigned. */
   witnessed(seq: number, plan: Plan): string | undefined;
   /** Told after every change that someone may want to show, with what was stored of it. */

@@ -46,6 +46,9 @@ export interface Limit {
   readonly order?: number;
 }
 
+/** May more be spent under the one than under the other? */
+export const isHigher = (one: Limit, other: Limit): boolean => one.epsilon > other.epsilon || one.delta > other.delta;
+
 /** The lifetime's limit; and what holds besides. */
 export interface Limits extends Limit {
   readonly perPeriod?: Limit & { readonly every: Period };

@@ -99,7 +99,7 @@ export type LedgerBody =
     };
 
 /** What a federation may ask more than one person for. */
-export const SENSITIVE_ACTS = ['task', 'invitation', 'revocation', 'token', 'approval-rule'] as const;
+export const SENSITIVE_ACTS = ['task', 'invitation', 'revocation', 'budget', 'token', 'approval-rule'] as const;
 export type SensitiveAct = (typeof SENSITIVE_ACTS)[number];
 
 /** A task begins: what it may do, and the ε its plan claims. */

@@ -45,6 +45,30 @@ export function operatorRoutes(app: FastifyInstance, coordinator: Coordinator, a
       ),
   );
 
+  app.post<{ Params: { tenant: string }; Body: { pool: string } }>(
+    '/tenants/:tenant/raise',
+    {
+      config,
+      schema: {
+        summary: 'Let a tenant have the higher budget that it asks for',
+        params: json(z.object({ tenant: z.string().max(32) })),
+        body: json(z.strictObject({ pool: z.string().max(32) })),
+        response: { 200: json(z.object({ tenant: z.string(), pool: z.string() })) },
+      },
+    },
+    (request, reply) => {
+      const [{ tenant }, { pool }] = [request.params, request.body];
+      const raise = coordinator.raises().find((one) => one.tenant === tenant && one.pool === pool);
+      if (raise === undefined)
+        return sendProblem(reply, 409, 'Nothing to approve', `${tenant} asks for no higher ${pool} budget`);
+      return sendOutcome(
+        reply,
+        approvals,
+        approvals.ask({ kind: 'budget', tenant, pool, ...raise.to }, operatorOf(request)),
+      );
+    },
+  );
+
   app.post('/tasks', { config, schema: { summary: 'Start a task' } }, (request, reply) => {
     const parsed = settingsSchema.safeParse(request.body);
     if (!parsed.success) {

@@ -39,12 +39,15 @@ const waiting = z.object({
   until: z.number().optional(),
   leftMs: z.number().optional(),
 });
+const limit = z.object({ epsilon: z.number(), delta: z.number() });
 const federationTenant = z.object({
   tenant: z.string(),
   fingerprint: z.string(),
   /** Unix ms */
   enrolledAt: z.number(),
   connected: z.boolean(),
+  /** higher limits of its budget, lifetime ε and δ, that wait for approval */
+  raises: z.array(z.object({ pool: z.string(), from: limit, to: limit })),
 });
 export type FederationTenant = z.infer<typeof federationTenant>;
 const taskSchema = z.object({
@@ -177,13 +180,16 @@ export function publicRoutes(app: FastifyInstance, coordinator: Coordinator, ver
 
 const isResult = ({ state }: Conductor, hash: string): boolean => state.phase === 'finished' && state.model === hash;
 
-const rosterOf = ({ store, present }: Coordinator): FederationTenant[] =>
-  store.roster().map(({ tenant, key, enrolledAt }) => ({
+function rosterOf({ store, present, raises }: Coordinator): FederationTenant[] {
+  const waiting = raises();
+  return store.roster().map(({ tenant, key, enrolledAt }) => ({
     tenant,
     fingerprint: fingerprint(Buffer.from(key, 'hex')),
     enrolledAt,
     connected: present().has(tenant),
+    raises: waiting.filter((raise) => raise.tenant === tenant),
   }));
+}
 
 /** The released model in TensorFlow.js layers format: point `tf.loadLayersModel` at model.json. */
 function modelRoutes(app: FastifyInstance, find: (task: string) => Conductor | undefined): void {

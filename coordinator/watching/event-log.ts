@@ -15,6 +15,11 @@ export function logEvent(log: FastifyBaseLogger, event: CoordinatorEvent): void 
       const { tenant, pool, counted, stated } = event;
       return log.warn({ tenant, pool, counted, stated }, event.type);
     }
+    case 'budget-raised':
+      return log.warn(
+        { tenant: event.tenant, pool: event.pool },
+        `${event.type}: it takes part in no further task until that is approved, parley tenant raise ${event.tenant}`,
+      );
     case 'refused-connection':
       return log.warn({ reason: event.reason }, event.type);
     case 'clock-behind':

@@ -127,6 +127,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
   'wrong-round',
   'task-over',
   'unknown-task',
+  'budget-not-approved',
   'bad-signature',
 ]);
 

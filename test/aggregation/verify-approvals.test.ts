@@ -8,7 +8,7 @@ import { smallTask } from '../support/small-task.ts';
 
 const TASK = 'a'.repeat(64);
 const [ANNA, BEN] = ['1'.repeat(16), '2'.repeat(16)];
-const OF_NONE: readonly LedgerBody['kind'][] = ['roster', 'approval-rule', 'approved'];
+const OF_NONE: readonly LedgerBody['kind'][] = ['roster', 'budget', 'approval-rule', 'approved'];
 
 function ledger(...bodies: LedgerBody[]): LedgerEntry[] {
   let head = EMPTY_LEDGER;
@@ -28,6 +28,9 @@ const approved = (act: Act, by: readonly string[] = [ANNA, BEN]): LedgerBody => 
 const roster = (tenant: string, change: 'enrolled' | 'left' | 're-keyed' | 'revoked'): LedgerBody => ({
   ...{ kind: 'roster', tenant, change, key: 'c'.repeat(64) },
 });
+const limit = (epsilon: number, delta = 1e-5, tenant = 'north') => ({ tenant, pool: 'training', epsilon, delta });
+const budget = (...of: Parameters<typeof limit>): LedgerBody => ({ kind: 'budget', ...limit(...of) });
+const raised = (...of: Parameters<typeof limit>): Act => ({ kind: 'budget', ...limit(...of) });
 const invitation = (tenant: string): Act => ({ kind: 'invitation', tenant });
 const revocation = (tenant: string): Act => ({ kind: 'revocation', tenant });
 const task: Act = { kind: 'task', settings: smallTask() };
@@ -52,9 +55,13 @@ describe('where the rule asks for two,', () => {
       roster('north', 'enrolled'),
       approved(revocation('north')),
       roster('north', 'revoked'),
+      budget(4),
+      approved(raised(8)),
+      budget(8),
       approved(toRule(1)),
       rule(1),
       roster('south', 'enrolled'),
+      budget(16),
     ];
     expect(problems(...history)).toEqual([]);
   });
@@ -79,6 +86,22 @@ describe('where the rule asks for two,', () => {
       `2 north was enrolled ${LACKS}`,
     ],
     ['a revocation', [two, roster('north', 'revoked')], `1 north was revoked ${LACKS}`],
+    ['a higher budget', [budget(4), two, budget(8)], `2 the training budget of north was raised ${LACKS}`],
+    [
+      'a budget with a higher δ',
+      [two, budget(4), budget(3, 1e-4)],
+      `2 the training budget of north was raised ${LACKS}`,
+    ],
+    [
+      'a higher budget by the approval of a lower one',
+      [two, budget(4), approved(raised(6)), budget(8)],
+      `3 the training budget of north was raised ${LACKS}`,
+    ],
+    [
+      'a higher budget by the approval of another’s',
+      [two, budget(4), approved(raised(8, 1e-5, 'south')), budget(8)],
+      `3 the training budget of north was raised ${LACKS}`,
+    ],
     ['a lower rule', [two, rule(1)], `1 the rule was changed ${LACKS}`],
     ['another rule than the one approved', [two, approved(toRule(2)), rule(1)], `2 the rule was changed ${LACKS}`],
     ['an approval by one person twice', [two, approved(task, [ANNA, ANNA]), plan], `1 approved by 1 ${LACKS}`],
@@ -98,6 +121,7 @@ describe('where the rule asks for two,', () => {
 
   test('what a tenant says of itself needs nobody', () => {
     expect(problems(two, roster('north', 're-keyed'), roster('north', 'left'))).toEqual([]);
+    expect(problems(two, budget(4), budget(2), budget(4, 1e-5, 'south'), budget(2))).toEqual([]);
   });
 });
 
@@ -133,8 +157,13 @@ test('every field of an act is in its hash, and the order of fields is not', () 
     invitation('north'),
     invitation('south'),
     revocation('north'),
+    raised(4),
+    raised(8),
+    raised(4, 1e-4),
+    raised(4, 1e-5, 'south'),
+    { kind: 'budget', ...limit(4), pool: 'held-out' },
   ];
-  expect(new Set([token, ...others].map(actHash)).size).toBe(9);
+  expect(new Set([token, ...others].map(actHash)).size).toBe(14);
   const turned = Object.fromEntries(Object.entries(token).reverse());
   expect(actHash(turned as Act)).toBe(actHash(token));
 });

@@ -1,11 +1,14 @@
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { Policy } from '../../client/policy.ts';
+import { openAccess } from '../../coordinator/access/access.ts';
+import { newToken } from '../../coordinator/access/new-token.ts';
 import type { CoordinatorEvent } from '../../coordinator/coordinator-event.ts';
 import { viewOf } from '../../coordinator/task-view.ts';
 import { type Backend, startBackend } from '../../models/backend.ts';
 import { openBudget } from '../../privacy/budget.ts';
-import type { LedgerEntry } from '../../privacy/ledger.ts';
+import { type LedgerEntry, NO_TASK } from '../../privacy/ledger.ts';
 import { createFederation, type FederationOptions } from '../../simulation/federation.ts';
+import { temporaryFolder } from '../support/folder.ts';
 import { type LyingCoordinator, startLying } from '../support-client/lying-coordinator.ts';
 import { toyFeatures, toySettings, toyTable } from '../support-client/toy-task.ts';
 
@@ -143,5 +146,82 @@ describe('a limit that a policy has changed', () => {
     expect(entries.find(({ kind }) => kind === 'stop')).toMatchObject({ task: task.id, reason: 'budget-exhausted' });
     for (const name of ['ada', 'bob'])
       expect(federation.tenant(name).said.map(({ type }) => type)).not.toContain('decline');
+  });
+
+  describe('upwards, where two people must approve that,', () => {
+    async function raised() {
+      const federation = await startLying({ backend });
+      onTestFinished(() => federation.close());
+      const { ledger } = federation.coordinator;
+      const running = federation.run(toySettings({ rounds: 200 }));
+      await federation.until(() => running.state.phase === 'running', 'the first task', 20_000);
+      ledger.commit(() => ledger.append({ kind: 'approval-rule', approvals: 2 }, NO_TASK, Date.now()));
+      const { participant, disconnect } = federation.tenant('ada');
+      disconnect();
+      await participant.idle();
+      federation
+        .tenant('ada')
+        .restart((world) => ({ ...world, policy: training(200)(world.policy) }))
+        .connect();
+      await federation.until(() => federation.coordinator.raises().length === 1, 'the raise');
+      return { federation, running };
+    }
+    const refusals = (federation: LyingCoordinator) =>
+      federation.tenant('ada').events.flatMap((event) => (event.type === 'refused' ? [event.reason] : []));
+
+    test('is not in the ledger, and its tenant in no further task; in those it had accepted it goes on', async () => {
+      const { federation, running } = await raised();
+      const further = federation.run(toySettings({ name: 'further', protocol: 'plain' }));
+      await federation.over(further);
+      expect(further.state).toMatchObject({ phase: 'finished', accepted: ['bob', 'cleo', 'dan'] });
+      expect(refusals(federation)).toContain('budget-not-approved');
+      expect(running.state).toMatchObject({ phase: 'running', accepted: NAMES });
+      const said = () => federation.tenant('ada').said.filter(({ type }) => type === 'say').length;
+      const before = said();
+      await federation.until(() => said() > before, 'a word of hers in the first task', 20_000);
+      expect(limits(federation)).not.toContain('ada 200');
+      await running.stop('stopped-by-operator');
+    });
+
+    test('is approved as it was asked for: not another limit that its tenant has stated since', async () => {
+      const { federation, running } = await raised();
+      await running.stop('stopped-by-operator');
+      const { coordinator, identity } = federation;
+      const { approvals, tokens } = openAccess({ coordinator, identity, folder: temporaryFolder(), clock: Date.now });
+      const [anna, ben] = ['Anna', 'Ben'].map((holder) => {
+        const made = newToken();
+        tokens.add({ ...made, role: 'operator', holder, days: 90 });
+        return tokens.bearerOf(made.token)!;
+      });
+      const act = { kind: 'budget', tenant: 'ada', pool: 'training', delta: 1e-5 } as const;
+      expect(() => approvals.ask({ ...act, epsilon: 300 }, anna!)).toThrow('does not ask for');
+      const asked = approvals.ask({ ...act, epsilon: 200 }, anna!);
+      const id = 'pending' in asked ? asked.pending.id : '';
+      const ada = federation.tenant('ada');
+      ada.disconnect();
+      await ada.participant.idle();
+      ada.restart((world) => ({ ...world, policy: training(300)(world.policy) })).connect();
+      await federation.until(() => coordinator.raises()[0]?.to.epsilon === 300, 'the other limit');
+      const before = coordinator.ledger.head.size;
+      expect(() => approvals.approve(id, ben!)).toThrow('ada does not ask for a training budget of ε 200, δ 0.00001');
+      expect(coordinator.ledger.head.size).toBe(before);
+      expect(approvals.pending()).toHaveLength(1);
+    });
+
+    test('lets its tenant into the tasks that wait for it as soon as it is approved', async () => {
+      const { federation, running } = await raised();
+      await running.stop('stopped-by-operator');
+      const everybody = { ...toySettings({ name: 'further', protocol: 'plain' }) };
+      const further = federation.run({ ...everybody, secureSum: { ...everybody.secureSum, minCohort: NAMES.length } });
+      await federation.until(() => refusals(federation).length > 0, 'the refusal');
+      await federation.until(() => 'accepted' in further.state && further.state.accepted.length === 3, 'the others');
+      expect(further.state.phase).toBe('proposed');
+      const [raise] = federation.coordinator.raises();
+      expect(raise).toMatchObject({ tenant: 'ada', pool: 'training', from: { epsilon: 20 }, to: { epsilon: 200 } });
+      federation.coordinator.allow(raise!, () => {});
+      await federation.over(further);
+      expect(further.state).toMatchObject({ phase: 'finished', accepted: NAMES });
+      expect(limits(federation).at(-1)).toBe('ada 200');
+    });
   });
 });

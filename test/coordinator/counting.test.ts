@@ -148,6 +148,76 @@ describe('what a tenant states', () => {
   });
 });
 
+describe('where two people must approve, a limit', () => {
+  function ofTwo() {
+    const history = live(on(0, 'accept'), policy);
+    const world = countingOver(history.entries);
+    const say = (limit: number, delta = policy.budget.training.delta) =>
+      world.counting.hear(ME, { ...stated(history), limit, delta });
+    const written = (): string[] =>
+      world.store.ledger(history.entries.length).flatMap((text) => {
+        const entry = JSON.parse(text) as LedgerEntry;
+        return entry.kind === 'budget' ? [`${entry.epsilon} ${entry.delta}`] : [entry.kind];
+      });
+    const rule = (approvals: number) =>
+      world.ledger.commit(() => world.ledger.append({ kind: 'approval-rule', approvals }, NO_TASK, NOW));
+    return { ...world, say, written, rule };
+  }
+  const { delta } = policy.budget.training;
+  const raise = (from: number, to: number) => ({
+    ...{ tenant: ME, pool: 'training', from: { epsilon: from, delta }, to: { epsilon: to, delta } },
+  });
+
+  test('that is the first, or a lower one, is in the ledger at once; a higher one waits, and is what is stated', () => {
+    const { counting, say, written, rule } = ofTwo();
+    rule(2);
+    say(20);
+    say(10);
+    expect(written()).toEqual(['approval-rule', `20 ${delta}`, `10 ${delta}`]);
+    expect(counting.raises()).toEqual([]);
+    expect(say(15)).toMatchObject({ limit: 15 });
+    say(30);
+    expect(written()).toHaveLength(3);
+    expect(counting.raises()).toEqual([raise(10, 30)]);
+    say(10);
+    expect([counting.raises(), written()]).toEqual([[], ['approval-rule', `20 ${delta}`, `10 ${delta}`]]);
+  });
+
+  test('is higher when its δ is, whatever its ε', () => {
+    const { counting, say, rule } = ofTwo();
+    rule(2);
+    say(20);
+    say(10, delta * 2);
+    expect(counting.raises()).toMatchObject([{ to: { epsilon: 10, delta: delta * 2 } }]);
+  });
+
+  test('that was approved is in the ledger, after what says so', () => {
+    const { counting, ledger, say, written, rule } = ofTwo();
+    rule(2);
+    say(20);
+    say(30);
+    counting.allow(raise(20, 30), () => void ledger.append({ kind: 'erasure', tenant: ME }, NO_TASK, NOW));
+    expect(written()).toEqual(['approval-rule', `20 ${delta}`, 'erasure', `30 ${delta}`]);
+    expect(counting.raises()).toEqual([]);
+    say(30);
+    expect(written()).toHaveLength(4);
+  });
+
+  test('was raised before the rule, or waits no longer when it asks for one again, and needs nobody', () => {
+    const { counting, say, written, rule } = ofTwo();
+    say(20);
+    say(30);
+    rule(2);
+    expect(counting.raises()).toEqual([]);
+    say(40);
+    expect(counting.raises()).toEqual([raise(30, 40)]);
+    rule(1);
+    expect(counting.raises()).toEqual([]);
+    say(40);
+    expect(written()).toEqual([`20 ${delta}`, `30 ${delta}`, 'approval-rule', 'approval-rule', `40 ${delta}`]);
+  });
+});
+
 test('limits change 24 times a day at most: each change is an entry that all keep for good', () => {
   const history = live([], policy);
   const { counting, ledger } = countingOver(history.entries);

@@ -84,7 +84,7 @@ describe('anybody', () => {
       tenants: [
         {
           ...{ tenant: 'amber', fingerprint: fingerprint(identity.publicKey) },
-          ...{ enrolledAt: expect.any(Number), connected: false },
+          ...{ enrolledAt: expect.any(Number), connected: false, raises: [] },
         },
       ],
     });

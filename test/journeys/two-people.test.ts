@@ -5,11 +5,21 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createIdentity } from '../../aggregation/identity.ts';
 import type { LedgerEntry } from '../../privacy/ledger.ts';
 import { enrolmentRequest } from '../support/federation-on-disk.ts';
-import { type Ended, parley, startWorld, type World } from '../support-client/processes.ts';
+import {
+  type Ended,
+  parley,
+  policyIn,
+  startWorld,
+  type World,
+  writePolicy,
+  writeUnits,
+} from '../support-client/processes.ts';
+import { toyFeatures, toyTable } from '../support-client/toy-task.ts';
 
 /*
  * Anna, who has the coordinator's folder, makes tokens for Ben, an auditor and an application; the two of them agree that two must
- * approve what changes the federation. The coordinator is killed and started between asking and approving.
+ * approve what changes the federation. The coordinator is killed and started between asking and approving. A unit joins, and
+ * somebody there raises its budget.
  */
 let folder: string;
 let world: World;
@@ -101,6 +111,41 @@ test('an auditor reads and verifies all of it, in words; an application reads wh
   expect(await refused(as('shop', 'ledger', 'show'))).toContain('yours is the token of a consumer');
   const nobody = await parley(['ledger', 'show', ...at()]);
   expect(nobody).toMatchObject({ code: 4, stderr: expect.stringContaining('PARLEY_TOKEN') });
+});
+
+test('a unit that raises its budget waits for both of them, and is in the ledger with who approved', {
+  timeout: 180_000,
+}, async () => {
+  const idIn = (text: string): string => text.match(/approve ([0-9a-f]{16})/)![1]!;
+  writeUnits(world, new Map([['south', toyTable('south')]]), toyFeatures);
+  const invited = await said(as('Ben', 'approvals', 'approve', idIn(await said(anna('tenant', 'invite', 'south')))));
+  await world.startUnit('south', invited.match(/\b(?:[0-9a-f]{4}-){7}[0-9a-f]{4}\b/)![0]);
+  const budgets = async (): Promise<string[]> =>
+    (await entries()).flatMap((entry) => (entry.kind === 'budget' ? [`${entry.pool} ${entry.epsilon}`] : []));
+  await expect.poll(budgets, { timeout: 20_000 }).toEqual(['training 20', 'held-out 20']);
+  expect(await refused(anna('tenant', 'raise', 'south'))).toContain('asks for no higher budget');
+
+  await world.end('south');
+  const policy = policyIn(world, 'south');
+  writePolicy(world, { ...policy, budget: { ...policy.budget, training: { epsilon: 40, delta: 1e-5 } } });
+  await world.startUnit('south');
+  const listed = (): Promise<string> => said(anna('tenant', 'list'));
+  await expect.poll(listed, { timeout: 20_000 }).toContain('asks for a higher budget: training from ε 20');
+  expect(world.log('coordinator')).toContain('parley tenant raise south');
+
+  const asked = await said(as('Ben', 'tenant', 'raise', 'south'));
+  expect(asked).toMatch(/^south: training from ε 20, δ 0.00001 to ε 40, δ 0.00001\nNot done yet: another person/);
+  expect(await budgets()).toHaveLength(2);
+  expect(await said(anna('approvals', 'approve', idIn(asked)))).toContain(
+    'let south have a training budget of ε 40, δ 0.00001',
+  );
+  expect((await entries()).slice(-2)).toMatchObject([
+    { kind: 'approved', act: 'budget' },
+    { kind: 'budget', tenant: 'south', pool: 'training', epsilon: 40 },
+  ]);
+  expect(await listed()).not.toContain('higher budget');
+  expect(await said(as('Cleo', 'ledger', 'show'))).toContain('a higher budget of a tenant, act ');
+  expect(await said(as('Cleo', 'ledger', 'verify', '--fingerprint', world.fingerprint))).toContain('ledger verified');
 });
 
 test('a token is revoked by its id, at once; the rule holds for new ones', { timeout: 120_000 }, async () => {

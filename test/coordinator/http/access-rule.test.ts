@@ -37,6 +37,7 @@ const ROUTES: readonly (readonly [string, string, readonly string[]])[] = [
   ['post', '/tasks/{task}/stop', ['operator']],
   ['post', '/invitations', ['operator']],
   ['post', '/tenants/{tenant}/revoke', ['operator']],
+  ['post', '/tenants/{tenant}/raise', ['operator']],
   ['post', '/backups', ['operator']],
   ['get', '/tokens', ['operator']],
   ['post', '/tokens', ['operator']],

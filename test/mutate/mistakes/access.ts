@@ -4,6 +4,8 @@ const TOKENS = 'test/coordinator/access/tokens.test.ts';
 const APPROVALS = 'test/coordinator/access/approvals.test.ts';
 const PEOPLE = 'test/coordinator/access/oidc.test.ts';
 const ROUTES = 'test/coordinator/http/access-rule.test.ts';
+const BUDGETS = 'test/coordinator/budgets.test.ts';
+const COUNTED = 'test/coordinator/counting.test.ts';
 const VERIFIED = 'test/aggregation/verify-approvals.test.ts';
 
 /** What would let somebody do over HTTP what is not theirs to do. */
@@ -86,6 +88,46 @@ export const access: readonly Mutation[] = [
     file: 'aggregation/verify-approvals.ts',
     find: 'if (left > 0) unused.set(hash, left - 1);',
     replace: '',
+    caughtBy: [inTests(VERIFIED)],
+  },
+  {
+    name: 'access-raise-needs-nobody',
+    why: "one person at a unit raises its customers' budget where two must approve that",
+    file: 'coordinator/counting.ts',
+    find: 'needed > 1 && from !== undefined &&',
+    replace: 'needed > 2 && from !== undefined &&',
+    caughtBy: [inTests(COUNTED), inTests(BUDGETS)],
+  },
+  {
+    name: 'access-raise-of-delta',
+    why: 'a higher δ is a higher budget',
+    file: 'privacy/budget.ts',
+    find: 'one.epsilon > other.epsilon || one.delta > other.delta',
+    replace: 'one.epsilon > other.epsilon',
+    caughtBy: [inTests(COUNTED), inTests(VERIFIED)],
+  },
+  {
+    name: 'access-raise-takes-part',
+    why: 'a budget that nobody has approved is promised to tasks',
+    file: 'coordinator/conductor.ts',
+    find: 'return this.#hasAccepted(tenant) || !this.#world.isRaising(tenant, poolOf(this.plan));',
+    replace: 'return true;',
+    caughtBy: [inTests(BUDGETS)],
+  },
+  {
+    name: 'access-raise-of-another-limit',
+    why: 'two approve one limit, and another counts',
+    file: 'coordinator/access/perform.ts',
+    find: 'found !== undefined && found.to.epsilon === epsilon && found.to.delta === delta',
+    replace: 'found !== undefined',
+    caughtBy: [inTests(BUDGETS)],
+  },
+  {
+    name: 'access-raise-unseen',
+    why: 'a ledger in which one person raised a budget verifies',
+    file: 'aggregation/verify-approvals.ts',
+    find: 'if (before === undefined || !isHigher(entry, before)) return [];',
+    replace: 'return [];',
     caughtBy: [inTests(VERIFIED)],
   },
   {
