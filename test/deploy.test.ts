@@ -9,6 +9,7 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { EXIT } from '../aggregation/exit.ts';
 import packageJson from '../package.json' with { type: 'json' };
+import { AS_DEPLOYED } from './chaos/soak/soak-run.ts';
 import { temporaryFolder } from './support/folder.ts';
 import { parley } from './support-client/processes.ts';
 
@@ -97,6 +98,12 @@ test('every option that they use is one that the command has', () => {
   for (const { where, words } of lines)
     for (const option of words.filter((word) => word.startsWith('--')))
       expect(help.get(words[0]!), `${where} ${option}`).toMatch(new RegExp(`  ${option}[ ,]`));
+});
+
+test('each sets what keeps memory flat, as the soak finds it', () => {
+  const settings = Object.entries(AS_DEPLOYED).map(([name, value]) => `${name}=${value}`);
+  for (const unit of UNITS) expect(directive(unit, 'Environment')?.split(' ')).toEqual(settings);
+  expect(instructions('ENV')).toEqual([['NODE_ENV=production', ...settings].join(' ')]);
 });
 
 test('folders, ports and times agree with the defaults and with each other', () => {

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { SECURE_SUMS } from '../../aggregation/secure-sum.ts';
 import { toySettings } from '../support-client/toy-task.ts';
+import { SCALE } from './faults/fault.ts';
 import { FAULTS } from './faults/faults.ts';
 import { seeded } from './matrix.ts';
 import { type Reported, runFaults } from './run-faults.ts';
@@ -10,10 +11,11 @@ import { type Reported, runFaults } from './run-faults.ts';
  *
  *   --only NAME          faults with this in their name
  *   --secure-sum NAME    under this one alone
- *   --stride N           every N-th point of each fault; 1 for all
+ *   --stride N           every N-th point of each fault: a part of it all
  *   --at N               this point alone
  *   --seed N             of what is left to chance
  *   --rounds N           of each task
+ *   --scale N            of a network's times; at 1 a latency of 5 s is 5 s. Without it a short task meets several faults
  *   --json               everything as one document at the end
  *
  * Ends with 1 when something was lost, counted twice or not finished, and says how to see it again; with 2 when there is nothing
@@ -23,10 +25,11 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
     'secure-sum': { type: 'string' },
-    stride: { type: 'string', default: '4' },
+    stride: { type: 'string', default: '1' },
     at: { type: 'string' },
     seed: { type: 'string', default: '1' },
     rounds: { type: 'string', default: '2' },
+    scale: { type: 'string', default: String(SCALE) },
     json: { type: 'boolean', default: false },
   },
 });
@@ -41,7 +44,7 @@ if (faults.length === 0 || sums.length === 0) {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1)); // what is on disk is removed
 const [stride, seed, rounds] = [values.stride, values.seed, values.rounds].map((text) => Number.parseInt(text, 10));
 const say = (line: string): void => (values.json ? undefined : console.log(line));
-say(`every ${stride}. point of each fault, ${rounds} rounds a task, seed ${seed}`);
+say(`${stride === 1 ? 'every' : `every ${stride}.`} point of each fault, ${rounds} rounds a task, seed ${seed}`);
 
 /** A machine on which everything starts at once is slow: nobody who comes back is to come too late. */
 const PATIENT = { stageTimeoutMs: 30_000, patienceMs: 60_000 };
@@ -54,18 +57,19 @@ for (const secureSum of sums)
       settings: (name) => toySettings({ name, protocol: secureSum, rounds: rounds!, timing: PATIENT }),
       // the same for a point, whatever was tried before it
       random: (point) => seeded(seed! * 7919 + point),
+      scale: Number(values.scale),
       onTask: report,
     })),
   );
 const bad = all.filter(isBad);
-if (values.json) console.log(JSON.stringify({ seed, stride, rounds, tasks: all }, undefined, 2));
+if (values.json) console.log(JSON.stringify({ seed, stride, rounds, scale: values.scale, tasks: all }, undefined, 2));
 else console.log(`\n${table(all)}\n`);
 process.exit(bad.length > 0 ? 1 : 0);
 
 function report(one: Reported): void {
   say(lineOf(one));
   if (!isBad(one)) return;
-  const again = `npm run chaos -- --only "${one.fault}" --secure-sum ${one.secureSum} --at ${one.point} --seed ${seed} --rounds ${rounds}`;
+  const again = `npm run chaos -- --only "${one.fault}" --secure-sum ${one.secureSum} --at ${one.point} --seed ${seed} --rounds ${rounds} --scale ${values.scale}`;
   console.error(`${[one.failure ?? [], one.lost, one.counted, one.other].flat().join('\n')}\n  again: ${again}`);
 }
 

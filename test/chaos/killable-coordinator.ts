@@ -25,7 +25,13 @@ export type Asked =
 
 export interface Status {
   readonly present: readonly TenantId[];
-  readonly tasks: readonly { readonly id: string; readonly name: string; readonly phase: string }[];
+  readonly tasks: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly phase: string;
+    /** who takes part in it */
+    readonly accepted: readonly TenantId[];
+  }[];
   /** commits of facts since it was told when to strike, or since it began */
   readonly commits: number;
 }
@@ -69,9 +75,10 @@ if (process.argv[1] === import.meta.filename) {
       case 'propose':
         return coordinator.propose(asked.settings).id;
       case 'status': {
-        const tasks = coordinator
-          .tasks()
-          .map(({ id, plan, state }) => ({ id, name: plan.settings.name, phase: state.phase }));
+        const tasks = coordinator.tasks().map(({ id, plan, state }) => {
+          const accepted = 'accepted' in state ? state.accepted : [];
+          return { id, name: plan.settings.name, phase: state.phase, accepted };
+        });
         return { present: [...coordinator.present()], tasks, commits } satisfies Status;
       }
     }

@@ -57,12 +57,19 @@ export interface RealFederation {
 const PARLEY = join(import.meta.dirname, '../../parley.js');
 const COORDINATOR = join(import.meta.dirname, 'killable-coordinator.ts');
 
-/** @param preload - a module that each process loads before it begins */
+export interface ProcessOptions {
+  /** a module that each process loads before it begins */
+  readonly preload?: string;
+  /** of each process, beside what this one has */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export async function startRealFederation(
   names: readonly TenantId[] = TENANTS,
-  preload?: string,
+  { preload, env: added = {} }: ProcessOptions = {},
 ): Promise<RealFederation> {
   const execArgv = preload === undefined ? [] : ['--import', pathToFileURL(preload).href];
+  const env = { ...process.env, ...added };
   const disk = openDisk();
   const { folder } = disk;
   const [coordinatorFolder, journal] = [join(folder, 'coordinator'), join(folder, 'journal')];
@@ -95,7 +102,7 @@ export async function startRealFederation(
     const [strike, ...others] = planned;
     planned = others;
     const args = [coordinatorFolder, String(port), journal, ...(strike === undefined ? [] : [JSON.stringify(strike)])];
-    const child = fork(COORDINATOR, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv });
+    const child = fork(COORDINATOR, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], execArgv, env });
     coordinator = child;
     gone = Promise.withResolvers<undefined>();
     const { resolve } = gone;
@@ -122,7 +129,7 @@ export async function startRealFederation(
   const startUnit = (unit: TenantId, code?: string): void => {
     const codes = code === undefined ? [] : ['--code', code];
     const args = ['client', '--folder', unitFolder(unit), '--backend', 'cpu', '--json', ...codes];
-    const child = spawn(process.execPath, [...execArgv, PARLEY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [...execArgv, PARLEY, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env });
     units.set(unit, child);
     logged(child, unit);
     child.once('exit', (_, signal) => {
@@ -191,9 +198,10 @@ export async function startRealFederation(
       }
       const isOver = async (): Promise<boolean> => {
         const { tasks } = await ask<Status>({ ask: 'status' });
-        const phase = tasks.find(({ id }) => id === task)?.phase;
+        const { phase, accepted = [] } = tasks.find(({ id }) => id === task) ?? {};
         if (phase === 'stopped') return true;
-        return phase === 'finished' && names.every((unit) => existsSync(modelOf(unitFolder(unit), settings, task)));
+        // who was in so many rounds that were held again that it can pay for no more is told nothing further
+        return phase === 'finished' && accepted.every((unit) => existsSync(modelOf(unitFolder(unit), settings, task)));
       };
       await until(isOver, `the end of task ${task}`, patienceMs);
       return task;

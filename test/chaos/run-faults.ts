@@ -27,6 +27,8 @@ export interface FaultRun {
   readonly at: number | undefined;
   readonly settings: (name: string) => Settings;
   readonly random: (point: number) => () => number;
+  /** of a network's times; 1 is as networks are */
+  readonly scale: number;
   readonly onTask: (one: Reported) => void;
 }
 
@@ -90,8 +92,8 @@ async function underFault(
   let failure: string | undefined;
   let struck = 0;
   try {
-    const end = await fault.begin(federation, point, commits, run.random(point));
-    task = await federation.run(run.settings(name));
+    const end = await fault.begin(federation, point, commits, run.random(point), run.scale);
+    task = await federation.run(run.settings(name), Math.max(120_000, 900_000 * run.scale));
     struck = (await end()) ?? 0;
   } catch (error) {
     failure = (error as Error).message;

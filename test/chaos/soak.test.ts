@@ -17,17 +17,21 @@ test('three tasks at a time come to their end under faults, and nothing is lost 
   expect(Object.keys(report.faults).length).toBeGreaterThan(0);
   for (const samples of Object.values(report.samples)) {
     expect(samples.length).toBeGreaterThan(3);
-    for (const { memory, handles } of samples) expect(Math.min(memory, handles)).toBeGreaterThan(5);
+    for (const { held, resident, handles } of samples) {
+      expect(Math.min(held, handles)).toBeGreaterThan(5);
+      expect(resident).toBeGreaterThan(held);
+    }
   }
 });
 
 test('growth is that of the second half, by the minute, whatever the first half did', () => {
   const samples = Array.from({ length: 21 }, (_, i) => ({
     at: 10 * i,
-    memory: i < 10 ? 1000 - 50 * i : 300 + 2 * i + (i % 2), // a sawtooth on a slope of 2 in 10 s
+    held: 30,
+    resident: i < 10 ? 1000 - 50 * i : 300 + 2 * i + (i % 2), // a sawtooth on a slope of 2 in 10 s
     handles: 40,
   }));
-  expect(growth(samples, 'memory')).toBeCloseTo(12, 0);
+  expect(growth(samples, 'resident')).toBeCloseTo(12, 0);
   expect(growth(samples, 'handles')).toBe(0);
-  expect(() => growth(samples.slice(0, 1), 'memory')).toThrow('say nothing of growth');
+  expect(() => growth(samples.slice(0, 1), 'resident')).toThrow('say nothing of growth');
 });

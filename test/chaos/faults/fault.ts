@@ -14,6 +14,7 @@ export interface Fault {
    *
    * @param point - one of `points`
    * @param random - in [0, 1), the same again for the same seed and point
+   * @param scale - of a network's times
    * @returns ends it, when the task is over; and how often it struck, where that is not to be seen by processes that ended
    */
   begin(
@@ -21,8 +22,12 @@ export interface Fault {
     point: number,
     commits: number,
     random: () => number,
+    scale: number,
     // biome-ignore lint/suspicious/noConfusingVoidType: most have nothing to say
   ): Promise<() => Promise<number | void>>;
 }
+
+/** Of a network’s times, so that a short task meets several of them: six tenths of a second stand for a minute. */
+export const SCALE = 0.01;
 
 export const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i + 1);

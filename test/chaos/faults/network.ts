@@ -3,17 +3,13 @@ import { TENANTS } from '../course.ts';
 import { NETWORK_FAULTS, type NetworkFault, type Opened } from '../network/kinds.ts';
 import type { Fault } from './fault.ts';
 
-/** Of a network’s times, so that a short task meets several of them: six tenths of a second stand for a minute. */
-const SCALE = 0.01;
-
 /** Each client has the fault between itself and the coordinator, from before the task is proposed until it is over. */
 const onNetwork = (kind: NetworkFault): Fault => ({
   name: `network: ${kind.name}`,
   points: () => [1, 2, 3, 4],
-  async begin(federation, _, __, random) {
+  async begin(federation, _, __, random, scale) {
     const faults = new Map<TenantId, Opened>();
-    for (const tenant of TENANTS)
-      faults.set(tenant, await kind.open({ to: federation.port, tenant, random, scale: SCALE }));
+    for (const tenant of TENANTS) faults.set(tenant, await kind.open({ to: federation.port, tenant, random, scale }));
     federation.network(faults);
     return async () => {
       federation.network(undefined);

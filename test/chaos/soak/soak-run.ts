@@ -1,12 +1,15 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SecureSumName, TenantId } from '../../../aggregation/secure-sum.ts';
 import { toySettings } from '../../support-client/toy-task.ts';
+import { SCALE } from '../faults/fault.ts';
 import { NETWORK_FAULTS, type Opened } from '../network/kinds.ts';
 import { between } from '../network/seeded.ts';
 import { type RealFederation, startRealFederation } from '../real-federation.ts';
 import { type RealVerdict, realVerdict } from '../real-verdict.ts';
+import { HELD_FOLDER, heldBy } from './held.ts';
 import type { Sample } from './steadiness.ts';
 
 /** A long run of a federation of real processes: three tasks at a time, one after the other, under faults drawn from a seed. */
@@ -36,16 +39,25 @@ export interface SoakReport {
 }
 
 const SUMS: readonly SecureSumName[] = ['threshold-he', 'masking', 'lattice-mask'];
-/** Of a network's times: six tenths of a second stand for a minute. */
-const SCALE = 0.01;
-
 const COLLECTING = join(import.meta.dirname, 'collecting.ts');
+/**
+ * What the units and the image set, so that a process keeps no more than it needs. glibc's own way is an arena for each few threads, and,
+ * once a long buffer was freed, the next of its length from an arena too (mallopt(3), M_ARENA_MAX and M_MMAP_THRESHOLD): arenas full of
+ * holes, which the system never gets back. V8's own way is a young generation that doubles to 128 MiB and stays there.
+ */
+export const AS_DEPLOYED = {
+  MALLOC_ARENA_MAX: '2',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  NODE_OPTIONS: '--max-semi-space-size=16',
+} as const;
 
 /** The coordinator is killed in the first half alone, one client never: of these two it is measured what they take. */
 export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   const { seconds, tenants, rounds, say } = options;
   const names = Array.from({ length: tenants }, (_, i) => `unit-${String(i).padStart(2, '0')}`);
-  const federation = await startRealFederation(names, COLLECTING);
+  const held = mkdtempSync(join(tmpdir(), 'parley-soak-'));
+  const env = { ...AS_DEPLOYED, [HELD_FOLDER]: held };
+  const federation = await startRealFederation(names, { preload: COLLECTING, env });
   const began = performance.now();
   const elapsed = (): number => (performance.now() - began) / 1000;
   const violations: string[] = [];
@@ -73,8 +85,8 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
   };
   const samples = { coordinator: [] as Sample[], client: [] as Sample[] };
   const sampling = setInterval(() => {
-    samples.coordinator.push(...sampleOf(federation.pidOf('coordinator'), elapsed()));
-    samples.client.push(...sampleOf(federation.pidOf(names[0]!), elapsed()));
+    samples.coordinator.push(...sampleOf(federation.pidOf('coordinator'), held, elapsed()));
+    samples.client.push(...sampleOf(federation.pidOf(names[0]!), held, elapsed()));
   }, 1000 * options.sampleEverySeconds);
   try {
     const faulting = injectFaults(federation, options, () => elapsed() / seconds);
@@ -97,6 +109,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
     clearInterval(sampling);
     await federation.stop();
     federation.remove();
+    rmSync(held, { recursive: true, force: true });
   }
 }
 
@@ -139,12 +152,13 @@ async function injectFaults(
   return faults;
 }
 
-/** Of a process; nothing when it is gone. */
-function sampleOf(pid: number, at: number): Sample[] {
+/** Of a process; nothing when it is gone, or has not told yet. */
+function sampleOf(pid: number, folder: string, at: number): Sample[] {
   try {
     const [, kib] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
     if (kib === undefined) return []; // a process that has ended and was not waited for
-    return [{ at, memory: Number(kib) / 1024, handles: readdirSync(`/proc/${pid}/fd`).length }];
+    const held = heldBy(folder, pid) / 2 ** 20;
+    return [{ at, held, resident: Number(kib) / 1024, handles: readdirSync(`/proc/${pid}/fd`).length }];
   } catch {
     return [];
   }

@@ -2,14 +2,16 @@
 export interface Sample {
   /** seconds since the run began */
   readonly at: number;
-  /** MiB in memory (VmRSS) */
-  readonly memory: number;
+  /** MiB of objects, buffers and WebAssembly that it needs: garbage is collected first */
+  readonly held: number;
+  /** MiB in memory (VmRSS): what it holds, its code, and what V8 and malloc keep for later */
+  readonly resident: number;
   /** open files and sockets */
   readonly handles: number;
 }
 
 /** How fast something grows in the second half of a run, by least squares: a minute. The first half is for warming up. */
-export function growth(samples: readonly Sample[], of: 'memory' | 'handles'): number {
+export function growth(samples: readonly Sample[], of: Exclude<keyof Sample, 'at'>): number {
   const half = (samples.at(-1)?.at ?? 0) / 2;
   const late = samples.filter(({ at }) => at >= half);
   const mean = (values: readonly number[]): number => values.reduce((sum, each) => sum + each, 0) / values.length;
