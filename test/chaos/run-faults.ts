@@ -42,7 +42,7 @@ export async function runFaults(run: FaultRun): Promise<Reported[]> {
   for (let from = 0; due === undefined || from < due.length; from += TASKS) {
     const federation = await startRealFederation();
     try {
-      const commits = await commitsOf(federation, run.settings('quiet'));
+      const commits = await commitsOf(federation, run);
       due ??= pointsOf(run, commits);
       const ran: (Omit<Reported, keyof RealVerdict> & { task: string })[] = [];
       for (const [i, { fault, point }] of due.slice(from, from + TASKS).entries())
@@ -71,9 +71,9 @@ function pointsOf({ faults, stride, at }: FaultRun, commits: number): { fault: F
 }
 
 /** How many commits of facts a task takes when nothing goes wrong. */
-async function commitsOf(federation: RealFederation, settings: Settings): Promise<number> {
+async function commitsOf(federation: RealFederation, run: FaultRun): Promise<number> {
   const before = await federation.ask<Status>({ ask: 'status' });
-  await federation.run(settings);
+  await federation.run(run.settings('quiet'), patienceOf(run));
   const { commits } = await federation.ask<Status>({ ask: 'status' });
   return commits - before.commits;
 }
@@ -93,7 +93,7 @@ async function underFault(
   let struck = 0;
   try {
     const end = await fault.begin(federation, point, commits, run.random(point), run.scale);
-    task = await federation.run(run.settings(name), Math.max(120_000, 900_000 * run.scale));
+    task = await federation.run(run.settings(name), patienceOf(run));
     struck = (await end()) ?? 0;
   } catch (error) {
     failure = (error as Error).message;
@@ -106,6 +106,9 @@ async function underFault(
     ...(failure === undefined ? {} : { failure }),
   };
 }
+
+/** ms */
+const patienceOf = ({ scale }: FaultRun): number => Math.max(120_000, 900_000 * scale);
 
 const NOTHING: RealVerdict = {
   ...{ lost: [], counted: [], other: [], isFinished: false, opened: 0, abandoned: 0, releases: 0 },
