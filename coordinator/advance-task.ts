@@ -79,6 +79,7 @@ function begun({ accepted, declined, model }: Proposed): Running {
     accepted,
     declined,
     ...nothing,
+    contributed: new Map(),
     epochHead: positionOf(EMPTY_LEDGER),
     roundHead: positionOf(EMPTY_LEDGER),
     model,
@@ -151,6 +152,8 @@ function inConversation(state: Running, fact: round.RoundFact, rules: TaskRules)
   const conversation = round.advance(state.conversation, fact, roundRules(state, rules));
   if (fact.type === 'withdrew')
     return { ...state, conversation, members: state.members.filter((tenant) => tenant !== fact.tenant) };
+  if (fact.type === 'said' && isContribution(state, rules))
+    return { ...state, conversation, contributed: oneMore(state.contributed, fact.tenant) };
   if (fact.type === 'asked' && stagesOf(state, rules)[fact.stage]?.gate === 'open')
     return { ...state, conversation, askedToOpen: state.askedToOpen + 1 };
   if (fact.type === 'charged') return charged({ ...state, conversation }, rules);
@@ -161,6 +164,14 @@ function inConversation(state: Running, fact: round.RoundFact, rules: TaskRules)
     return { ...state, members: conversation.cohort, conversation };
   return { ...state, conversation };
 }
+
+function isContribution(state: Running, rules: TaskRules): boolean {
+  const { conversation } = state;
+  return conversation?.phase === 'asking' && stagesOf(state, rules)[conversation.stage]?.gate === 'contribute';
+}
+
+const oneMore = (counts: ReadonlyMap<TenantId, number>, tenant: TenantId): ReadonlyMap<TenantId, number> =>
+  new Map(counts).set(tenant, (counts.get(tenant) ?? 0) + 1);
 
 function charged(state: Running, rules: TaskRules): Running {
   if (state.charges >= rules.openings)

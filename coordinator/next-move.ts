@@ -69,7 +69,10 @@ function between(
   if (state.accepted.length < rules.minCohort) return { type: 'stop', reason: whyTooFew(state) };
   if (state.charges >= rules.openings) return { type: 'stop', reason: 'openings-exhausted' };
   if (state.failures > MAX_FAILURES) return { type: 'stop', reason: 'too-many-failures' };
-  const paying = state.accepted.filter((tenant) => !spent.has(tenant));
+  // who can pay for no more would decline, and hear nothing of the end: it is not asked, and told what the others open
+  const paying = state.accepted.filter(
+    (tenant) => !spent.has(tenant) && (state.contributed.get(tenant) ?? 0) < rules.openings,
+  );
   if (paying.length < rules.minCohort) return { type: 'stop', reason: 'budget-exhausted' };
   const here = paying.filter((tenant) => present.has(tenant));
   const holders = here.filter((tenant) => state.members.includes(tenant));

@@ -67,6 +67,8 @@ export interface Running {
   readonly steps: number;
   /** openings charged to the ledger so far, those that failed included */
   readonly charges: number;
+  /** in how many rounds each tenant has contributed, those that were given up included: it has paid for each */
+  readonly contributed: ReadonlyMap<TenantId, number>;
   /** hash of the current parameters */
   readonly model: round.Hash;
   /** keying when `!keyed`, summing otherwise; undefined between conversations */

@@ -63,6 +63,12 @@ test('nothing is wrong with the run as it was', async () => {
   expect(evidence.before).toHaveLength(1);
 });
 
+test('a tenant that has paid for all openings, and declined one more, is in its right', async () => {
+  expect(evidence.tenants.get('ada')!.committed).toBe(evidence.books.plan.derived.openings);
+  const worn = withTenant(() => ({ declined: 'budget', over: undefined }));
+  expect(await broken(worn)).toEqual({ lost: [], counted: [], other: [] });
+});
+
 describe('found is', () => {
   test.each<[string, 'lost' | 'counted' | 'other', RegExp, () => Evidence]>([
     [
@@ -134,6 +140,12 @@ describe('found is', () => {
         withTenant(({ rounds }) => ({
           rounds: new Map([...rounds].map(([round, one]) => [round, { ...one, openerSets: ['a', 'b', 'c'] }])),
         })),
+    ],
+    [
+      'a tenant that declined while it could pay',
+      'counted',
+      /ada has declined: budget/,
+      () => withTenant(({ committed }) => ({ declined: 'budget', over: undefined, committed: committed - 1 })),
     ],
     [
       'what was set aside and not given back',

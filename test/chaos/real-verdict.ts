@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { identityIn, storeFile } from '../../client/folder.ts';
 import { readBooks, readFacts, readTenantBooks } from './books.ts';
-import { type Broken, broken } from './invariants.ts';
+import { type Broken, broken, isWornOut } from './invariants.ts';
 import { modelOf, type RealFederation } from './real-federation.ts';
 import { statementsOf } from './statements.ts';
 import { ledgerFindings } from './verdict.ts';
@@ -37,7 +37,7 @@ export async function realVerdict(federation: RealFederation, task: string): Pro
   function models(): string[] {
     const released = books.parameters.get(books.sums.at(-1)!.model);
     return units.flatMap((unit) => {
-      if (tenants.get(unit)!.declined === 'budget') return []; // it has paid for all the openings that the plan has
+      if (isWornOut(tenants.get(unit)!, books.plan)) return [];
       const file = modelOf(unitFolder(unit), books.plan.settings, task);
       const isSame = existsSync(file) && released !== undefined && readFileSync(file).equals(released);
       return isSame ? [] : [`${unit} does not have the model that was released`];

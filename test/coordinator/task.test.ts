@@ -247,6 +247,37 @@ describe('a running task', () => {
     expect(play.state).toMatchObject({ phase: 'stopped', reason: 'openings-exhausted', charges: RULES.openings });
   });
 
+  test('goes on without who has contributed as often as there are openings, and keeps them to the end', () => {
+    const play = keyed();
+    for (let given = 0; given < 2; given++) {
+      play.everyoneAnswers();
+      play.everyoneAnswers(['amber']);
+      play.tick(1000); // one is too few
+    }
+    expect(running(play)).toMatchObject({ steps: 0, charges: 0, round: 3 });
+    const others = ROSTER.slice(1);
+    while (running(play).steps < 3) play.everyoneAnswers();
+    expect(Object.fromEntries(running(play).contributed)).toEqual({
+      amber: RULES.openings,
+      ...Object.fromEntries(others.map((name) => [name, 3])),
+    });
+    expect(running(play).conversation).toMatchObject({ asked: others });
+    play.restart();
+    expect(running(play).conversation).toMatchObject({ asked: others });
+    while (play.state.phase === 'running') play.everyoneAnswers();
+    expect(play.state).toMatchObject({ phase: 'finished', accepted: ROSTER, charges: 4 });
+  });
+
+  test('stops when too few can pay for another opening, whoever of them is there', () => {
+    const play = keyed();
+    for (let given = 0; given < RULES.openings; given++) {
+      play.everyoneAnswers();
+      play.everyoneAnswers(['amber', 'blue']);
+      play.tick(1000);
+    }
+    expect(play.state).toMatchObject({ phase: 'stopped', reason: 'budget-exhausted', charges: 0 });
+  });
+
   test('stops when its conversations fail again and again', () => {
     const play = keyed();
     for (let i = 0; i <= MAX_FAILURES; i++) play.tick(1000);
