@@ -49,7 +49,7 @@ export interface RealFederation {
   network(faults: ReadonlyMap<TenantId, Opened> | undefined): void;
   /** where the coordinator listens */
   readonly port: () => number;
-  /** Ends all processes, as they stand. */
+  /** Ends all processes: clients when they have written what they have in hand, the coordinator as it stands. */
   stop(): Promise<void>;
   remove(): void;
 }
@@ -208,17 +208,21 @@ export async function startRealFederation(
     },
     async stop() {
       ended = true;
-      const all = [coordinator!, ...units.values()].filter(
-        (child) => child.exitCode === null && child.signalCode === null,
-      );
-      const gone = all.map((child) => once(child, 'exit'));
-      for (const child of all) child.kill('SIGKILL');
-      await Promise.all(gone);
+      // a client keeps its model before it notes that the task is over: told to end in between, it does both
+      await Promise.all([...units.values()].map((unit) => end(unit, 'SIGTERM')));
+      await end(coordinator!, 'SIGKILL');
       process.off('exit', killAll);
       await Promise.all([...proxies.values()].map((proxy) => proxy.close()));
     },
     remove: disk.remove,
   };
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill(signal);
+  await gone;
 }
 
 /** Where a client leaves the model of a finished task. */
