@@ -86,7 +86,8 @@ async function killed(protocol: SecureSumName) {
   const conductor = server.coordinator.propose(smallTask(protocol, { rounds: 2, timing: { stageTimeoutMs: 60_000 } }));
   const hasSaid = (): boolean => {
     const { state } = conductor;
-    const asking = state.phase === 'running' && state.conversation?.phase === 'asking' ? state.conversation : undefined;
+    const isSumming = state.phase === 'running' && state.keyed; // keying has stages with the same numbers
+    const asking = isSumming && state.conversation?.phase === 'asking' ? state.conversation : undefined;
     return asking?.stage === protocolNamed(protocol).summing.length - 1 && asking.said.has(VICTIM);
   };
   await until(hasSaid, complaint);
